@@ -1,0 +1,47 @@
+"""The only place clients are made: lazily, once per process, with time limits and retries.
+
+boto3 is imported on first use: it costs a cold start more than all the rest, and drain does without it.
+Region, endpoint and credentials are boto3's own business (AWS_REGION, AWS_ENDPOINT_URL, ...).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+@cache
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Standard retries: 3 tries with jitter. A hung connection must not eat the function's whole time.
+    return boto3.client(
+        service,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=16,
+        ),
+    )
+
+
+def s3() -> S3Client:
+    client: S3Client = _client("s3")
+    return client
+
+
+def sqs() -> SQSClient:
+    client: SQSClient = _client("sqs")
+    return client
+
+
+def stepfunctions() -> SFNClient:
+    client: SFNClient = _client("stepfunctions")
+    return client
