@@ -21,7 +21,8 @@ def _client(service: str) -> Any:
     from botocore.config import Config
 
     # Standard retries: 3 tries with jitter. A hung connection must not eat the function's whole time.
-    return boto3.client(
+    make: Any = boto3.client  # its overloads know only literal names
+    return make(
         service,
         config=Config(
             connect_timeout=3,

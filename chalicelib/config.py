@@ -67,8 +67,9 @@ class Config:
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
         ):
             raise ConfigError(
-                f"THUMBNAILS_BUCKET is IMAGES_BUCKET ({self.images_bucket!r}): every thumbnail would make another; "
-                "use another bucket, or IMAGES_PREFIX and THUMBNAILS_PREFIX of which neither begins the other"
+                f"THUMBNAILS_BUCKET is IMAGES_BUCKET ({self.images_bucket!r}): every thumbnail would make "
+                "another; use another bucket, or an IMAGES_PREFIX and a THUMBNAILS_PREFIX of which neither "
+                "begins with the other"
             )
         queues = [self.source_queue_url, self.destination_queue_url, self.dead_letter_queue_url]
         if len(set(queues)) < len(queues):
