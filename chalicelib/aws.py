@@ -6,8 +6,12 @@ Region, endpoint and credentials are boto3's own business (AWS_REGION, AWS_ENDPO
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import Reject, Retry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,3 +50,33 @@ def sqs() -> SQSClient:
 def stepfunctions() -> SFNClient:
     client: SFNClient = _client("stepfunctions")
     return client
+
+
+# Nothing anyone does to the queue makes these work: the object has to change.
+_NEVER = {
+    "NoSuchKey": "the object is gone",
+    "NoSuchVersion": "the object's version is gone",
+    "InvalidObjectState": "the object is archived; restore it, then upload or redrive it",
+    "KeyTooLongError": "the key is too long",
+}
+
+
+@contextmanager
+def errors_translated(doing: str) -> Iterator[None]:
+    """AWS's refusals inside the block become Reject where no later try can help, and Retry elsewhere.
+
+    AccessDenied is a Retry: a permission can be mended, and without s3:ListBucket S3 answers it for an
+    object that is gone.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as e:
+        error = e.response.get("Error", {})
+        code = error.get("Code", "unknown")
+        if code in _NEVER:
+            raise Reject(f"{doing}: {_NEVER[code]} ({code})") from e
+        raise Retry(f"{doing}: {code}: {error.get('Message', '')}") from e
+    except BotoCoreError as e:
+        raise Retry(f"{doing}: {e}") from e

@@ -34,6 +34,8 @@ class Config:
     state_machine_arn: str = ""
     thumbnail_sizes: tuple[int, ...] = (256, 1024)  # pixels, the side of the box
     max_image_bytes: int = 100_000_000
+    consume_threads: int = 4
+    max_tries: int = 5  # of one message by consume; then it is a dead letter
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -52,6 +54,8 @@ class Config:
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnail_sizes=_sizes(env, "THUMBNAIL_SIZES", cls.thumbnail_sizes),
             max_image_bytes=_whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
+            consume_threads=_whole(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
+            max_tries=_whole(env, "MAX_TRIES", cls.max_tries, 1, 100),
         )
         config._check_together()
         return config
