@@ -30,6 +30,8 @@ class Config:
     images_suffix: str = ""
     thumbnails_prefix: str = ""
     capacity: int = 1000  # events a tick
+    drain_workers: int = 32  # calls at the same time, in one shard
+    drain_shards: int = 1
     action: str = "resize"
     state_machine_arn: str = ""
     thumbnail_sizes: tuple[int, ...] = (256, 1024)  # pixels, the side of the box
@@ -50,6 +52,8 @@ class Config:
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
             capacity=_whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
+            drain_workers=_whole(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
+            drain_shards=_whole(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
             action=_one_of(env, "ACTION", cls.action, ACTIONS),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnail_sizes=_sizes(env, "THUMBNAIL_SIZES", cls.thumbnail_sizes),
@@ -85,6 +89,27 @@ class Config:
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
+
+
+@dataclass(frozen=True)
+class AwsEnvironment:
+    """What boto3 too would read from the environment, for the client that does without it."""
+
+    region: str
+    sqs_endpoint_url: str
+    access_key: str
+    secret_key: str
+    session_token: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> AwsEnvironment:
+        return cls(
+            region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "",
+            sqs_endpoint_url=env.get("AWS_ENDPOINT_URL_SQS") or env.get("AWS_ENDPOINT_URL") or "",
+            access_key=env.get("AWS_ACCESS_KEY_ID", ""),
+            secret_key=env.get("AWS_SECRET_ACCESS_KEY", ""),
+            session_token=env.get("AWS_SESSION_TOKEN", ""),
+        )
 
 
 def queue_name(url: str) -> str:

@@ -15,3 +15,14 @@ class Reject(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class TickFailed(Retry):
+    """A tick met errors. All that could move has moved; what could not is in the source queue and comes back.
+
+    `result` is the tick's TickResult as a dictionary.
+    """
+
+    def __init__(self, result: dict[str, object]) -> None:
+        super().__init__(f"the tick ended with errors: {result}")
+        self.result = result

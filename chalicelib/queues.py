@@ -21,7 +21,7 @@ def send(sqs: SQSClient, url: str, messages: Sequence[Mapping[str, Any]]) -> Non
     for batch in batches.split(messages):
         entries: Any = [{"Id": str(number), **message} for number, message in enumerate(batch)]
         answer = sqs.send_message_batch(QueueUrl=url, Entries=entries)
-        refused += _unconfirmed(entries, answer)
+        refused += _unconfirmed(batches.outcomes(entries, answer))
     if refused:
         raise Retry(f"{url} refused {len(refused)} of {len(messages)} messages: {_distinct(refused)}")
 
@@ -33,7 +33,8 @@ def delete(sqs: SQSClient, url: str, receipt_handles: Sequence[str]) -> None:
         entries: Any = [{"Id": str(number), **message} for number, message in enumerate(batch)]
         answer = sqs.delete_message_batch(QueueUrl=url, Entries=entries)
         # Gone already is what was wanted.
-        left += [code for code in _unconfirmed(entries, answer) if code != "ReceiptHandleIsInvalid"]
+        reasons = _unconfirmed(batches.outcomes(entries, answer))
+        left += [reason for reason in reasons if not reason.startswith("ReceiptHandleIsInvalid")]
     if left:
         raise Retry(f"{url} did not delete {len(left)} of {len(receipt_handles)} messages: {_distinct(left)}")
 
@@ -55,12 +56,10 @@ def delay(sqs: SQSClient, url: str, seconds_by_receipt_handle: Mapping[str, int]
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def _unconfirmed(entries: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> list[str]:
-    """One error code for each entry that the answer does not confirm."""
-    confirmed = {entry["Id"] for entry in answer.get("Successful", ())}
-    codes = {entry["Id"]: entry["Code"] for entry in answer.get("Failed", ())}
-    return [codes.get(entry["Id"], "no answer") for entry in entries if entry["Id"] not in confirmed]
+def _unconfirmed(outcomes: batches.Outcomes) -> list[str]:
+    """One reason for each entry that the answer does not confirm."""
+    return [*outcomes.refused.values(), *("no answer" for _ in outcomes.unanswered)]
 
 
-def _distinct(codes: Sequence[str]) -> str:
-    return ", ".join(sorted(set(codes)))
+def _distinct(reasons: Sequence[str]) -> str:
+    return ", ".join(sorted(set(reasons)))
