@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from PIL import Image
@@ -18,6 +18,9 @@ from chalicelib import events
 from chalicelib.errors import Reject
 from infra.errors import Unusable
 from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
 # A dead letter without our Reason was moved by the redrive policy.
 TRIED_TOO_OFTEN = "tried too often; see the function's log"
@@ -74,18 +77,20 @@ class Pipeline:
 
         While the schedule's own tick runs, ours waits: only one may run at a time.
         """
-        answer = None
-        while answer is None:
-            try:
-                answer = self._lambda.invoke(
-                    FunctionName=self.stage.function_name("drain"), Payload=json.dumps(SCHEDULED_EVENT)
-                )
-            except self._lambda.exceptions.TooManyRequestsException:
-                time.sleep(0.5)
+        answer = self._invoke_drain()
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise Unusable(f"the drain failed: {result.get('errorMessage', result)}")
         return result
+
+    def _invoke_drain(self) -> InvocationResponseTypeDef:
+        while True:
+            try:
+                return self._lambda.invoke(
+                    FunctionName=self.stage.function_name("drain"), Payload=json.dumps(SCHEDULED_EVENT)
+                )
+            except self._lambda.exceptions.TooManyRequestsException:
+                time.sleep(0.5)
 
     def depth(self, queue: str) -> int:
         """Messages in `source`, `destination` or `dead_letter`, waiting or in flight."""
