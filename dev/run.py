@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -205,7 +204,7 @@ def _objects(pipeline: Pipeline) -> set[tuple[str, datetime]]:
 @contextlib.contextmanager
 def _status_api(pipeline: Pipeline, port: int) -> Iterator[None]:
     """`chalice local` for the stage, for as long as the block lasts."""
-    command = [sys.executable, "-m", "chalice.cli", "local", "--stage", pipeline.stage.name]
+    command = [*deploying.CHALICE, "local", "--stage", pipeline.stage.name]
     command += ["--port", str(port), "--no-autoreload"]
     with (pipeline.stage.root.parent / "status-api.log").open("wb") as log:
         process = subprocess.Popen(

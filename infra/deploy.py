@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
+# The Chalice CLI of this very environment: it has no __main__.
+CHALICE = (sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())")
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
 
 def run_chalice(stage: Stage, *arguments: str) -> None:
     """Run the Chalice CLI in the stage's project. Raises Unusable with its last words."""
-    command = [sys.executable, "-m", "chalice.cli", *arguments]
+    command = [*CHALICE, *arguments]
     done = subprocess.run(
         command, cwd=stage.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

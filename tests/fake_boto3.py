@@ -36,7 +36,7 @@ class FakeBotoSqs:
         try:
             return self.queues.call(action, request)
         except Refused as e:
-            raise _client_error(e.code, e.message, e.status, action) from e
+            raise client_error(e.code, e.message, e.status, action) from e
 
 
 class FakeS3:
@@ -64,14 +64,14 @@ class FakeS3:
         self._called("GetObject", request)
         found = self._bucket(request, "GetObject").get(request["Key"])
         if found is None:
-            raise _client_error("NoSuchKey", "The specified key does not exist.", 404, "GetObject")
+            raise client_error("NoSuchKey", "The specified key does not exist.", 404, "GetObject")
         return {**found, "Body": io.BytesIO(found["Body"])}
 
     def head_object(self, **request: Any) -> dict[str, Any]:
         self._called("HeadObject", request)
         found = self._bucket(request, "HeadObject").get(request["Key"])
         if found is None:
-            raise _client_error("404", "Not Found", 404, "HeadObject")
+            raise client_error("404", "Not Found", 404, "HeadObject")
         return {name: value for name, value in found.items() if name != "Body"}
 
     def _called(self, action: str, request: dict[str, Any]) -> None:
@@ -82,10 +82,10 @@ class FakeS3:
         try:
             return self.buckets[request["Bucket"]]
         except KeyError:
-            raise _client_error("NoSuchBucket", "The specified bucket does not exist", 404, action) from None
+            raise client_error("NoSuchBucket", "The specified bucket does not exist", 404, action) from None
 
 
-def _client_error(code: str, message: str, status: int, action: str) -> ClientError:
+def client_error(code: str, message: str, status: int, action: str) -> ClientError:
     return ClientError(
         {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, action
     )

@@ -11,20 +11,23 @@ class MemoryBudget:
     """Holds threads back until what they need fits beside what the others use."""
 
     def __init__(self, total: int) -> None:
-        self._total = total  # bytes
+        self.total = total  # bytes
         self._used = 0
         self._freed = Condition()
+
+    @property
+    def free(self) -> int:
+        return self.total - self._used
 
     @contextmanager
     def reserved(self, needed: int) -> Iterator[None]:
         """Wait until `needed` bytes are free and hold them. More than there is means: alone.
 
-        Reserve once per image, before its large buffers: a thread that waits holds nothing,
-        so threads cannot wait for each other for ever.
+        Whoever holds a reservation must not ask the same budget for another.
         """
-        needed = min(needed, self._total)
+        needed = min(needed, self.total)
         with self._freed:
-            self._freed.wait_for(lambda: self._used + needed <= self._total)
+            self._freed.wait_for(lambda: self._used + needed <= self.total)
             self._used += needed
         try:
             yield

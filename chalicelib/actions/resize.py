@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,49 +19,70 @@ from chalicelib.config import Config
 from chalicelib.errors import Reject
 from chalicelib.events import MAX_KEY_BYTES, ObjectCreated, is_later
 from chalicelib.thumbnail_settings import ThumbnailSettings
-from chalicelib.thumbnails import Thumbnail
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # Under one key a thumbnail changes only when its source does.
 CACHE_CONTROL = "public, max-age=86400"
-# Enough of an image to find its width and height; a file that hides them further in is made alone.
-HEAD_BYTES = 65_536
+# Of the memory budget, what files may hold that wait for their turn to be decoded.
+WAITING_SHARE = 4
+# What a thumbnail's name may end in, by THUMBNAIL_OUTPUT.
+EXTENSIONS = {
+    "auto": ("jpg", "webp"),
+    "jpeg": ("jpg",),
+    "png": ("png",),
+    "webp": ("webp",),
+    "avif": ("avif",),
+}
 
 
 class Resize:
-    """Makes one object's thumbnails after another's; may be called from several threads."""
+    """Makes the thumbnails of one object a call. Calls may overlap: together they stay within the memory.
+
+    Files wait in one part of the budget and are decoded in the other. Whoever holds memory of the second
+    needs no more of it, so threads cannot wait for each other for ever.
+    """
 
     def __init__(self, s3: S3Client, config: Config) -> None:
+        total = config.thumbnails.memory_budget
         self._s3 = s3
         self._config = config
-        self._memory = MemoryBudget(config.thumbnails.memory_budget)
+        self._waiting = MemoryBudget(total // WAITING_SHARE)
+        self._decoding = MemoryBudget(total - total // WAITING_SHARE)
 
     def __call__(self, created: ObjectCreated, message_id: str) -> None:
-        resize(created, self._s3, self._config, self._memory)
+        outcome = resize(created, self._s3, self._config, self._waiting, self._decoding)
+        logs.line("resized", bucket=created.bucket, key=created.key, outcome=outcome)
 
 
-def resize(created: ObjectCreated, s3: S3Client, config: Config, memory: MemoryBudget) -> str:
-    """Write all the thumbnails of the object as it is now; returns `made`, or why that was not needed.
+def resize(
+    created: ObjectCreated,
+    s3: S3Client,
+    config: Config,
+    waiting: MemoryBudget,
+    decoding: MemoryBudget,
+) -> str:
+    """Write all the thumbnails of the object as it is now. Returns `made`, `unchanged` or `superseded`.
 
     The object's present contents count, not the event's version: whichever event comes last, the newest
     contents win. Raises Reject for what can never be made, Retry for what may be made later.
     """
     _check_size(created.size, config)
+    settings = replace(config.thumbnails, memory_budget=decoding.total)
     with aws.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
         if created.etag and (known := _already_made(s3, config, created, created.etag)):
             return known
         source = s3.get_object(Bucket=created.bucket, Key=created.key)
-        body, etag = source["Body"], source["ETag"].strip('"')
-        with body:
+        etag = source["ETag"].strip('"')
+        with source["Body"] as body:
             _check_size(source["ContentLength"], config)
             if etag != created.etag and (known := _already_made(s3, config, created, etag)):
                 return known
-            head = body.read(HEAD_BYTES)
-            needed = source["ContentLength"] + thumbnails.estimate(head, config.thumbnails)
-            with memory.reserved(needed):
-                made = thumbnails.make(head + body.read(), config.thumbnails)
+            with waiting.reserved(source["ContentLength"]):
+                data = body.read()
+                with decoding.reserved(thumbnails.estimate(data, settings)):
+                    made = thumbnails.make(data, settings)
         metadata = _metadata(created, etag, config.thumbnails)
         for thumbnail in made:  # in the order of the settings: _already_made looks for the last
             s3.put_object(
@@ -71,7 +93,6 @@ def resize(created: ObjectCreated, s3: S3Client, config: Config, memory: MemoryB
                 CacheControl=CACHE_CONTROL,
                 Metadata=metadata,
             )
-    logs.line("thumbnails", key=created.key, sizes=[_dimensions(thumbnail) for thumbnail in made])
     return "made"
 
 
@@ -89,7 +110,7 @@ def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: st
     Looks only at the last one written: when that is there, all are.
     """
     settings = config.thumbnails
-    for extension in thumbnails.extensions(settings):
+    for extension in EXTENSIONS[settings.output]:
         key = thumbnail_key(created.key, settings.sizes[-1], extension, config.thumbnails_prefix)
         found = _metadata_of(s3, config.thumbnails_bucket, key)
         if found.get("source-etag") == etag and found.get("made-with") == _made_with(settings):
@@ -126,13 +147,10 @@ def _metadata(created: ObjectCreated, etag: str, settings: ThumbnailSettings) ->
 
 def _made_with(settings: ThumbnailSettings) -> str:
     """The settings in eight characters: other settings make other thumbnails of the same object."""
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    looks = replace(settings, memory_budget=0, time_limit=0)  # these two change nothing that is seen
+    return hashlib.sha256(repr(looks).encode()).hexdigest()[:8]
 
 
 def _check_size(size: int | None, config: Config) -> None:
     if size is not None and size > config.max_image_bytes:
         raise Reject(f"too large: {size:,} bytes; MAX_IMAGE_BYTES allows {config.max_image_bytes:,}")
-
-
-def _dimensions(thumbnail: Thumbnail) -> str:
-    return f"{thumbnail.width}x{thumbnail.height}"
