@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chalicelib.errors import ConfigError
+from chalicelib.settings import bad, matching, one_of, whole
+from chalicelib.thumbnail_settings import ThumbnailSettings
 
 ACTIONS = ("log", "resize", "start_execution")
 
@@ -32,33 +34,33 @@ class Config:
     capacity: int = 1000  # events a tick
     action: str = "resize"
     state_machine_arn: str = ""
-    thumbnail_sizes: tuple[int, ...] = (256, 1024)  # pixels, the side of the box
+    thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
         """The settings of this process. Raises ConfigError with one line for the first bad one."""
         config = cls(
-            images_bucket=_matching(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
-            thumbnails_bucket=_matching(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
+            images_bucket=matching(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
+            thumbnails_bucket=matching(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
             source_queue_url=_queue(env, "SOURCE_QUEUE_URL"),
             destination_queue_url=_queue(env, "DESTINATION_QUEUE_URL"),
             dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
-            capacity=_whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
-            action=_one_of(env, "ACTION", cls.action, ACTIONS),
+            capacity=whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
+            action=one_of(env, "ACTION", cls.action, ACTIONS),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
-            thumbnail_sizes=_sizes(env, "THUMBNAIL_SIZES", cls.thumbnail_sizes),
-            max_image_bytes=_whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
+            thumbnails=ThumbnailSettings.from_env(env),
+            max_image_bytes=whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
         )
         config._check_together()
         return config
 
     def _check_together(self) -> None:
         if self.action == "start_execution" and not _STATE_MACHINE.fullmatch(self.state_machine_arn):
-            raise _bad(
+            raise bad(
                 "STATE_MACHINE_ARN",
                 self.state_machine_arn,
                 "a state machine's ARN for ACTION=start_execution",
@@ -92,51 +94,7 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _bad(name: str, value: str, expected: str) -> ConfigError:
-    return ConfigError(
-        f"{name} is not set: expected {expected}"
-        if not value
-        else f"{name} is {value!r}: expected {expected}"
-    )
-
-
-def _matching(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    value = env.get(name, "")
-    if not pattern.fullmatch(value):
-        raise _bad(name, value, expected)
-    return value
-
-
 def _queue(env: Mapping[str, str], name: str) -> str:
-    return _matching(
+    return matching(
         env, name, _QUEUE_URL, "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
     )
-
-
-def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    value = env.get(name, "")
-    if not value:
-        return default
-    if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
-        raise _bad(name, value, f"a whole number from {low:,} to {high:,}, written without separators")
-    return int(value)
-
-
-def _one_of(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = env.get(name, "") or default
-    if value not in choices:
-        raise _bad(name, value, " or ".join(choices))
-    return value
-
-
-def _sizes(env: Mapping[str, str], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    value = env.get(name, "")
-    if not value:
-        return default
-    parts = [part.strip() for part in value.split(",")]
-    if not all(re.fullmatch(r"\d{1,5}", part, re.ASCII) and 1 <= int(part) <= 8192 for part in parts):
-        raise _bad(name, value, "pixels from 1 to 8192, separated by commas, such as 256,1024")
-    sizes = tuple(int(part) for part in parts)
-    if len(set(sizes)) < len(sizes):
-        raise _bad(name, value, "each size once")
-    return sizes
