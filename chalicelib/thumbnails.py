@@ -173,3 +173,9 @@ def _plain_reasons() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+if __name__ == "__main__":
+    from chalicelib.thumbnails_cli import main
+
+    raise SystemExit(main())
