@@ -6,7 +6,7 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check
+.PHONY: help setup run test check bench-drain test-faults
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,3 +30,15 @@ check: setup ## lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm; writes benchmarks/results/drain.json
+	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
+	@$(BIN)/python -m benchmarks.drain.plot
+
+test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
+	@$(BIN)/python -m benchmarks.drain.faults $(ARGS)
+
+$(VENV)/.bench: requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix .cache/node aws-sdk@2.1693.0 || true; fi
+	@touch $@
