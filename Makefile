@@ -36,7 +36,7 @@ bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm;
 	@$(BIN)/python -m benchmarks.drain.plot
 
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
-	@$(BIN)/python -m benchmarks.drain.faults $(ARGS)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 $(VENV)/.bench: requirements-bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -25,6 +25,7 @@ class Server:
         self.queues = Queues(refuse=lambda queue, entry: self.faults.refuse(queue, entry))
         self.arrived: dict[str, asyncio.Event] = {}  # by queue: wakes the long polls
         self.ambiguous = 0  # events taken although the answer said otherwise, or none came
+        self.repeated = 0  # messages given twice by one receive
 
     async def serve(self, port: int, tls: ssl.SSLContext | None = None) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(
@@ -50,9 +51,9 @@ class Server:
         if action.startswith("SendMessage"):
             self.arrived.setdefault(name, asyncio.Event()).set()
         if action == "ReceiveMessage" and answer.get("Messages") and faults.strikes(faults.same_again):
-            answer["Messages"] = [answer["Messages"][0], *answer["Messages"]][
-                : request["MaxNumberOfMessages"]
-            ]
+            first, *others = answer["Messages"]
+            answer["Messages"] = [first, first, *others][: int(request["MaxNumberOfMessages"])]
+            self.repeated += 1
         taken = len(answer.get("Successful", ())) if action == "SendMessageBatch" else 0
         if faults.strikes(faults.error_after):
             self.ambiguous += taken
@@ -96,9 +97,13 @@ class Server:
         elif do == "latency":
             self.latency_s = order["seconds"]
         elif do == "stats":
-            stats = {"calls": dict(self.queues.calls), "ambiguous": self.ambiguous}
+            stats = {
+                "calls": dict(self.queues.calls),
+                "ambiguous": self.ambiguous,
+                "repeated": self.repeated,
+            }
             self.queues.calls.clear()
-            self.ambiguous = 0
+            self.ambiguous = self.repeated = 0
             return stats
         elif do == "bodies":
             return {"bodies": self.queues.queue(order["queue"]).bodies()}
