@@ -8,7 +8,7 @@ import pytest
 from chalice.config import Config as ChaliceConfig
 from chalice.test import Client
 
-from chalicelib import aws
+from chalicelib import aws, consume
 from dev.fake_sqs.queues import Queues
 from dev.workspace import ROOT
 from tests.fake_boto3 import FakeBotoSqs
@@ -55,7 +55,8 @@ def test_the_test_event_of_a_new_notification_is_acknowledged(client):
     assert answer.payload == {"enqueued": 0, "rejected": 0, "own_output": 0}
 
 
-def test_a_message_is_consumed_and_its_line_logged(client, capsys):
+def test_a_message_is_consumed_and_its_line_logged(client, capsys, monkeypatch):
+    monkeypatch.setattr(consume, "MARGIN_MS", 0)  # the test client gives every function three seconds
     event = client.events.generate_sqs_event([json.dumps({"Bucket": "images", "Key": "a.jpg"})])
     event["Records"][0]["attributes"] = {"ApproximateReceiveCount": "1"}
     assert client.lambda_.invoke("consume", event).payload == {"done": 1, "rejected": 0, "retry": 0}
