@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import batches
 from chalicelib.errors import Reject
@@ -60,8 +60,7 @@ class Tally:
             self.errors[line] = None
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """One message to send, and the received one that it comes from."""
 
     origin: MessageTypeDef
