@@ -15,8 +15,10 @@ def share(capacity: int, shards: int, index: int) -> int:
 
 
 def shard_names(shards: int) -> list[str]:
-    """The function of each shard: `drain`, `drain-1`, ... Each has a reserved concurrency of 1, and so no shard
-    runs twice at once."""
+    """The function of each shard: `drain`, `drain-1`, ...
+
+    Each has a reserved concurrency of 1, so no shard ever runs twice at once.
+    """
     return ["drain", *(f"drain-{index}" for index in range(1, shards))]
 
 

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
     from chalicelib.sqs_http import AsyncSqs
 
-# A refused message comes back after this tick and in the next. At once, a destination that is down would use
-# up its receives within one tick and the redrive policy would dead-letter it; left to the queue's visibility
-# timeout it waits for six ticks (docs/decisions/0004-refused-entries.md).
-COME_BACK_S = 60
+FIRST_COME_BACK_S = 60
+MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
 
@@ -143,23 +141,32 @@ async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef]
         else:
             tally.duplicates += len(put_back.confirmed)  # the whole message will be split once more
             refused.append(letters[0].origin)
-    await show_again(
-        sqs, config.source_queue_url, [one["ReceiptHandle"] for one in refused], COME_BACK_S, tally
-    )
+    if refused:
+        come_back = {one["ReceiptHandle"]: come_back_s(_receives(one)) for one in refused}
+        await show_again(sqs, config.source_queue_url, come_back)
     return len(sent.confirmed) + len(sent.unanswered)
 
 
-async def show_again(
-    sqs: AsyncSqs, queue_url: str, handles: Iterable[str], after_s: int, tally: Tally
-) -> int:
-    """Makes messages visible again after so many seconds. Returns for how many the queue confirmed it.
+def come_back_s(receives: int) -> int:
+    """After how many seconds a message refused on its n-th receive is visible again: 60, 120, 240, ...
 
-    Where it fails, the queue's visibility timeout does the same, later: so that is no error.
+    Not at once: one tick would use up its receives, and the redrive policy would dead-letter it. Not after
+    the queue's visibility timeout: it would wait six ticks for a single refusal
+    (docs/decisions/0004-refused-entries.md).
+    """
+    return min(FIRST_COME_BACK_S << (receives - 1), MAX_VISIBILITY_S)
+
+
+async def show_again(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]) -> int:
+    """Makes messages, by receipt handle, visible again after so many seconds.
+
+    Returns for how many the queue confirmed it. Where it does not, the queue's own visibility timeout does
+    the same, only at another time: so that is no error.
     """
     confirmed = 0
     entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
-        {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
-        for i, handle in enumerate(handles)
+        {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+        for i, (handle, seconds) in enumerate(after_s.items())
     ]
     for batch in batches.split(entries):
         try:
@@ -168,6 +175,10 @@ async def show_again(
             continue
         confirmed += len(batches.outcomes(batch, answer).confirmed)
     return confirmed
+
+
+def _receives(message: MessageTypeDef) -> int:
+    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
 
 
 async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally: Tally) -> Sent:

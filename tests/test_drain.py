@@ -169,6 +169,20 @@ def test_a_refused_event_comes_back_in_the_next_tick_and_not_in_this_one(stage):
     assert stage.tick().forwarded == 1
 
 
+def test_an_event_refused_again_waits_twice_as_long(stage):
+    """A minute, two, four: five receives outlast a destination that is down for a quarter of an hour."""
+    stage.fill(event(1))
+    stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if queue == "destination" else ""
+    waits = []
+    for _ in range(4):
+        began = stage.sqs.now
+        assert stage.tick().received == 1
+        (message,) = stage.source.in_flight.values()
+        waits.append(message.visible_at - began)
+        stage.sqs.now = began + waits[-1]
+    assert waits == [60, 120, 240, 480]
+
+
 def test_a_send_of_unknown_outcome_keeps_its_capacity_and_its_messages(stage):
     """It may have arrived: sending ten others instead could forward more than the capacity."""
     stage.fill(*events(40))

@@ -6,6 +6,8 @@ import asyncio
 import json
 import shutil
 import ssl
+import subprocess
+import sys
 
 import pytest
 
@@ -122,8 +124,5 @@ def test_without_keys_in_the_environment_botocore_finds_and_refreshes_them(tmp_p
 
 def test_the_drains_imports_leave_botocore_out():
     """A cold start on Lambda waits for every import; botocore alone is twice all of the drain's."""
-    import subprocess
-    import sys
-
     code = "import sys, chalicelib.drain, chalicelib.http1; print('botocore' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
