@@ -31,6 +31,7 @@ FIRST_COME_BACK_S = 60
 MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
+MAX_REASON = 500  # characters
 
 
 @dataclass
@@ -99,7 +100,7 @@ def plan(messages: Iterable[MessageTypeDef]) -> Plan:
         try:
             created = parse_body(body)
         except Reject as e:
-            attributes = {"Reason": _string(e.reason), "Function": _string("drain")}
+            attributes = {"Reason": _string(_plain(e.reason)), "Function": _string("drain")}
             todo.reject.append(Letter(message, body, attributes))
             continue
         if not created:
@@ -124,10 +125,10 @@ async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef]
 
     sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
     tally.forwarded += len(sent.confirmed)
-    if todo.forward:
-        tally.futile = 0 if sent.confirmed else tally.futile + 1
     buried = await _send(sqs, config.dead_letter_queue_url, todo.reject, tally)
     tally.rejected += len(buried.confirmed)
+    if todo.forward or todo.reject:
+        tally.futile = 0 if sent.confirmed or buried.confirmed else tally.futile + 1
     done = [letter.origin for letter in sent.confirmed + buried.confirmed]
     await _delete(sqs, config.source_queue_url, done + todo.ignore, tally)
     tally.ignored += len(todo.ignore)
@@ -235,6 +236,11 @@ async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeD
         tally.duplicates += len(left)
     if left:
         tally.error(why)
+
+
+def _plain(reason: str) -> str:
+    """A reason may quote the message; SQS refuses attributes with control characters and the like."""
+    return "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON])
 
 
 def _string(value: str) -> MessageAttributeValueTypeDef:

@@ -259,6 +259,24 @@ def test_a_poison_body_that_the_dead_letter_queue_refuses_is_not_lost(stage):
     assert stage.source.bodies() == ["not json"]
 
 
+def test_a_reason_that_quotes_the_message_is_plain_text(stage):
+    """SQS would refuse the attribute, and the message would be dead-lettered without its reason."""
+    stage.fill(json.dumps({"a\x00b\ud800\uffff": 1}))
+    assert stage.tick().rejected == 1
+    (message,) = stage.dead.ready
+    assert message.attributes["Reason"]["StringValue"].endswith("its fields: a?b??")
+
+
+def test_a_dead_letter_queue_that_is_down_stops_the_tick(stage):
+    """Going through all the poison would only use up its receives."""
+    stage.fill(*["not json"] * 1000)
+    stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if queue == "dead" else ""
+    result = stage.tick()
+    assert result.stopped == "errors"
+    assert result.received <= 10 * (drain.FUTILE_CALLS + stage.config.drain_workers)
+    assert len(stage.source.bodies()) == 1000
+
+
 def test_rejected_and_ignored_messages_take_no_capacity(stage):
     stage.fill("[]", notification("gone.jpg", name="ObjectRemoved:Delete"), *events(20))
     result = stage.tick(capacity=20)
