@@ -191,6 +191,7 @@ def profile(kind):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
 
 
+@functools.cache  # a profile holds the second it was made
 def swapped_profile():
     """sRGB with the red and the blue primary exchanged: a conversion that happened cannot be overlooked."""
     data = bytearray(profile("sRGB"))
