@@ -1,5 +1,7 @@
 """Right in every orientation, mode and format, against references that share no code with the engine."""
 
+import functools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
