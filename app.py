@@ -31,17 +31,6 @@ def remaining_ms(event: Any) -> Callable[[], int]:
     return left
 
 
-@app.on_s3_event(
-    bucket=config.images_bucket,
-    events=["s3:ObjectCreated:*"],
-    prefix=config.images_prefix or None,
-    suffix=config.images_suffix or None,
-)
-def enqueue(event: S3Event) -> dict[str, int]:
-    """Every created object goes on the source queue."""
-    return enqueue_events(event.to_dict(), aws.sqs(), config)
-
-
 class AnyNotification(S3Event):
     """Chalice's own event reads the first S3 record at once, and fails on a notification without one."""
 
@@ -49,7 +38,19 @@ class AnyNotification(S3Event):
         return None
 
 
-enqueue.event_class = AnyNotification
+if config.s3_notifies == "lambda":
+
+    @app.on_s3_event(
+        bucket=config.images_bucket,
+        events=["s3:ObjectCreated:*"],
+        prefix=config.images_prefix or None,
+        suffix=config.images_suffix or None,
+    )
+    def enqueue(event: S3Event) -> dict[str, int]:
+        """Every created object goes on the source queue."""
+        return enqueue_events(event.to_dict(), aws.sqs(), config)
+
+    enqueue.event_class = AnyNotification
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -12,6 +12,7 @@ from chalicelib.settings import bad, matching, one_of, whole
 from chalicelib.thumbnail_settings import ThumbnailSettings
 
 ACTIONS = ("log", "resize", "start_execution")
+S3_NOTIFIES = ("lambda", "queue")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -30,6 +31,7 @@ class Config:
     dead_letter_queue_url: str
     images_prefix: str = ""
     images_suffix: str = ""
+    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
     thumbnails_prefix: str = ""
     capacity: int = 1000  # events a tick
     drain_workers: int = 32  # calls at the same time, in one shard
@@ -52,6 +54,7 @@ class Config:
             dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
+            s3_notifies=one_of(env, "S3_NOTIFIES", cls.s3_notifies, S3_NOTIFIES),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
             capacity=whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
             drain_workers=whole(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),

@@ -14,7 +14,7 @@ from chalicelib.config import ACTIONS, Config
 from dev import run as running
 from dev.local_aws import client_environment
 from dev.pipeline import Pipeline
-from dev.workspace import ROOT
+from dev.workspace import ROOT, run_folder
 from infra.errors import Unusable
 from infra.policies import Disagreement
 from infra.stage import Stage
@@ -71,7 +71,7 @@ def run(
 @click.option("--port", default=PORT, show_default=True, help="Of the local AWS that `make run` started.")
 def drop(file: Path, port: int) -> None:
     """Upload one more image while `make run` is up."""
-    folder = ROOT / ".run"
+    folder = run_folder(port)
     stage = Stage(folder / "app", "local")
     os.environ.update(client_environment(f"http://127.0.0.1:{port}", folder))
     try:
@@ -87,5 +87,3 @@ if __name__ == "__main__":
     except (Unusable, Disagreement) as e:
         Console(stderr=True).print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped.")

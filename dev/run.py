@@ -51,7 +51,7 @@ class Options:
 def run(options: Options, console: Console) -> int:
     """The exit code: 0 when every object ended where it should, 1 when one is missing."""
     files = _files(options.images or photos.photos(workspace.ROOT / ".cache"))
-    folder = workspace.ROOT / ".run"
+    folder = workspace.run_folder(options.port)
     if not options.once:
         refuse_taken_port(options.status_port, "--status-port")
     with local_aws(options.port, folder) as aws:
@@ -70,7 +70,9 @@ def run(options: Options, console: Console) -> int:
                 f"[red]missing:[/] {escape(key)} ended neither done nor dead-lettered", soft_wrap=True
             )
         if not options.once:
-            _stay(aws, pipeline, options, console)
+            with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+                _stay(aws, pipeline, options, console)
+            console.print("\nStopped.")
     return 1 if missing else 0
 
 

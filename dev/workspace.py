@@ -10,6 +10,11 @@ from infra.stage import Stage
 ROOT = Path(__file__).parent.parent
 
 
+def run_folder(port: int) -> Path:
+    """What a `make run` on this port keeps: logs, the deployed copy."""
+    return ROOT / ".run" / str(port)
+
+
 def make(folder: Path, settings: dict[str, str], stage: str = "local") -> Stage:
     """The app copied into the folder, its stage given these settings; nothing deployed yet."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -46,7 +46,7 @@ def handlers(root: Path) -> dict[str, list[str]]:
     All REST routes are one Lambda function, which Chalice names `api_handler`.
     """
     found: dict[str, list[str]] = {}
-    for node in ast.parse((root / "app.py").read_text()).body:
+    for node in ast.walk(ast.parse((root / "app.py").read_text())):
         if isinstance(node, ast.FunctionDef):
             for kind in _decorators(node):
                 found.setdefault("api_handler" if kind == "route" else node.name, []).append(node.name)
@@ -78,7 +78,7 @@ def _read(source: tuple[str, Path]) -> _Module:
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 module.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    for node in tree.body:
+    for node in _outside_functions(tree):
         if isinstance(node, Function):
             module.functions[node.name] = [node]
         elif isinstance(node, ast.ClassDef):
@@ -91,6 +91,14 @@ def _read(source: tuple[str, Path]) -> _Module:
                     module.functions[target.id] = [wrapper]
     module.names |= {defined: f"{name}.{defined}" for defined in module.functions}
     return module
+
+
+def _outside_functions(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The statements of a module, those under an `if` too."""
+    for node in tree.body:
+        yield node
+        if isinstance(node, ast.If):
+            yield from node.body
 
 
 def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[Function]:

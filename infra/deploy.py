@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from chalicelib.config import Config
+from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from infra import policies, stack
+from infra import notify, policies, stack
 from infra.errors import Unusable
 from infra.stage import Account, Stage
 
@@ -46,6 +46,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     account = current_account()
     settings = stage.environment()
     check_settings(stage, settings, account)
+    notifies_queue = settings.get("S3_NOTIFIES") == "queue"
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Stack: buckets and queues")
     made = stack.deploy(
@@ -58,6 +59,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "SourceVisibility": str(stage.visibility("drain")),
             "DestinationVisibility": str(stage.visibility("consume")),
             "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
+            "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
             "TlsOnly": str(tls_only).lower(),
         },
         account,
@@ -65,6 +67,14 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say("Settings and policies of the stage")
     record(stage, made, account)
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    notify.point_bucket(
+        boto3.client("s3"),
+        made["IMAGES_BUCKET"],
+        account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])) if notifies_queue else "",
+        account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
+        prefix=settings.get("IMAGES_PREFIX", ""),
+        suffix=settings.get("IMAGES_SUFFIX", ""),
+    )
     remove_orphaned_mappings(boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
@@ -142,14 +152,14 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     client.put_function_event_invoke_config(
         FunctionName=stage.function_name("drain"), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60
     )
+    if stage.environment().get("S3_NOTIFIES") == "queue":
+        return
     # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.
     client.put_function_event_invoke_config(
         FunctionName=stage.function_name("enqueue"),
         MaximumRetryAttempts=2,
         MaximumEventAgeInSeconds=21_600,
-        DestinationConfig={
-            "OnFailure": {"Destination": account.arn("sqs", dead_letter_url.rsplit("/", 1)[1])}
-        },
+        DestinationConfig={"OnFailure": {"Destination": account.arn("sqs", queue_name(dead_letter_url))}},
     )
 
 
@@ -184,9 +194,13 @@ def _deployed_key(stage: Stage) -> str:
     return f"deployed/{stage.name}.json"
 
 
+def _images_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:
+    return settings.get("IMAGES_BUCKET", "") or expected_settings(stage, account)["IMAGES_BUCKET"]
+
+
 def _existing_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:
     """The user's own images bucket, or an empty string when the stack is to make one."""
-    named = settings.get("IMAGES_BUCKET", "")
+    named = _images_bucket(stage, settings, account)
     return "" if named == expected_settings(stage, account)["IMAGES_BUCKET"] else named
 
 

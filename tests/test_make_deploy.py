@@ -148,3 +148,32 @@ def test_destroy_stops_at_waiting_messages_keeps_full_buckets_and_when_forced_le
     names = [bucket["Name"] for bucket in again.s3.list_buckets()["Buckets"]]
     assert not [name for name in names if "doomed" in name]
     assert destroying.destroy(again.stage, quiet) == []  # and may be repeated
+
+
+def test_s3_may_notify_the_source_queue_itself_and_the_change_doubles_nothing(first, photographs):
+    """No function between: drain reads S3's own message."""
+    contents = (photographs / "rocket.jpg").read_bytes()
+    first.stage.record({"S3_NOTIFIES": "queue"}, {})
+    redeploy(first)
+    bucket = first.settings["IMAGES_BUCKET"]
+    try:
+        found = first.s3.get_bucket_notification_configuration(Bucket=bucket)
+        assert not found.get("LambdaFunctionConfigurations")
+        assert len(found["QueueConfigurations"]) == 1
+        redeploy(first)  # and again: nothing changes
+        assert (
+            first.s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+            == (found["QueueConfigurations"])
+        )
+        upload = first.upload("straight to the queue +.jpg", contents)
+        finish(first, [upload])
+        assert len(upload.thumbnails) == 2
+    finally:
+        first.stage.record({"S3_NOTIFIES": "lambda"}, {})
+        redeploy(first)
+    found = first.s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert not found.get("QueueConfigurations")
+    assert len(found["LambdaFunctionConfigurations"]) == 1
+    upload = first.upload("through enqueue again.jpg", contents)
+    finish(first, [upload])
+    assert len(upload.thumbnails) == 2
