@@ -39,7 +39,7 @@ def main() -> None:
     axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
     axes.invert_yaxis()
     axes.set_xlabel(
-        f"events per second, times the original's ({result['rounds']} interleaved rounds; line: least to most)"
+        f"events per second, times the original's ({result['rounds']} rounds; line: least to most)"
     )
     axes.set_title(f"One shard, a call takes {result['latency_ms']:.0f} ms", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
