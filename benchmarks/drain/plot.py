@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "drain"  # the same figures give the same file
-mpl.rcParams["font.size"] = 11
-
 from matplotlib import pyplot as plt
+
+plt.switch_backend("svg")
+plt.rcParams["svg.fonttype"] = "none"
+plt.rcParams["svg.hashsalt"] = "drain"  # the same figures give the same file
 
 RESULTS = Path(__file__).parents[1] / "results"
 NAMES = {
