@@ -74,20 +74,22 @@ class Http1:
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     """Status, body, and whether the connection may be used again. Raises ValueError for what is not HTTP."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.split("\r\n")[:-2]
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if headers.get("transfer-encoding", "").lower() == "chunked":
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if _field(head, b"transfer-encoding") == b"chunked":
         chunks = []
         while size := int(await reader.readuntil(b"\r\n"), 16):
             chunks.append((await reader.readexactly(size + 2))[:-2])
         await reader.readuntil(b"\r\n")
         body = b"".join(chunks)
-    elif "content-length" in headers:
-        body = await reader.readexactly(int(headers["content-length"]))
     else:
-        raise ValueError("an answer without content-length")
-    return int(first[9:12]), body, headers.get("connection", "").lower() != "close"
+        body = await reader.readexactly(int(_field(head, b"content-length")))
+    return int(head[9:12]), body, _field(head, b"connection") != b"close"
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """A field of a head in lower case; empty when it is not there."""
+    _, _, rest = head.partition(b"\r\n" + name + b":")
+    return rest.partition(b"\r\n")[0].strip()
 
 
 def _line(error: BaseException) -> str:

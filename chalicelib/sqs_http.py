@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.http1 import NoAnswer, NotSent
 from chalicelib.signing import Signer
@@ -78,34 +78,38 @@ class AsyncSqs:
             "WaitTimeSeconds": WaitTimeSeconds,
             "MessageSystemAttributeNames": MessageSystemAttributeNames,
         }
-        answer = await self._call("ReceiveMessage", request, ANSWER_S + WaitTimeSeconds)
-        return cast("t.ReceiveMessageResultTypeDef", answer)
+        answer: t.ReceiveMessageResultTypeDef = await self._call("ReceiveMessage", request, WaitTimeSeconds)
+        return answer
 
     async def send_message_batch(
         self, *, QueueUrl: str, Entries: Sequence[t.SendMessageBatchRequestEntryTypeDef]
     ) -> t.SendMessageBatchResultTypeDef:
-        answer = await self._call("SendMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries})
-        return cast("t.SendMessageBatchResultTypeDef", answer)
+        answer: t.SendMessageBatchResultTypeDef = await self._call(
+            "SendMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}
+        )
+        return answer
 
     async def delete_message_batch(
         self, *, QueueUrl: str, Entries: Sequence[t.DeleteMessageBatchRequestEntryTypeDef]
     ) -> t.DeleteMessageBatchResultTypeDef:
-        answer = await self._call("DeleteMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries})
-        return cast("t.DeleteMessageBatchResultTypeDef", answer)
+        answer: t.DeleteMessageBatchResultTypeDef = await self._call(
+            "DeleteMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}
+        )
+        return answer
 
     async def change_message_visibility_batch(
         self, *, QueueUrl: str, Entries: Sequence[t.ChangeMessageVisibilityBatchRequestEntryTypeDef]
     ) -> t.ChangeMessageVisibilityBatchResultTypeDef:
         request = {"QueueUrl": QueueUrl, "Entries": Entries}
-        answer = await self._call("ChangeMessageVisibilityBatch", request)
-        return cast("t.ChangeMessageVisibilityBatchResultTypeDef", answer)
+        answer: t.ChangeMessageVisibilityBatchResultTypeDef = await self._call(
+            "ChangeMessageVisibilityBatch", request
+        )
+        return answer
 
     def close(self) -> None:
         self._transport.close()
 
-    async def _call(
-        self, action: str, request: Mapping[str, object], within_s: float = ANSWER_S
-    ) -> dict[str, Any]:
+    async def _call(self, action: str, request: Mapping[str, object], wait_s: int = 0) -> Any:
         body = json.dumps(request).encode()
         unknown = 0
         problem = ""
@@ -114,7 +118,7 @@ class AsyncSqs:
                 await self._sleep(self._uniform() * FIRST_PAUSE_S * 2 ** (attempt - 1))
             headers = self._signer.headers(f"AmazonSQS.{action}", body)  # anew: a signature is dated
             try:
-                status, text = await self._transport.post(headers, body, within_s)
+                status, text = await self._transport.post(headers, body, ANSWER_S + wait_s)
                 answer = _object(text)
             except NotSent as e:
                 problem = f"no connection ({e})"
