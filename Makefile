@@ -30,3 +30,14 @@ check: setup ## lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+.PHONY: bench-thumbnails test-corpus
+bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
+	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
+
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+test-corpus: setup ## a thousand odd and hostile images, each in a process of 512 MB
+	@$(BIN)/python -m tests.corpus.run
