@@ -74,7 +74,7 @@ def conversion_bytes(image: Image.Image) -> int:
         return 8 if image.mode != "RGBA" else 4
     if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return 0
-    return 9 if image.mode.startswith(("I", "F")) else 4
+    return 14 if image.mode.startswith(("I", "F")) else 4
 
 
 def pixels(size: tuple[int, int]) -> int:
