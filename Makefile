@@ -55,3 +55,14 @@ $(VENV)/.bench: requirements-bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix .cache/node aws-sdk@2.1693.0 || true; fi
 	@touch $@
+
+.PHONY: bench-thumbnails test-corpus
+bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
+	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
+
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+test-corpus: setup ## a thousand odd and hostile images, each in a process of 512 MB
+	@$(BIN)/python -m tests.corpus.run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -63,9 +63,10 @@ def make(
         source = _opened(data, settings, deadline)
         if source.bytes_needed > settings.memory_budget:
             raise _over_budget(source.image.size, source.bytes_needed, settings)
-        if source.frames > 1:
-            return _animated(source, settings, deadline)
-        return _stills(source, settings, deadline)
+        try:
+            return (_animated if source.frames > 1 else _stills)(source, settings, deadline)
+        except decode.UnevenFrames:
+            return _stills(_opened(data, replace(settings, animation="first"), deadline), settings, deadline)
 
 
 def estimate(data: bytes, settings: ThumbnailSettings) -> int:

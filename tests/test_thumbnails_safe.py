@@ -63,6 +63,18 @@ def test_the_frames_of_an_animation_count():
     assert estimate(data, SMALL) - still >= 50 * 60 * 60 * 4
 
 
+def test_a_gif_whose_second_frame_is_far_larger_than_its_canvas_shows_the_first():
+    frames = [Image.new("RGB", (100, 100), colour) for colour in ("red", "blue")]
+    data = bytearray(encoded(frames[0], "gif", save_all=True, append_images=frames[1:]))
+    second = data.rindex(b"\x2c\0\0\0\0")  # its image descriptor: left, top, width, height
+    data[second + 5 : second + 9] = b"\xff\xff\xff\xff"
+    opened = Image.open(io.BytesIO(data))
+    opened.seek(1)
+    assert opened.size == (65535, 65535)
+    (made,) = make(bytes(data), SMALL)
+    assert (made.width, made.height, made.format) == (64, 64, "jpeg")
+
+
 def test_the_format_is_told_by_content_and_only_those_set_are_opened():
     unknown = "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)"
     assert reason(b"") == unknown

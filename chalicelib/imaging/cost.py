@@ -69,12 +69,12 @@ def peak_bytes(
 
 
 def conversion_bytes(image: Image.Image) -> int:
-    """Bytes a pixel of the copies that colour.averageable makes."""
+    """Bytes a pixel of the copies that colour.plain and colour.premultiplied make."""
     if colour.has_alpha(image):
         return 8 if image.mode != "RGBA" else 4
     if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return 0
-    return 9 if image.mode.startswith(("I", "F")) else 4
+    return 14 if image.mode.startswith(("I", "F")) else 4
 
 
 def pixels(size: tuple[int, int]) -> int:

@@ -112,11 +112,18 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, box: Box, deadli
     return _from_pixels(canvas, (width, height), box, part)
 
 
+class UnevenFrames(Exception):
+    """A GIF's later frame reaches beyond its canvas, however far: nothing in the header said so."""
+
+
 def moments(image: Image.Image, box: Box, deadline: Deadline) -> Iterator[tuple[Reduced, int]]:
-    """An animation's frames, each scaled to `box`, with the milliseconds it is shown."""
+    """An animation's frames, each scaled to `box`, with the milliseconds it is shown. Raises UnevenFrames."""
+    canvas = image.size
     for number in range(getattr(image, "n_frames", 1)):
         deadline.check()
         image.seek(number)
+        if image.size != canvas:
+            raise UnevenFrames
         image.load()
         shown = image.info.get("duration", 0)
         yield _from_pixels(_averageable(image), image.size, box), int(shown or 0)
