@@ -14,6 +14,8 @@ ACTIONS = ("log", "resize", "start_execution")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
+_FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
 
 
@@ -34,6 +36,10 @@ class Config:
     state_machine_arn: str = ""
     thumbnail_sizes: tuple[int, ...] = (256, 1024)  # pixels, the side of the box
     max_image_bytes: int = 100_000_000
+    # S3 Batch Operations; a stage without them works, only its jobs do not.
+    reports_bucket: str = ""  # manifests and completion reports
+    jobs_role_arn: str = ""
+    backfill_function_arn: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -52,6 +58,9 @@ class Config:
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnail_sizes=_sizes(env, "THUMBNAIL_SIZES", cls.thumbnail_sizes),
             max_image_bytes=_whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
+            reports_bucket=_optional(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
+            jobs_role_arn=_optional(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
+            backfill_function_arn=_optional(env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"),
         )
         config._check_together()
         return config
@@ -105,6 +114,10 @@ def _matching(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expec
     if not pattern.fullmatch(value):
         raise _bad(name, value, expected)
     return value
+
+
+def _optional(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
+    return _matching(env, name, pattern, expected) if env.get(name) else ""
 
 
 def _queue(env: Mapping[str, str], name: str) -> str:

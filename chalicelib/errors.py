@@ -15,3 +15,38 @@ class Reject(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class RestError(Exception):
+    """A call of the REST API cannot be answered: `status` is HTTP's, the text one line that says why."""
+
+    status = 500
+
+
+class BadRequest(RestError):
+    """The caller must change `field`. `problems` lists the details where one line is not enough."""
+
+    status = 400
+
+    def __init__(self, field: str, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.problems = problems
+
+
+class NotFound(RestError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class Conflict(RestError):
+    """The thing is not in a state that allows this."""
+
+    status = 409
+
+
+class NotSetUp(RestError):
+    """This stage lacks a setting that the call needs."""
+
+    status = 501
