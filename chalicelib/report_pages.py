@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,9 +83,13 @@ class _Lines:
 
 
 def _rows_from(s3: S3Client, bucket: str, key: str, offset: int) -> Iterator[tuple[TaskResult, int]]:
-    """The rows from a byte on, each with the byte after it."""
-    answer = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={offset}-")
-    with answer["Body"] as body:
+    """The rows from a byte on, each with the byte after it. Raises BadReport where no row begins there."""
+    before = min(offset, 1)  # the byte before must end a line
+    answer = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={offset - before}-")
+    # closing: the body's own `with` gives the connection underneath, which is closed at its end.
+    with closing(answer["Body"]) as body:
+        if before and body.read(1) != b"\n":
+            raise BadReport(f"no row of {key} begins at byte {offset}")
         lines = _Lines(io.BufferedReader(body, 1 << 16), offset)  # type: ignore[arg-type]
         for row in report_rows(lines):
             yield row, lines.offset

@@ -44,7 +44,7 @@ class Report:
         status = "succeeded" if outcome.succeeded else "failed"
         # HTTP status before error code is what AWS's example rows show, against the schema that it writes
         # into manifest.json: docs/s3-batch-operations.md#uncertain-report
-        csv.writer(self._files[status], lineterminator="\n").writerow(
+        csv.writer(self._files[status]).writerow(
             [
                 *task[:2],
                 task.version_id or "",
