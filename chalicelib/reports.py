@@ -57,12 +57,14 @@ def _result(number: int, row: list[str]) -> TaskResult:
     if status not in ("succeeded", "failed"):
         raise BadReport(f"row {number} of the report has status {status!r}, expected succeeded or failed")
     http_status, error_code = (one, other) if _HTTP_STATUS.fullmatch(one) else (other, one)
+    if not _HTTP_STATUS.fullmatch(http_status):
+        http_status, error_code = "", one or other
     return TaskResult(
         bucket=bucket,
         key=decode_key(key),
         version_id=version_id or None,
         succeeded=status == "succeeded",
-        http_status=int(http_status) if _HTTP_STATUS.fullmatch(http_status) else None,
+        http_status=int(http_status) if http_status else None,
         error_code=error_code,
         message=message,
     )
