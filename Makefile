@@ -6,7 +6,7 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check
+.PHONY: help setup run test check drop deploy destroy policies
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,3 +30,15 @@ check: setup ## lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
+	@$(BIN)/python -m dev drop "$(FILE)"
+
+deploy: setup ## into your AWS account: make deploy STAGE=dev
+	@$(BIN)/python -m infra deploy --stage $(STAGE)
+
+destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages too)
+	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+policies: setup ## the IAM policies of a stage from the code: make policies STAGE=dev
+	@$(BIN)/python -m infra policies --stage $(STAGE)

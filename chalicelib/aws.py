@@ -6,14 +6,29 @@ Region, endpoint and credentials are boto3's own business (AWS_REGION, AWS_ENDPO
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from chalicelib.config import AwsEnvironment
+from chalicelib.errors import ConfigError, Reject, Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from chalicelib.signing import Credentials
+    from chalicelib.sqs_http import AsyncSqs
+
+# sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com
+_SQS_HOST = re.compile(r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
 
 
 @cache
@@ -52,3 +67,77 @@ def sqs() -> SQSClient:
 def stepfunctions() -> SFNClient:
     client: SFNClient = _client("stepfunctions")
     return client
+
+
+def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSqs:
+    """The drain's client, for the queues of one region. Close it when the tick ends.
+
+    The queue's own URL names endpoint and region unless AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL overrides
+    them. Raises ConfigError when no region or no credentials can be found.
+    """
+    from chalicelib.http1 import Http1
+    from chalicelib.signing import Signer
+    from chalicelib.sqs_http import AsyncSqs
+
+    environment = environment or AwsEnvironment.from_env()
+    queue = urlsplit(queue_url)
+    endpoint = environment.sqs_endpoint_url or f"{queue.scheme}://{queue.netloc}"
+    host = urlsplit(endpoint).netloc
+    named = _SQS_HOST.fullmatch(queue.netloc)
+    region = named.group(1) if named else environment.region
+    if not region:
+        raise ConfigError(f"AWS_REGION is not set, and {queue_url} does not name the region")
+    signer = Signer(_credentials(environment), service="sqs", region=region, host=host)
+    return AsyncSqs(Http1(endpoint), signer)
+
+
+def _credentials(environment: AwsEnvironment) -> Callable[[], Credentials]:
+    """Asked before every call. Lambda gives each sandbox, in its environment, credentials that outlive it."""
+    from chalicelib.signing import Credentials
+
+    if environment.access_key and environment.secret_key:
+        fixed = Credentials(environment.access_key, environment.secret_key, environment.session_token or None)
+        return lambda: fixed
+
+    # Anywhere else botocore finds them (profile, SSO, instance role), and refreshes them before they expire.
+    from botocore.session import Session
+
+    found = Session().get_credentials()
+    if found is None:
+        raise ConfigError("no AWS credentials: set AWS_ACCESS_KEY_ID, or AWS_PROFILE, or use a role")
+
+    def current() -> Credentials:
+        frozen = found.get_frozen_credentials()
+        return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+    return current
+
+
+# Nothing anyone does to the queue makes these work: the object has to change.
+_NEVER = {
+    "NoSuchKey": "the object is gone",
+    "NoSuchVersion": "the object's version is gone",
+    "InvalidObjectState": "the object is archived; restore it, then upload or redrive it",
+    "KeyTooLongError": "the key is too long",
+}
+
+
+@contextmanager
+def errors_translated(doing: str) -> Iterator[None]:
+    """AWS's refusals inside the block become Reject where no later try can help, and Retry elsewhere.
+
+    AccessDenied is a Retry: a permission can be mended, and without s3:ListBucket S3 answers it for an
+    object that is gone.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as e:
+        error = e.response.get("Error", {})
+        code = error.get("Code", "unknown")
+        if code in _NEVER:
+            raise Reject(f"{doing}: {_NEVER[code]} ({code})") from e
+        raise Retry(f"{doing}: {code}: {error.get('Message', '')}") from e
+    except BotoCoreError as e:
+        raise Retry(f"{doing}: {e}") from e

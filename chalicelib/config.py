@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chalicelib.errors import ConfigError
+from chalicelib.settings import bad, matching, one_of, optional, whole
+from chalicelib.thumbnail_settings import ThumbnailSettings
 
 ACTIONS = ("log", "resize", "start_execution")
 
@@ -32,10 +34,14 @@ class Config:
     images_suffix: str = ""
     thumbnails_prefix: str = ""
     capacity: int = 1000  # events a tick
+    drain_workers: int = 32  # calls at the same time, in one shard
+    drain_shards: int = 1
     action: str = "resize"
     state_machine_arn: str = ""
-    thumbnail_sizes: tuple[int, ...] = (256, 1024)  # pixels, the side of the box
+    thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
+    consume_threads: int = 4
+    max_tries: int = 5  # of one message by consume; then it is a dead letter
     # S3 Batch Operations; a stage without them works, only its jobs do not.
     reports_bucket: str = ""  # manifests and completion reports
     jobs_role_arn: str = ""
@@ -45,29 +51,33 @@ class Config:
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
         """The settings of this process. Raises ConfigError with one line for the first bad one."""
         config = cls(
-            images_bucket=_matching(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
-            thumbnails_bucket=_matching(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
+            images_bucket=matching(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
+            thumbnails_bucket=matching(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
             source_queue_url=_queue(env, "SOURCE_QUEUE_URL"),
             destination_queue_url=_queue(env, "DESTINATION_QUEUE_URL"),
             dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
-            capacity=_whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
-            action=_one_of(env, "ACTION", cls.action, ACTIONS),
+            capacity=whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
+            drain_workers=whole(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
+            drain_shards=whole(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
+            action=one_of(env, "ACTION", cls.action, ACTIONS),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
-            thumbnail_sizes=_sizes(env, "THUMBNAIL_SIZES", cls.thumbnail_sizes),
-            max_image_bytes=_whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
-            reports_bucket=_optional(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
-            jobs_role_arn=_optional(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
-            backfill_function_arn=_optional(env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"),
+            thumbnails=ThumbnailSettings.from_env(env),
+            max_image_bytes=whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
+            consume_threads=whole(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
+            max_tries=whole(env, "MAX_TRIES", cls.max_tries, 1, 100),
+            reports_bucket=optional(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
+            jobs_role_arn=optional(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
+            backfill_function_arn=optional(env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"),
         )
         config._check_together()
         return config
 
     def _check_together(self) -> None:
         if self.action == "start_execution" and not _STATE_MACHINE.fullmatch(self.state_machine_arn):
-            raise _bad(
+            raise bad(
                 "STATE_MACHINE_ARN",
                 self.state_machine_arn,
                 "a state machine's ARN for ACTION=start_execution",
@@ -92,6 +102,27 @@ class Config:
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
 
 
+@dataclass(frozen=True)
+class AwsEnvironment:
+    """What boto3 too would read from the environment, for the client that does without it."""
+
+    region: str
+    sqs_endpoint_url: str
+    access_key: str
+    secret_key: str
+    session_token: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> AwsEnvironment:
+        return cls(
+            region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "",
+            sqs_endpoint_url=env.get("AWS_ENDPOINT_URL_SQS") or env.get("AWS_ENDPOINT_URL") or "",
+            access_key=env.get("AWS_ACCESS_KEY_ID", ""),
+            secret_key=env.get("AWS_SECRET_ACCESS_KEY", ""),
+            session_token=env.get("AWS_SESSION_TOKEN", ""),
+        )
+
+
 def queue_name(url: str) -> str:
     """The name in a queue's URL, `https://sqs.{region}.amazonaws.com/{account}/{name}`."""
     return url.rsplit("/", 1)[1]
@@ -101,55 +132,7 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _bad(name: str, value: str, expected: str) -> ConfigError:
-    return ConfigError(
-        f"{name} is not set: expected {expected}"
-        if not value
-        else f"{name} is {value!r}: expected {expected}"
-    )
-
-
-def _matching(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    value = env.get(name, "")
-    if not pattern.fullmatch(value):
-        raise _bad(name, value, expected)
-    return value
-
-
-def _optional(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    return _matching(env, name, pattern, expected) if env.get(name) else ""
-
-
 def _queue(env: Mapping[str, str], name: str) -> str:
-    return _matching(
+    return matching(
         env, name, _QUEUE_URL, "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
     )
-
-
-def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    value = env.get(name, "")
-    if not value:
-        return default
-    if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
-        raise _bad(name, value, f"a whole number from {low:,} to {high:,}, written without separators")
-    return int(value)
-
-
-def _one_of(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = env.get(name, "") or default
-    if value not in choices:
-        raise _bad(name, value, " or ".join(choices))
-    return value
-
-
-def _sizes(env: Mapping[str, str], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    value = env.get(name, "")
-    if not value:
-        return default
-    parts = [part.strip() for part in value.split(",")]
-    if not all(re.fullmatch(r"\d{1,5}", part, re.ASCII) and 1 <= int(part) <= 8192 for part in parts):
-        raise _bad(name, value, "pixels from 1 to 8192, separated by commas, such as 256,1024")
-    sizes = tuple(int(part) for part in parts)
-    if len(set(sizes)) < len(sizes):
-        raise _bad(name, value, "each size once")
-    return sizes

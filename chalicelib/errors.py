@@ -17,6 +17,17 @@ class Reject(Exception):
         self.reason = reason
 
 
+class TickFailed(Retry):
+    """A tick met errors. All that could move has moved; what could not is in the source queue and comes back.
+
+    `result` is the tick's TickResult as a dictionary.
+    """
+
+    def __init__(self, result: dict[str, object]) -> None:
+        super().__init__(f"the tick ended with errors: {result}")
+        self.result = result
+
+
 class RestError(Exception):
     """A call of the REST API cannot be answered: `status` is HTTP's, the text one line that says why."""
 

@@ -68,6 +68,12 @@ def parse(payload: Mapping[str, Any]) -> list[ObjectCreated]:
     return _parse(payload, 0)
 
 
+def separate(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """One payload per record, so that an unreadable record costs only itself."""
+    records = payload.get("Records")
+    return [{"Records": [record]} for record in records] if isinstance(records, list) else [payload]
+
+
 def is_later(sequencer: str, than: str) -> bool:
     """Whether one event of a key came after another. Sequencers have no fixed length.
 

@@ -1,0 +1,30 @@
+"""What is done with each event: `log`, `resize` or `start_execution`.
+
+An action must be idempotent: the queues deliver at least once. It returns when the event's work is
+done, raises Reject when it never can be, and anything else when a later try may succeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalicelib import aws
+from chalicelib.config import Config
+from chalicelib.events import ObjectCreated
+
+Action = Callable[[ObjectCreated, str], None]  # the event and its message's id
+
+
+def of(config: Config) -> Action:
+    """The stage's action. Only what it needs is imported: Pillow and boto3 cost a cold start."""
+    if config.action == "resize":
+        from chalicelib.actions.resize import Resize
+
+        return Resize(aws.s3(), config)
+    if config.action == "start_execution":
+        from chalicelib.actions.start_execution import StartExecution
+
+        return StartExecution(aws.stepfunctions(), config.state_machine_arn)
+    from chalicelib.actions.log import log_event
+
+    return log_event

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +15,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 
 from chalicelib.config import Config
+from dev.local_aws import free_port, local_aws
 from dev.s3_batch import ENDPOINT
 from dev.s3_batch.control import Control
 from dev.s3_batch.engine import TERMINAL, Engine
@@ -29,13 +25,6 @@ from dev.s3_batch.server import make_server
 ACCOUNT = "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/jobs"
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:backfill"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def client(service: str, endpoint: str, **config: Any) -> Any:
@@ -49,36 +38,11 @@ def client(service: str, endpoint: str, **config: Any) -> Any:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """The limit only turns a hang into a failure."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never became true"
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A local AWS's URL."""
-    port = free_port()
-    folder = tmp_path_factory.mktemp("aws")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "IOT_MTLS_ENABLED": "0",
-        "SERVICES": "s3,sqs,lambda,iam,sts,logs",
-        "TMPDIR": str(folder),
-    }
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=env, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    """A local AWS's URL; it enforces no policies, so roles and functions need not be deployed."""
+    with local_aws(free_port(), tmp_path_factory.mktemp("jobs-aws")) as server:
+        yield server.url
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_schema_1_names_the_bucket_by_its_arn(s3: Stubber, sqs: Stubber) -> None
 
 def test_aws_own_example_is_answered(s3: Stubber, sqs: Stubber) -> None:
     """The bucket in it is not ours: that is a permanent failure, not an exception."""
-    sample = Path(__file__).parent / "s3-batch-invocation.json"
+    sample = Path(__file__).parents[1] / "samples" / "s3-batch-invocation.json"
     answer = backfill.handle(json.loads(sample.read_text()), s3.client, sqs.client, CONFIG)
     assert answer["results"] == [
         {

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dev.local_aws import free_port
 from dev.s3_batch import environment
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.reports import Outcome
@@ -472,8 +473,6 @@ def test_a_function_gets_the_documented_event_and_its_answer_is_the_result(
 
 def test_the_command_serves_an_unmodified_client(stage: Stage, repository: Path) -> None:
     """boto3.client("s3control") of a process that has nothing but the environment."""
-    from tests.jobs.conftest import free_port, wait_until
-
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "dev.s3_batch", "--port", str(port), "--endpoint", stage.endpoint],
@@ -503,5 +502,4 @@ def test_the_command_serves_an_unmodified_client(stage: Stage, repository: Path)
         assert done.stdout == "[]\n0\n", done.stderr
     finally:
         server.terminate()
-        wait_until(lambda: server.poll() is not None)
-    assert server.returncode == 0
+        assert server.wait(30) == 0

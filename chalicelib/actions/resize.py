@@ -1,0 +1,156 @@
+"""An image's thumbnails, all sizes, into the thumbnails bucket.
+
+Key layout: `{THUMBNAILS_PREFIX}{key}_{size}.{extension}`, such as `photos/cat.png_256.jpg`. It keeps the
+whole name, so the thumbnails of `cat.png` and `cat.jpg` never meet. Each carries as metadata what it was
+made from (`source-etag`, `source-sequencer`, `event-time`), with which settings, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chalicelib import aws, logs, thumbnails
+from chalicelib.actions.memory import MemoryBudget
+from chalicelib.config import Config
+from chalicelib.errors import Reject
+from chalicelib.events import MAX_KEY_BYTES, ObjectCreated, is_later
+from chalicelib.thumbnail_settings import ThumbnailSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Under one key a thumbnail changes only when its source does.
+CACHE_CONTROL = "public, max-age=86400"
+# Of the memory budget, what files may hold that wait for their turn to be decoded.
+WAITING_SHARE = 4
+# What a thumbnail's name may end in, by THUMBNAIL_OUTPUT.
+EXTENSIONS = {
+    "auto": ("jpg", "webp"),
+    "jpeg": ("jpg",),
+    "png": ("png",),
+    "webp": ("webp",),
+    "avif": ("avif",),
+}
+
+
+class Resize:
+    """Makes the thumbnails of one object a call. Calls may overlap: together they stay within the memory.
+
+    Files wait in one part of the budget and are decoded in the other. Whoever holds memory of the second
+    needs no more of it, so threads cannot wait for each other for ever.
+    """
+
+    def __init__(self, s3: S3Client, config: Config) -> None:
+        total = config.thumbnails.memory_budget
+        self._s3 = s3
+        self._config = config
+        self._waiting = MemoryBudget(total // WAITING_SHARE)
+        self._decoding = MemoryBudget(total - total // WAITING_SHARE)
+
+    def __call__(self, created: ObjectCreated, message_id: str) -> None:
+        outcome = resize(created, self._s3, self._config, self._waiting, self._decoding)
+        logs.line("resized", bucket=created.bucket, key=created.key, outcome=outcome)
+
+
+def resize(
+    created: ObjectCreated,
+    s3: S3Client,
+    config: Config,
+    waiting: MemoryBudget,
+    decoding: MemoryBudget,
+) -> str:
+    """Write all the thumbnails of the object as it is now. Returns `made`, `unchanged` or `superseded`.
+
+    The object's present contents count, not the event's version: whichever event comes last, the newest
+    contents win. Raises Reject for what can never be made, Retry for what may be made later.
+    """
+    _check_size(created.size, config)
+    settings = replace(config.thumbnails, memory_budget=decoding.total)
+    with aws.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
+        if created.etag and (known := _already_made(s3, config, created, created.etag)):
+            return known
+        source = s3.get_object(Bucket=created.bucket, Key=created.key)
+        etag = source["ETag"].strip('"')
+        with source["Body"] as body:
+            _check_size(source["ContentLength"], config)
+            if etag != created.etag and (known := _already_made(s3, config, created, etag)):
+                return known
+            with waiting.reserved(source["ContentLength"]):
+                data = body.read()
+                with decoding.reserved(thumbnails.estimate(data, settings)):
+                    made = thumbnails.make(data, settings)
+        metadata = _metadata(created, etag, config.thumbnails)
+        for thumbnail in made:  # in the order of the settings: _already_made looks for the last
+            s3.put_object(
+                Bucket=config.thumbnails_bucket,
+                Key=thumbnail_key(created.key, thumbnail.size, thumbnail.extension, config.thumbnails_prefix),
+                Body=thumbnail.data,
+                ContentType=thumbnail.content_type,
+                CacheControl=CACHE_CONTROL,
+                Metadata=metadata,
+            )
+    return "made"
+
+
+def thumbnail_key(key: str, size: int, extension: str, prefix: str = "") -> str:
+    """Where the thumbnail is kept. Raises Reject when S3 would refuse so long a key."""
+    result = f"{prefix}{key}_{size}.{extension}"
+    if len(result.encode()) > MAX_KEY_BYTES:
+        raise Reject(f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows")
+    return result
+
+
+def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: str) -> str:
+    """`unchanged` or `superseded` when no thumbnail has to be made, else an empty string.
+
+    Looks only at the last one written: when that is there, all are.
+    """
+    settings = config.thumbnails
+    for extension in EXTENSIONS[settings.output]:
+        key = thumbnail_key(created.key, settings.sizes[-1], extension, config.thumbnails_prefix)
+        found = _metadata_of(s3, config.thumbnails_bucket, key)
+        if found.get("source-etag") == etag and found.get("made-with") == _made_with(settings):
+            return "unchanged"
+        earlier, sequencer = found.get("source-sequencer"), created.sequencer
+        if etag == created.etag and earlier and sequencer and is_later(earlier, than=sequencer):
+            return "superseded"
+    return ""
+
+
+def _metadata_of(s3: S3Client, bucket: str, key: str) -> Mapping[str, str]:
+    from botocore.exceptions import ClientError
+
+    try:
+        return s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+    except ClientError as e:
+        # Without s3:ListBucket, which this function does not have, S3 says 403 for a key that is not there.
+        if e.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (403, 404):
+            return {}
+        raise
+
+
+def _metadata(created: ObjectCreated, etag: str, settings: ThumbnailSettings) -> dict[str, str]:
+    same = etag == created.etag  # the sequencer and the time belong to the event's own contents
+    known = {
+        "source-etag": etag,
+        "source-sequencer": created.sequencer if same else None,
+        "event-time": created.event_time if same else None,
+        "made-with": _made_with(settings),
+        "made-at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _made_with(settings: ThumbnailSettings) -> str:
+    """The settings in eight characters: other settings make other thumbnails of the same object."""
+    looks = replace(settings, memory_budget=0, time_limit=0)  # these two change nothing that is seen
+    return hashlib.sha256(repr(looks).encode()).hexdigest()[:8]
+
+
+def _check_size(size: int | None, config: Config) -> None:
+    if size is not None and size > config.max_image_bytes:
+        raise Reject(f"too large: {size:,} bytes; MAX_IMAGE_BYTES allows {config.max_image_bytes:,}")

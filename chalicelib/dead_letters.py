@@ -1,0 +1,30 @@
+"""What can never work, with the reason it cannot.
+
+A dead letter keeps its body as it came; three message attributes (strings) say the rest:
+`Reason` (one line), `Function` (which one gave it up) and `RejectedAt` (ISO 8601, UTC).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+# Long enough for a person, short against the 1 MiB of a message.
+MAX_REASON = 1000
+# What SQS takes in a string:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_REFUSED = re.compile("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def message(body: str, reason: str, function: str, now: datetime | None = None) -> dict[str, Any]:
+    """The message for the dead-letter queue, without an entry id."""
+    line = _REFUSED.sub(" ", reason)[:MAX_REASON].strip() or "no reason given"
+    at = (now or datetime.now(UTC)).isoformat(timespec="milliseconds")
+    attributes = {"Reason": line, "Function": function, "RejectedAt": at}
+    return {
+        "MessageBody": body,
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+    }

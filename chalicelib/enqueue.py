@@ -1,0 +1,39 @@
+"""S3 says an object was created: put it on the source queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import dead_letters, events, logs, queues
+from chalicelib.config import Config
+from chalicelib.errors import Reject
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+def enqueue_events(payload: Mapping[str, Any], sqs: SQSClient, config: Config) -> dict[str, int]:
+    """Every created object of the payload to the source queue, every unreadable record to the dead letters.
+
+    Returns and logs the counts. Raises Retry when a queue refused any: Lambda then runs the whole
+    event again, which may repeat some messages and loses none.
+    """
+    created: list[events.ObjectCreated] = []
+    unreadable: list[dict[str, Any]] = []
+    for part in events.separate(payload):
+        try:
+            created += events.parse(part)
+        except Reject as e:
+            unreadable.append(dead_letters.message(json.dumps(part), e.reason, "enqueue"))
+    ours = [one for one in created if not config.is_own_output(one.bucket, one.key)]
+    queues.send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours])
+    queues.send(sqs, config.dead_letter_queue_url, unreadable)
+    counts = {
+        "enqueued": len(ours),
+        "rejected": len(unreadable),
+        "own_output": len(created) - len(ours),
+    }
+    logs.line("enqueued", **counts)
+    return counts

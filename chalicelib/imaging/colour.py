@@ -1,0 +1,140 @@
+"""Pixels that may be averaged, and colours that mean the same everywhere."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+from PIL import Image, ImageCms
+
+# What ICC calls the space of each of our modes (ICC.1:2022, table 19).
+_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether some pixel may let something through. Raises ValueError for indices without a palette."""
+    if image.mode == "P" and image.palette is None:
+        raise ValueError("a palette image without its palette")
+    return image.has_transparency_data
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """The image as L, RGB, CMYK or LAB, or with (straight) alpha as LA or RGBA."""
+    if has_alpha(image):
+        mode = "LA" if image.mode in ("L", "LA", "La") else "RGBA"
+        return image if image.mode == mode else image.convert(mode)
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image
+    if image.mode.startswith("I;16"):
+        return levelled(image.convert("I"), 0, 65535)
+    if image.mode in ("I", "F"):
+        # 32-bit values have no fixed white: the darkest becomes black, the brightest white.
+        low, high = image.convert("F").getextrema()
+        assert isinstance(low, float)
+        assert isinstance(high, float)
+        return levelled(image, low, high)
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def levelled(image: Image.Image, black: float, white: float) -> Image.Image:
+    """Values from `black` to `white` as L, rounded: Pillow's own conversion clips them at 255."""
+    scale = 255 / (white - black) if white > black else 0.0
+    return image.convert("F").point(lambda value: value * scale + (0.5 - black * scale)).convert("L")
+
+
+def premultiplied(image: Image.Image) -> Image.Image:
+    """A plain image as its pixels may be averaged: the colour of a transparent pixel must not bleed into its
+    neighbours."""
+    return image.convert({"LA": "La", "RGBA": "RGBa"}[image.mode]) if image.mode in ("LA", "RGBA") else image
+
+
+def straight(image: Image.Image) -> Image.Image:
+    """Premultiplied alpha undone; other modes as they are."""
+    if image.mode == "RGBa":
+        return image.convert("RGBA")
+    return image.convert("LA") if image.mode == "La" else image
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """A straight image's colours in sRGB, as L, LA, RGB or RGBA. An unreadable profile, or one of another
+    colour space than the pixels, counts as none."""
+    if image.mode == "LAB":
+        return _apply(image, _from_lab())
+    colours = image.mode.removesuffix("A") if image.mode in ("LA", "RGBA") else image.mode
+    transform = _to_srgb(profile, colours) if profile else None
+    if transform is None:
+        return image.convert("RGB") if image.mode == "CMYK" else image
+    if colours == image.mode:
+        return _apply(image, transform)
+    alpha = image.getchannel("A")
+    flat = _apply(image.convert(colours), transform)
+    flat.putalpha(alpha)
+    return flat
+
+
+def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None  # None is for inPlace
+    return converted.convert("L") if image.mode == "L" else converted
+
+
+# A camera's pictures carry the same profile: building a transform takes 1 to 30 ms, as much as a thumbnail.
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """None where the profile is sRGB already, of another space than `mode`, or unreadable."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        name = (source.profile.profile_description or "").lower()
+        if space != _SPACES.get(mode) or ("srgb" in name and "linear" not in name):
+            return None
+        return _transform(source, mode)
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def profile_of(image: Image.Image) -> bytes:
+    """The image's ICC profile, b"" without one."""
+    profile = image.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) else b""
+
+
+@lru_cache(maxsize=16)
+def is_rgb(profile: bytes) -> bool:
+    """Whether it is a readable profile of RGB colours."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip() == "RGB"
+    except (ImageCms.PyCMSError, OSError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _from_lab() -> ImageCms.ImageCmsTransform:
+    return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB")
+
+
+def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(
+        source,
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+        mode,
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+
+def flattened(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """A straight image laid on `background` (sRGB); opaque ones as they are."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    canvas = Image.new("RGBA", image.size, (*background, 255))
+    canvas.alpha_composite(image.convert("RGBA"))
+    return canvas.convert("RGB")
+
+
+def is_opaque(image: Image.Image) -> bool:
+    """Whether no pixel of a straight image lets anything through."""
+    if image.mode not in ("LA", "RGBA"):
+        return True
+    return image.getchannel("A").getextrema() == (255, 255)

@@ -1,0 +1,121 @@
+"""What a JPEG's markers say, and a progressive one without the scans a small picture does not need.
+
+Markers, frames and scans: ITU-T T.81, annexes B and G.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chalicelib.errors import Reject
+
+_START_OF_SCAN = 0xDA
+_END_OF_IMAGE = 0xD9
+# Frames by marker: C0-CF without DHT (C4), JPG (C8) and DAC (CC).
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = 0xC2
+# What ends a scan: any marker but a stuffed zero, a fill byte and the restarts.
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# Encoders write about ten. Each sweeps over the whole picture, so thousands in a small file would be a bomb.
+_MAX_SCANS = 100
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One marker with what belongs to it: data[start:end], a scan with its entropy-coded bytes."""
+
+    marker: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The picture's header. `sampling` is one (horizontal, vertical) factor a component."""
+
+    width: int
+    height: int
+    sampling: tuple[tuple[int, int], ...]
+    progressive: bool
+    buffered: bool  # the decoder keeps every coefficient: progressive, or a scan per component
+
+    def coefficient_bytes(self) -> int:
+        """What libjpeg keeps of a buffered picture: two bytes a coefficient, in whole blocks."""
+        if not self.buffered:
+            return 0
+        across, down = max(h for h, _ in self.sampling), max(v for _, v in self.sampling)
+        columns, rows = -(-self.width // (8 * across)), -(-self.height // (8 * down))
+        return sum(columns * h * rows * v * 64 * 2 for h, v in self.sampling)
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The file's segments in order, up to the end-of-image marker, or to where they stop making sense."""
+    place = 2
+    while place + 4 <= len(data) + 2 and data[place : place + 1] == b"\xff":
+        marker = data[place + 1] if place + 1 < len(data) else 0
+        if marker == 0xFF:  # a fill byte
+            place += 1
+            continue
+        if marker == _END_OF_IMAGE:
+            yield Segment(marker, place, place + 2)
+            return
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == _START_OF_SCAN:
+            after = _AFTER_SCAN.search(data, end)
+            end = after.start() if after else len(data)
+        yield Segment(marker, place, end)
+        place = end
+
+
+def read_frame(data: bytes) -> Frame | None:
+    """The frame's header; None where there is none before the first scan."""
+    header = None
+    for segment in segments(data):
+        body = data[segment.start : segment.end]
+        if segment.marker in _FRAMES and len(body) >= 10 + 3 * body[9]:
+            header = segment.marker, body
+        elif segment.marker == _START_OF_SCAN and header is not None and len(body) > 4:
+            marker, frame = header
+            sampling = tuple((frame[11 + 3 * i] >> 4, frame[11 + 3 * i] & 15) for i in range(frame[9]))
+            progressive = marker & 3 == 2
+            return Frame(
+                width=int.from_bytes(frame[7:9], "big"),
+                height=int.from_bytes(frame[5:7], "big"),
+                sampling=sampling,
+                progressive=progressive,
+                buffered=progressive or body[4] < len(sampling),
+            )
+    return None
+
+
+def without_refinements(data: bytes) -> bytes:
+    """A progressive JPEG with only the scans that show at a quarter of its size or less.
+
+    Kept are the DC scans and the first approximation of each component's lowest AC coefficients. `data`
+    itself comes back where that changes nothing, where it is not a Huffman-coded progressive JPEG, or where
+    it does not end as it should (so that the decoder can complain). Raises Reject over _MAX_SCANS.
+    """
+    kept: list[bytes] = [data[:2]]
+    scans = dropped = 0
+    progressive = ended = False
+    for segment in segments(data):
+        body = data[segment.start : segment.end]
+        if segment.marker in _FRAMES:
+            progressive = segment.marker == _PROGRESSIVE
+        elif segment.marker == _START_OF_SCAN:
+            scans += 1
+            if scans > _MAX_SCANS:
+                raise Reject(f"more than {_MAX_SCANS} scans in a progressive JPEG")
+            components = body[4] if len(body) > 4 else 0
+            selection = body[5 + 2 * components : 8 + 2 * components]  # first, last coefficient; Ah and Al
+            if len(selection) < 3:
+                return data
+            first, approximation = selection[0], selection[2] >> 4
+            if first > 1 or (first == 1 and approximation > 0):
+                dropped += 1
+                continue
+        ended = segment.marker == _END_OF_IMAGE
+        kept.append(body)
+    return b"".join(kept) if progressive and ended and dropped else data

@@ -1,0 +1,15 @@
+"""Structured logs: one JSON object a line on standard output, which Lambda keeps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+
+def line(message: str, **fields: Any) -> None:
+    """Write one line, such as `{"at": "2026-01-31T12:00:00.000Z", "message": "tick", "forwarded": 10}`."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    sys.stdout.write(json.dumps({"at": at, "message": message, **fields}, default=str) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,231 @@
+"""What becomes of received messages: each is forwarded, rejected, split or ignored, and only then deleted.
+
+A message leaves the source queue only after the next place has confirmed it, entry by entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chalicelib import batches
+from chalicelib.errors import Reject
+from chalicelib.events import parse_body
+from chalicelib.sqs_http import CallFailed
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+    from chalicelib.config import Config
+    from chalicelib.sqs_http import AsyncSqs
+
+# A refused message comes back after this tick and in the next. At once, a destination that is down would use
+# up its receives within one tick and the redrive policy would dead-letter it; left to the queue's visibility
+# timeout it waits for six ticks (docs/decisions/0004-refused-entries.md).
+COME_BACK_S = 60
+DELETE_TRIES = 2
+MAX_ERRORS = 5  # distinct lines kept
+
+
+@dataclass
+class Tally:
+    """What a tick has done so far. Every message received ends in one of the next five, or stays."""
+
+    received: int = 0
+    forwarded: int = 0
+    rejected: int = 0
+    split: int = 0
+    ignored: int = 0
+    returned: int = 0  # made visible again untouched, because time was up
+    duplicates: int = 0  # events that may arrive twice
+    futile: int = 0  # calls in a row that moved nothing
+    errors: dict[str, None] = field(default_factory=dict)
+    untouched: dict[str, None] = field(default_factory=dict)  # receipt handles of which nothing was sent yet
+
+    @property
+    def failed(self) -> int:
+        """Messages left in the source queue because the next place refused them or did not answer."""
+        return self.received - self.forwarded - self.rejected - self.split - self.ignored - self.returned
+
+    def error(self, line: str) -> None:
+        if len(self.errors) < MAX_ERRORS:
+            self.errors[line] = None
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One message to send, and the received one that it comes from."""
+
+    origin: MessageTypeDef
+    body: str
+    attributes: Mapping[str, MessageAttributeValueTypeDef] | None = None
+
+    def entry(self, id_: str) -> SendMessageBatchRequestEntryTypeDef:
+        entry: SendMessageBatchRequestEntryTypeDef = {"Id": id_, "MessageBody": self.body}
+        if self.attributes:
+            entry["MessageAttributes"] = self.attributes
+        return entry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Received messages, sorted by what is to be done with them."""
+
+    forward: list[Letter] = field(default_factory=list)
+    reject: list[Letter] = field(default_factory=list)
+    split: list[list[Letter]] = field(default_factory=list)  # of one message each
+    ignore: list[MessageTypeDef] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Letters by what is known of them. An unanswered one may have arrived."""
+
+    confirmed: list[Letter] = field(default_factory=list)
+    refused: list[Letter] = field(default_factory=list)
+    unanswered: list[Letter] = field(default_factory=list)
+
+
+def plan(messages: Iterable[MessageTypeDef]) -> Plan:
+    """One message is to be one event: what holds none is ignored, what holds several goes back as several."""
+    todo = Plan()
+    for message in messages:
+        body = message["Body"]
+        try:
+            created = parse_body(body)
+        except Reject as e:
+            attributes = {"Reason": _string(e.reason), "Function": _string("drain")}
+            todo.reject.append(Letter(message, body, attributes))
+            continue
+        if not created:
+            todo.ignore.append(message)
+        elif len(created) > 1:
+            todo.split.append([Letter(message, one.to_body()) for one in created])
+        elif body.startswith('{"Bucket"'):  # plain already: its writer's own fields stay with it
+            todo.forward.append(Letter(message, body))
+        else:
+            todo.forward.append(Letter(message, created[0].to_body()))
+    return todo
+
+
+async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef], tally: Tally) -> int:
+    """Does with each message what the plan says.
+
+    Returns the capacity it took: the events forwarded, and those that may have been.
+    """
+    tally.received += len(messages)
+    tally.untouched.update((message["ReceiptHandle"], None) for message in messages)
+    todo = plan(messages)
+
+    sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
+    tally.forwarded += len(sent.confirmed)
+    if todo.forward:
+        tally.futile = 0 if sent.confirmed else tally.futile + 1
+    buried = await _send(sqs, config.dead_letter_queue_url, todo.reject, tally)
+    tally.rejected += len(buried.confirmed)
+    done = [letter.origin for letter in sent.confirmed + buried.confirmed]
+    await _delete(sqs, config.source_queue_url, done + todo.ignore, tally)
+    tally.ignored += len(todo.ignore)
+
+    refused = [letter.origin for letter in sent.refused + buried.refused]
+    for letters in todo.split:
+        put_back = await _send(sqs, config.source_queue_url, letters, tally)
+        if len(put_back.confirmed) == len(letters):
+            tally.split += 1
+            await _delete(sqs, config.source_queue_url, [letters[0].origin], tally)
+        else:
+            tally.duplicates += len(put_back.confirmed)  # the whole message will be split once more
+            refused.append(letters[0].origin)
+    await show_again(
+        sqs, config.source_queue_url, [one["ReceiptHandle"] for one in refused], COME_BACK_S, tally
+    )
+    return len(sent.confirmed) + len(sent.unanswered)
+
+
+async def show_again(
+    sqs: AsyncSqs, queue_url: str, handles: Iterable[str], after_s: int, tally: Tally
+) -> int:
+    """Makes messages visible again after so many seconds. Returns for how many the queue confirmed it.
+
+    Where it fails, the queue's visibility timeout does the same, later: so that is no error.
+    """
+    confirmed = 0
+    entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+        {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
+        for i, handle in enumerate(handles)
+    ]
+    for batch in batches.split(entries):
+        try:
+            answer = await sqs.change_message_visibility_batch(QueueUrl=queue_url, Entries=batch)
+        except CallFailed:
+            continue
+        confirmed += len(batches.outcomes(batch, answer).confirmed)
+    return confirmed
+
+
+async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally: Tally) -> Sent:
+    sent = Sent()
+    entries = [letter.entry(str(i)) for i, letter in enumerate(letters)]
+    for batch in batches.split(entries):
+        for entry in batch:
+            tally.untouched.pop(letters[int(entry["Id"])].origin["ReceiptHandle"], None)
+        try:
+            answer = await sqs.send_message_batch(QueueUrl=queue_url, Entries=batch)
+        except CallFailed as e:
+            tally.error(str(e))
+            outcomes = batches.all_unanswered(batch) if e.unknown else batches.all_refused(batch, str(e))
+        except asyncio.CancelledError:
+            tally.duplicates += len(batch)
+            raise
+        else:
+            outcomes = batches.outcomes(batch, answer)
+            for why in outcomes.refused.values():
+                tally.error(f"SendMessageBatch entry: {why}")
+            if answer["ResponseMetadata"].get("UnknownAttempts"):
+                tally.duplicates += len(batch)
+        tally.duplicates += len(outcomes.unanswered)
+        sent.confirmed.extend(letters[int(id_)] for id_ in outcomes.confirmed)
+        sent.refused.extend(letters[int(id_)] for id_ in outcomes.refused)
+        sent.unanswered.extend(letters[int(id_)] for id_ in outcomes.unanswered)
+    return sent
+
+
+async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeDef], tally: Tally) -> None:
+    """Deletes what the next place has. What cannot be deleted comes back, and arrives a second time."""
+    left = {str(i): message["ReceiptHandle"] for i, message in enumerate(messages)}
+    why = ""
+    try:
+        for _ in range(DELETE_TRIES):
+            entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+                {"Id": id_, "ReceiptHandle": handle} for id_, handle in left.items()
+            ]
+            for batch in batches.split(entries):
+                try:
+                    answer = await sqs.delete_message_batch(QueueUrl=queue_url, Entries=batch)
+                except CallFailed as e:
+                    why = str(e)
+                    continue
+                outcomes = batches.outcomes(batch, answer)
+                for id_ in outcomes.confirmed:
+                    tally.untouched.pop(left.pop(id_), None)
+                for id_, why_refused in outcomes.refused.items():
+                    why = f"DeleteMessageBatch entry: {why_refused}"
+                    # A repeated delete whose first answer was lost: the message is gone.
+                    if why_refused.startswith("ReceiptHandleIsInvalid"):
+                        tally.untouched.pop(left.pop(id_), None)
+    finally:
+        tally.duplicates += len(left)
+    if left:
+        tally.error(why)
+
+
+def _string(value: str) -> MessageAttributeValueTypeDef:
+    return {"DataType": "String", "StringValue": value}

@@ -1,0 +1,91 @@
+"""`python -m dev`: the pipeline on this machine, without an AWS account."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from chalicelib.config import ACTIONS, Config
+from dev import run as running
+from dev.local_aws import client_environment
+from dev.pipeline import Pipeline
+from dev.workspace import ROOT
+from infra.errors import Unusable
+from infra.policies import Disagreement
+from infra.stage import Stage
+
+PORT = 4566
+
+
+@click.group()
+def cli() -> None:
+    """The S3 event scheduler on a local AWS: nothing leaves this machine."""
+
+
+@cli.command()
+@click.option(
+    "--images", type=click.Path(path_type=Path), help="A folder of your own images; photographs by default."
+)
+@click.option(
+    "--capacity",
+    default=Config.capacity,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Events a tick may forward.",
+)
+@click.option(
+    "--action",
+    default="resize",
+    show_default=True,
+    type=click.Choice([action for action in ACTIONS if action != "start_execution"]),
+    help="What is done with each event.",
+)
+@click.option("--once", is_flag=True, help="Do the job and exit: 0 when every object ended where it should.")
+@click.option("--port", default=PORT, show_default=True, help="Of the local AWS.")
+@click.option("--status-port", default=8000, show_default=True, help="Of GET /status.")
+@click.option(
+    "--out",
+    default=ROOT / "thumbnails",
+    type=click.Path(path_type=Path),
+    help="Where the thumbnails are written; emptied first. [default: thumbnails/]",
+)
+def run(
+    images: Path | None, capacity: int, action: str, once: bool, port: int, status_port: int, out: Path
+) -> None:
+    """Deploy the app onto a local AWS and send images through it.
+
+    Exit codes: 0 every object ended in its thumbnails, its log line or, if it was bad, in the dead-letter
+    queue with its reason; 1 one is missing, or it could not be done; 2 the command line is wrong.
+    """
+    options = running.Options(images, capacity, action, once, port, status_port, out)
+    sys.exit(running.run(options, Console()))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--port", default=PORT, show_default=True, help="Of the local AWS that `make run` started.")
+def drop(file: Path, port: int) -> None:
+    """Upload one more image while `make run` is up."""
+    folder = ROOT / ".run"
+    stage = Stage(folder / "app", "local")
+    os.environ.update(client_environment(f"http://127.0.0.1:{port}", folder))
+    try:
+        upload = Pipeline(stage).upload(file.name, file.read_bytes())
+    except Exception as e:  # not up, or up without the app: the same remedy
+        raise Unusable(f"no pipeline on port {port} ({e}): start it with `make run`") from e
+    click.echo(f"{upload.key} is uploaded; the next tick takes it")
+
+
+if __name__ == "__main__":
+    try:
+        cli(prog_name="python -m dev")
+    except (Unusable, Disagreement) as e:
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped.")

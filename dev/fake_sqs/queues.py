@@ -1,0 +1,239 @@
+"""Standard queues in memory, spoken to in the words of SQS's JSON protocol.
+
+Behaviour: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib import batches
+
+Answer = dict[str, Any]
+
+
+class Refused(Exception):
+    """The call is refused as a whole, with SQS's error code."""
+
+    def __init__(self, code: str, message: str = "", status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(slots=True)
+class Message:
+    id: str
+    body: str
+    attributes: Mapping[str, Any] | None = None
+    receives: int = 0
+    visible_at: float = 0.0
+    handle: str = ""
+
+
+@dataclass
+class Queue:
+    """One standard queue. Every method that depends on the time is given `now`, in seconds."""
+
+    name: str
+    visibility_s: float = 30.0
+    max_receives: int = 0  # after which a message goes to `dead_letters`; 0 is never
+    dead_letters: Queue | None = None
+    ready: deque[Message] = field(default_factory=deque)
+    in_flight: dict[str, Message] = field(default_factory=dict)  # by receipt handle
+    _timers: list[tuple[float, str]] = field(default_factory=list)
+
+    def receive(self, most: int, now: float) -> list[Message]:
+        self.expire(now)
+        received: list[Message] = []
+        while self.ready and len(received) < most:
+            message = self.ready.popleft()
+            if self.dead_letters and message.receives >= self.max_receives:
+                self.dead_letters.ready.append(message)
+                continue
+            message.receives += 1
+            message.handle = f"{message.id}#{message.receives}"
+            self.in_flight[message.handle] = message
+            self.hide(message.handle, self.visibility_s, now)
+            received.append(message)
+        return received
+
+    def hide(self, handle: str, seconds: float, now: float) -> None:
+        message = self.in_flight[handle]
+        message.visible_at = now + seconds
+        heapq.heappush(self._timers, (message.visible_at, handle))
+
+    def expire(self, now: float) -> None:
+        """Puts back what has been in flight for too long."""
+        while self._timers and self._timers[0][0] <= now:
+            _, handle = heapq.heappop(self._timers)
+            message = self.in_flight.get(handle)
+            if message and message.visible_at <= now:
+                del self.in_flight[handle]
+                self.ready.append(message)
+
+    def next_expiry(self) -> float | None:
+        return self._timers[0][0] if self._timers else None
+
+    def bodies(self) -> list[str]:
+        """Every message's body, visible or not."""
+        return [message.body for message in (*self.ready, *self.in_flight.values())]
+
+
+class Queues:
+    """The calls, by action name: `Queues().call("SendMessageBatch", {...})`. Counts them in `calls`.
+
+    `refuse(queue's name, entry)` gives the error code for an entry to be refused, or "".
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        refuse: Callable[[str, Mapping[str, Any]], str] = lambda name, entry: "",
+    ) -> None:
+        self.clock = clock
+        self.refuse = refuse
+        self.calls: Counter[str] = Counter()
+        self._queues: dict[str, Queue] = {}
+        self._ids = itertools.count(1)
+
+    def create(self, name: str, **options: Any) -> Queue:
+        queue = Queue(name, **options)
+        self._queues[name] = queue
+        return queue
+
+    def queue(self, url: str) -> Queue:
+        try:
+            return self._queues[url.rpartition("/")[2]]
+        except KeyError:
+            raise Refused("QueueDoesNotExist", f"The specified queue does not exist: {url}") from None
+
+    def put(self, queue: Queue, body: str, attributes: Mapping[str, Any] | None = None) -> Message:
+        number = next(self._ids)
+        message = Message(f"{number:08x}-0000-4000-8000-{number:012x}", body, attributes)
+        queue.ready.append(message)
+        return message
+
+    def call(self, action: str, request: Mapping[str, Any]) -> Answer:
+        """The answer. Raises Refused."""
+        self.calls[action] += 1
+        calls: dict[str, Callable[[Queue, Mapping[str, Any]], Answer]] = {
+            "ReceiveMessage": self._receive,
+            "SendMessage": self._send,
+            "SendMessageBatch": self._send_batch,
+            "DeleteMessage": self._delete,
+            "DeleteMessageBatch": self._delete_batch,
+            "ChangeMessageVisibilityBatch": self._change_visibility_batch,
+            "GetQueueAttributes": self._attributes,
+        }
+        if action not in calls:
+            raise Refused("InvalidAction", action)
+        return calls[action](self.queue(request["QueueUrl"]), request)
+
+    def _receive(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        most = int(request.get("MaxNumberOfMessages") or 1)
+        if not 1 <= most <= batches.MAX_ENTRIES:
+            raise Refused("InvalidParameterValue", f"MaxNumberOfMessages {most}: from 1 to 10")
+        received = queue.receive(most, self.clock())
+        return {"Messages": [_described(message) for message in received]} if received else {}
+
+    def _send(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        if code := self.refuse(queue.name, request):
+            raise Refused(code, "refused")
+        message = self.put(queue, request["MessageBody"], request.get("MessageAttributes"))
+        return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
+
+    def _send_batch(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        entries = _checked(request["Entries"])
+        if sum(map(batches.size_bytes, entries)) > batches.MAX_BYTES:
+            raise Refused("BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes.")
+
+        def send(entry: Mapping[str, Any]) -> Answer:
+            message = self.put(queue, entry["MessageBody"], entry.get("MessageAttributes"))
+            return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
+
+        return self._each(queue, entries, send)
+
+    def _delete(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        queue.in_flight.pop(request["ReceiptHandle"], None)
+        return {}
+
+    def _delete_batch(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        def delete(entry: Mapping[str, Any]) -> Answer:
+            queue.in_flight.pop(entry["ReceiptHandle"], None)  # twice is no error
+            return {}
+
+        return self._each(queue, _checked(request["Entries"]), delete)
+
+    def _change_visibility_batch(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        now = self.clock()
+
+        def change(entry: Mapping[str, Any]) -> Answer:
+            if entry["ReceiptHandle"] not in queue.in_flight:
+                raise Refused("MessageNotInflight", "not in flight")
+            queue.hide(entry["ReceiptHandle"], float(entry["VisibilityTimeout"]), now)
+            return {}
+
+        return self._each(queue, _checked(request["Entries"]), change)
+
+    def _attributes(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
+        queue.expire(self.clock())
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": str(len(queue.ready)),
+                "ApproximateNumberOfMessagesNotVisible": str(len(queue.in_flight)),
+                "VisibilityTimeout": str(int(queue.visibility_s)),
+            }
+        }
+
+    def _each(
+        self,
+        queue: Queue,
+        entries: list[Mapping[str, Any]],
+        do: Callable[[Mapping[str, Any]], Answer],
+    ) -> Answer:
+        done: list[Answer] = []
+        failed: list[Answer] = []
+        for entry in entries:
+            code = self.refuse(queue.name, entry)
+            try:
+                if code:
+                    raise Refused(code, "refused")
+                done.append({"Id": entry["Id"], **do(entry)})
+            except Refused as e:
+                failed.append({"Id": entry["Id"], "SenderFault": True, "Code": e.code, "Message": e.message})
+        return {"Successful": done, **({"Failed": failed} if failed else {})}
+
+
+def _checked(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if not entries:
+        raise Refused("EmptyBatchRequest", "There should be at least one entry in the request.")
+    if len(entries) > batches.MAX_ENTRIES:
+        raise Refused("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10.")
+    if len({entry["Id"] for entry in entries}) < len(entries):
+        raise Refused("BatchEntryIdsNotDistinct", "Id repeated.")
+    return entries
+
+
+def _described(message: Message) -> Answer:
+    answer: Answer = {
+        "MessageId": message.id,
+        "ReceiptHandle": message.handle,
+        "MD5OfBody": _md5(message.body),
+        "Body": message.body,
+    }
+    if message.attributes:
+        answer["MessageAttributes"] = message.attributes
+    return answer
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,73 @@
+"""ministack with what this app needs and ministack 1.5.33 lacks, added from outside.
+
+`python -m dev.ministack_server` runs it; it is configured by ministack's own environment variables.
+It reaches into ministack's modules, so requirements-dev.txt pins the exact version.
+
+REST: ImportRestApi drops its body and PutRestApi is missing, so an app with routes cannot be deployed
+twice. ministack has an importer of its own, used by its CloudFormation; both calls are sent there.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ministack.app import main
+from ministack.services import apigateway_v1 as apigateway
+
+Response = tuple[int, dict[str, str], Any]
+
+_answer = apigateway.handle_request
+
+
+async def handle_request(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> Response:
+    """API Gateway's requests, with the two of a Swagger document answered here."""
+    match method, path.strip("/").split("/"):
+        case "POST", ["restapis"] if "import" in query.get("mode", ""):
+            document = json.loads(body)
+            found: Response = _view(apigateway._import_rest_api(document, _settings(document)), 201)
+            return found
+        case "PUT", ["restapis", api_id]:
+            if api_id not in apigateway._rest_apis:
+                missing: Response = apigateway._v1_error(
+                    "NotFoundException", "Invalid API identifier specified", 404
+                )
+                return missing
+            return _replace(api_id, json.loads(body))
+    answer: Response = await _answer(method, path, headers, body, query)
+    return answer
+
+
+def _settings(document: dict[str, Any]) -> dict[str, Any]:
+    policy = document.get("x-amazon-apigateway-policy")
+    return {
+        "binaryMediaTypes": document.get("x-amazon-apigateway-binary-media-types", []),
+        "policy": json.dumps(policy) if policy else None,
+    }
+
+
+def _replace(api_id: str, document: dict[str, Any]) -> Response:
+    """PutRestApi in overwrite mode: the routes of the document, and no others."""
+    root = next(one for one in apigateway._resources[api_id].values() if one["path"] == "/")
+    root["resourceMethods"] = {}
+    apigateway._resources[api_id] = {root["id"]: root}
+    apigateway._authorizers_v1[api_id] = {}
+    schemes = apigateway._import_security_schemes(api_id, document)
+    for path, item in document.get("paths", {}).items():
+        apigateway._import_path_item(api_id, path, item, schemes, document.get("security"))
+    return _view(api_id, 200)
+
+
+def _view(api_id: str, status: int) -> Response:
+    api = apigateway._rest_apis[api_id]
+    api.setdefault("minimumCompressionSize", 1024)  # botocore reads it as a number, never as missing
+    answer: Response = apigateway._v1_response(apigateway._rest_api_view(api), status)
+    return answer
+
+
+apigateway.handle_request = handle_request
+
+if __name__ == "__main__":
+    main()

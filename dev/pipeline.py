@@ -1,0 +1,196 @@
+"""A deployed pipeline seen from outside: upload, tick, and what became of each object."""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from PIL import Image
+
+from chalicelib import events
+from chalicelib.errors import Reject
+from infra.errors import Unusable
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
+
+# A dead letter without our Reason was moved by the redrive policy.
+TRIED_TOO_OFTEN = "tried too often; see the function's log"
+
+SCHEDULED_EVENT = {
+    "version": "0",
+    "id": "00000000-0000-4000-8000-000000000000",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "1970-01-01T00:00:00Z",
+    "region": "us-east-1",
+    "resources": [],
+    "detail": {},
+}
+
+
+@dataclass
+class Upload:
+    """One object on its way."""
+
+    key: str
+    uploaded: datetime
+    thumbnails: dict[str, bytes] = field(default_factory=dict)  # key -> contents
+    rejected: str = ""  # the dead letter's reason
+    logged: bool = False
+    ended: datetime | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.ended - self.uploaded).total_seconds() if self.ended else None
+
+
+class Pipeline:
+    """The stage's buckets, queues and functions, through boto3 as the environment leads it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.settings = stage.environment()
+        self.s3 = boto3.client("s3")
+        self.sqs = boto3.client("sqs")
+        self._lambda = boto3.client("lambda")
+        self._logs = boto3.client("logs")
+
+    def upload(self, key: str, contents: bytes) -> Upload:
+        content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        uploaded = datetime.now(UTC)
+        bucket = self.settings["IMAGES_BUCKET"]
+        self.s3.put_object(Bucket=bucket, Key=key, Body=contents, ContentType=content_type)
+        return Upload(key, uploaded)
+
+    def tick(self) -> dict[str, Any]:
+        """Run the deployed drain now. Returns what it says of itself; raises Unusable when it failed.
+
+        While the schedule's own tick runs, ours waits: only one may run at a time.
+        """
+        answer = self._invoke_drain()
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise Unusable(f"the drain failed: {result.get('errorMessage', result)}")
+        return result
+
+    def _invoke_drain(self) -> InvocationResponseTypeDef:
+        while True:
+            try:
+                return self._lambda.invoke(
+                    FunctionName=self.stage.function_name("drain"), Payload=json.dumps(SCHEDULED_EVENT)
+                )
+            except self._lambda.exceptions.TooManyRequestsException:
+                time.sleep(0.5)
+
+    def depth(self, queue: str) -> int:
+        """Messages in `source`, `destination` or `dead_letter`, waiting or in flight."""
+        found = self.sqs.get_queue_attributes(
+            QueueUrl=self.settings[f"{queue.upper()}_QUEUE_URL"],
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        return sum(int(count) for count in found["Attributes"].values())
+
+    def thumbnails_of(self, key: str) -> dict[str, bytes]:
+        """The thumbnails of the object, by key, in the order of THUMBNAIL_SIZES."""
+        bucket, prefix = self.settings["THUMBNAILS_BUCKET"], f"{key}_"
+        found = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        names = sorted((one["Key"] for one in found), key=lambda name: (len(name), name))
+        return {name: self.s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
+
+    def dead_letters(self) -> dict[str, str]:
+        """The reasons in the dead-letter queue, by object key (or by body, when that cannot be read)."""
+        url, reasons, seen = self.settings["DEAD_LETTER_QUEUE_URL"], dict[str, str](), set[str]()
+        while True:
+            messages = self.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2, MessageAttributeNames=["All"]
+            ).get("Messages", [])
+            if not messages or all(message["MessageId"] in seen for message in messages):
+                return reasons
+            for message in messages:
+                seen.add(message["MessageId"])
+                reason = message.get("MessageAttributes", {}).get("Reason", {"StringValue": TRIED_TOO_OFTEN})
+                for key in _keys(message["Body"]):
+                    reasons[key] = reason["StringValue"]
+
+    def logged_keys(self) -> set[str]:
+        """The keys the `log` action has written a line for."""
+        group = f"/aws/lambda/{self.stage.function_name('consume')}"
+        keys = set()
+        try:
+            for page in self._logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                for event in page["events"]:
+                    line = _json_line(event["message"])
+                    if line.get("message") == "event":
+                        keys.add(str(line["key"]))
+        except self._logs.exceptions.ResourceNotFoundException:
+            pass  # nothing logged yet
+        return keys
+
+    def settle(self, uploads: list[Upload]) -> list[Upload]:
+        """Look once at every upload that is still on its way; returns those that have now ended."""
+        waiting = [upload for upload in uploads if upload.ended is None]
+        if not waiting:
+            return []
+        rejected = self.dead_letters()
+        logged = self.logged_keys() if self.settings["ACTION"] == "log" else set[str]()
+        sizes = len(self.settings["THUMBNAIL_SIZES"].split(","))
+        ended = []
+        for upload in waiting:
+            upload.rejected = rejected.get(upload.key, "")
+            upload.logged = upload.key in logged
+            upload.thumbnails = {} if upload.rejected else self.thumbnails_of(upload.key)
+            if upload.rejected or upload.logged or len(upload.thumbnails) >= sizes:
+                upload.ended = self._made_at(upload) or datetime.now(UTC)
+                ended.append(upload)
+        return ended
+
+    def _made_at(self, upload: Upload) -> datetime | None:
+        """When the last thumbnail was made, by its own metadata."""
+        if not upload.thumbnails:
+            return None
+        last = list(upload.thumbnails)[-1]
+        found = self.s3.head_object(Bucket=self.settings["THUMBNAILS_BUCKET"], Key=last)["Metadata"]
+        return datetime.fromisoformat(found["made-at"])
+
+
+def dimensions(contents: bytes) -> str:
+    """Such as `256 x 171 webp`."""
+    with Image.open(io.BytesIO(contents)) as image:
+        return f"{image.width} x {image.height} {(image.format or '').lower()}"
+
+
+def save(uploads: list[Upload], folder: Path) -> int:
+    """Write every thumbnail under the folder; returns how many."""
+    count = 0
+    for upload in uploads:
+        for key, contents in upload.thumbnails.items():
+            file = folder / key.replace("..", "__").lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(contents)
+            count += 1
+    return count
+
+
+def _keys(body: str) -> list[str]:
+    try:
+        return [created.key for created in events.parse_body(body)] or [body]
+    except Reject:
+        return [body]
+
+
+def _json_line(text: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}

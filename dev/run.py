@@ -1,0 +1,217 @@
+"""`make run`: the pipeline deployed for real onto a local AWS, with real photographs through it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from chalicelib.thumbnail_settings import ThumbnailSettings
+from dev import photos, workspace
+from dev.local_aws import LocalAws, local_aws, refuse_taken_port
+from dev.pipeline import Pipeline, Upload, dimensions, save
+from infra import deploy as deploying
+from infra.errors import Unusable
+
+SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
+UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of `make run`."""
+
+    images: Path | None
+    capacity: int
+    action: str
+    once: bool
+    port: int
+    status_port: int
+    out: Path
+
+
+def run(options: Options, console: Console) -> int:
+    """The exit code: 0 when every object ended where it should, 1 when one is missing."""
+    files = _files(options.images or photos.photos(workspace.ROOT / ".cache"))
+    folder = workspace.ROOT / ".run"
+    if not options.once:
+        refuse_taken_port(options.status_port, "--status-port")
+    with local_aws(options.port, folder) as aws:
+        os.environ.update(aws.environment())
+        console.print(f"Local AWS on {aws.url}, no account needed")
+        pipeline = _deploy(options, folder, console)
+        uploads = _upload_and_follow(pipeline, files, console)
+        shutil.rmtree(options.out, ignore_errors=True)
+        written = save(uploads, options.out)
+        console.print(_table(uploads, pipeline.settings["ACTION"]))
+        if written:
+            console.print(f"{written} thumbnails in {_relative(options.out)}{os.sep}")
+        missing = [upload.key for upload in uploads if upload.ended is None]
+        for key in missing:
+            console.print(
+                f"[red]missing:[/] {escape(key)} ended neither done nor dead-lettered", soft_wrap=True
+            )
+        if not options.once:
+            _stay(aws, pipeline, options, console)
+    return 1 if missing else 0
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise Unusable(f"--images {folder}: there is no such folder")
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "ready"]
+    if not files:
+        raise Unusable(f"--images {folder}: the folder holds no file")
+    return files
+
+
+def _deploy(options: Options, folder: Path, console: Console) -> Pipeline:
+    settings = {
+        "ACTION": options.action,
+        "CAPACITY": str(options.capacity),
+        "THUMBNAIL_SIZES": ",".join(map(str, ThumbnailSettings.sizes)),
+    }
+    stage = workspace.make(folder / "app", settings)
+    with console.status("Deploying") as status:
+
+        def say(step: str) -> None:
+            status.update(f"Deploying: {escape(step)}")
+            console.print(f"  {escape(step)}", highlight=False)
+
+        deploying.deploy(stage, say, tls_only=False)
+    return Pipeline(stage)
+
+
+def _upload_and_follow(pipeline: Pipeline, files: list[Path], console: Console) -> list[Upload]:
+    """Upload, tick until the source queue is empty, and wait until every object has ended."""
+    uploads: list[Upload] = []
+    with _progress(console) as progress:
+        task = progress.add_task("Uploading", total=len(files))
+        for file in files:
+            uploads.append(pipeline.upload(_key(file, files), file.read_bytes()))
+            progress.advance(task)
+            time.sleep(1 / UPLOADS_A_SECOND)
+        forwarding = progress.add_task("Forwarded by drain", total=len(files))
+        ending = progress.add_task("Done or rejected", total=len(files))
+        last_progress = time.monotonic()
+        while any(upload.ended is None for upload in uploads):
+            forwarded = pipeline.tick()["forwarded"] if pipeline.depth("source") else 0
+            progress.advance(forwarding, forwarded)
+            ended = pipeline.settle(uploads)
+            progress.advance(ending, len(ended))
+            if forwarded or ended:
+                last_progress = time.monotonic()
+            elif time.monotonic() - last_progress > SETTLES_WITHIN:
+                break
+            time.sleep(0.3)
+    return uploads
+
+
+def _key(file: Path, files: list[Path]) -> str:
+    root = Path(os.path.commonpath([one.parent for one in files]))
+    return f"photos/{file.relative_to(root).as_posix()}"
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _table(uploads: list[Upload], action: str) -> Table:
+    table = Table(title="What became of each object", title_justify="left")
+    table.add_column("Object", overflow="fold")
+    table.add_column("Logged" if action == "log" else "Thumbnails", overflow="fold")
+    table.add_column("Seconds", justify="right")
+    for upload in uploads:
+        seconds = f"{upload.seconds:.1f}" if upload.seconds is not None else "-"
+        table.add_row(escape(upload.key), _outcome(upload), seconds)
+    return table
+
+
+def _outcome(upload: Upload) -> str:
+    if upload.rejected:
+        return f"[yellow]dead letter:[/] {escape(upload.rejected)}"
+    if upload.thumbnails:
+        return "\n".join(dimensions(contents) for contents in upload.thumbnails.values())
+    return "one line in the log" if upload.logged else "[red]missing[/]"
+
+
+def _relative(path: Path) -> Path:
+    with contextlib.suppress(ValueError):
+        return path.resolve().relative_to(Path.cwd())
+    return path
+
+
+def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> None:
+    """Serve the status API and show every new object, until Ctrl-C."""
+    bucket = pipeline.settings["IMAGES_BUCKET"]
+    with _status_api(pipeline, options.status_port):
+        console.print(
+            f"\nStatus: http://127.0.0.1:{options.status_port}/status\n"
+            f"One more: make drop FILE=photo.jpg   (or: aws --endpoint-url {aws.url} s3 cp photo.jpg "
+            f"s3://{bucket}/)\nA tick comes every minute by itself. Ctrl-C stops everything.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        known = _objects(pipeline)
+        waiting: list[Upload] = []
+        while aws.alive():
+            time.sleep(2)
+            now = _objects(pipeline)
+            for key, uploaded in now - known:
+                console.print(f"  {escape(key)}: uploaded, waits for the next tick", highlight=False)
+                waiting.append(Upload(key, uploaded))
+            known = now
+            for upload in pipeline.settle(waiting):
+                save([upload], options.out)
+                waiting.remove(upload)
+                console.print(
+                    f"  {escape(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False
+                )
+        raise Unusable(f"the local AWS has ended; its log: {aws.log_file}")
+
+
+def _objects(pipeline: Pipeline) -> set[tuple[str, datetime]]:
+    """What is in the images bucket: key and time of upload, so that a second upload counts again."""
+    pages = pipeline.s3.get_paginator("list_objects_v2").paginate(Bucket=pipeline.settings["IMAGES_BUCKET"])
+    return {(one["Key"], one["LastModified"]) for page in pages for one in page.get("Contents", [])}
+
+
+@contextlib.contextmanager
+def _status_api(pipeline: Pipeline, port: int) -> Iterator[None]:
+    """`chalice local` for the stage, for as long as the block lasts."""
+    command = [*deploying.CHALICE, "local", "--stage", pipeline.stage.name]
+    command += ["--port", str(port), "--no-autoreload"]
+    with (pipeline.stage.root.parent / "status-api.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=pipeline.stage.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,76 @@
+"""`python -m infra`: deploy a stage, destroy it, write its policies."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra import deploy as deploying
+from infra import destroy as destroying
+from infra import policies as policy_files
+from infra.errors import Unusable
+from infra.stage import Account, Stage
+
+ROOT = Path(__file__).parent.parent
+console = Console(stderr=True)
+
+
+@click.group()
+def cli() -> None:
+    """Put the S3 event scheduler into an AWS account, and take it out again.
+
+    The account is the one your AWS credentials lead to (AWS_PROFILE, AWS_REGION, ...).
+    Exit codes: 0 done, 1 something failed and may be repeated, 2 the command line is wrong.
+    """
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name in .chalice/config.json, such as dev.")
+@click.option("--no-tls", is_flag=True, help="For a local AWS that speaks no TLS.")
+def deploy(stage: str, no_tls: bool) -> None:
+    """Make or update everything of a stage. May be repeated, also after a failure."""
+    made = deploying.deploy(Stage(ROOT, stage), _say, tls_only=not no_tls)
+    table = Table(title=f"{made.account.id} {made.account.region} {stage}", show_header=False, box=None)
+    for name, value in sorted(made.settings.items()):
+        table.add_row(name, escape(value))
+    table.add_row("Status", f"{made.rest_url}status" if made.rest_url else "chalice local")
+    Console().print(table)
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option("--force", is_flag=True, help="Also delete all objects, and messages that still wait.")
+def destroy(stage: str, force: bool) -> None:
+    """Remove a stage. Buckets with objects are kept, unless forced."""
+    kept = destroying.destroy(Stage(ROOT, stage), _say, force)
+    for bucket in kept:
+        console.print(f"kept: {bucket} holds objects; FORCE=1 deletes them", soft_wrap=True)
+    console.print(f"Stage {stage} is gone" + (", its buckets are not" if kept else ""))
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option("--account", help="Twelve digits; as deployed when not given.")
+@click.option("--region", help="As deployed when not given.")
+def policies(stage: str, account: str | None, region: str | None) -> None:
+    """Write .chalice/policy-STAGE-FUNCTION.json from the code. Needs a stage that was deployed once."""
+    there = Account(account, region) if account and region else deploying.current_account()
+    for file in policy_files.write(Stage(ROOT, stage), there).values():
+        click.echo(file.relative_to(ROOT))
+
+
+def _say(step: str) -> None:
+    console.print(f"[bold]>[/] {escape(step)}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    try:
+        cli(prog_name="python -m infra", standalone_mode=True)
+    except (Unusable, policy_files.Disagreement) as e:
+        console.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
+        sys.exit(1)

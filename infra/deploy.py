@@ -1,0 +1,194 @@
+"""`make deploy`: the stack, the stage's settings and policies, Chalice, and what Chalice cannot set.
+
+Every step may be repeated: a deploy that failed half-way is mended by the next one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+
+from chalicelib.config import Config
+from chalicelib.errors import ConfigError
+from infra import policies, stack
+from infra.errors import Unusable
+from infra.stage import Account, Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+Say = Callable[[str], None]
+# The Chalice CLI of this very environment: it has no __main__.
+CHALICE = (sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What `make deploy` made."""
+
+    account: Account
+    settings: dict[str, str]  # the stage's environment
+    rest_url: str  # of the status API; empty when Chalice reported none
+
+
+def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
+    """Deploy the stage into the account of the present credentials, telling each step.
+
+    Raises Unusable with one line. `tls_only=False` is for a local AWS that speaks no TLS.
+    """
+    account = current_account()
+    settings = stage.environment()
+    check_settings(stage, settings, account)
+    say(f"Account {account.id}, region {account.region}, stage {stage.name}")
+    say("Stack: buckets and queues")
+    made = stack.deploy(
+        boto3.client("cloudformation"),
+        stage.stack_name,
+        {
+            "Stage": stage.name,
+            "ExistingImagesBucket": _existing_bucket(stage, settings, account),
+            "Versioning": settings.get("VERSIONING", "Suspended"),
+            "SourceVisibility": str(stage.visibility("drain")),
+            "DestinationVisibility": str(stage.visibility("consume")),
+            "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
+            "TlsOnly": str(tls_only).lower(),
+        },
+    )
+    say("Settings and policies of the stage")
+    record(stage, made, account)
+    fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    remove_orphaned_mappings(boto3.client("lambda"), stage, say)
+    say("Functions, schedule, event sources, REST API (chalice deploy)")
+    run_chalice(stage, "deploy", "--stage", stage.name)
+    say("What Chalice cannot set")
+    finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
+    keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
+    return Deployment(account, stage.environment(), urls[0] if urls else "")
+
+
+def current_account() -> Account:
+    """Where the present credentials lead. Raises Unusable when they lead nowhere."""
+    session = boto3.Session()
+    if not session.region_name:
+        raise Unusable("no region: set AWS_REGION, or a region in the AWS profile")
+    try:
+        identity = boto3.client("sts").get_caller_identity()
+    except Exception as e:  # every way in which credentials can be missing or refused
+        raise Unusable(f"the AWS credentials do not work: {e}") from e
+    return Account(identity["Account"], session.region_name, identity["Arn"].split(":")[1])
+
+
+def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
+    """The names the stack is going to give, known before it is made."""
+    queue = f"https://sqs.{account.region}.amazonaws.com/{account.id}/{stage.stack_name}"
+    bucket = f"s3-events-{stage.name}-{{}}-{account.id}-{account.region}"
+    return {
+        "IMAGES_BUCKET": bucket.format("images"),
+        "THUMBNAILS_BUCKET": bucket.format("thumbnails"),
+        "REPORTS_BUCKET": bucket.format("reports"),
+        "SOURCE_QUEUE_URL": f"{queue}-source",
+        "DESTINATION_QUEUE_URL": f"{queue}-destination",
+        "DEAD_LETTER_QUEUE_URL": f"{queue}-dead-letter",
+    }
+
+
+def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) -> None:
+    """Refuse a bad setting before anything is made. Raises Unusable, one line."""
+    try:
+        Config.from_env({**expected_settings(stage, account), **settings})
+    except ConfigError as e:
+        raise Unusable(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
+
+
+def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
+    """Write the stack's names into the stage's settings, and the policies that follow from them."""
+    stage.record(made, {})
+    files = policies.write(stage, account)
+    stage.record({}, {function: file.name for function, file in files.items()})
+
+
+def remove_orphaned_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
+    """Delete event source mappings that a deploy made and, failing later, did not write down.
+
+    Chalice would make each a second time, which AWS refuses. The queue keeps its messages meanwhile.
+    """
+    known = {resource.get("event_uuid") for resource in stage.deployed()}
+    try:
+        pages = client.get_paginator("list_event_source_mappings").paginate(
+            FunctionName=stage.function_name("consume")
+        )
+        found = [mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"]]
+    except client.exceptions.ResourceNotFoundException:
+        return  # no function yet
+    for uuid in found:
+        if uuid not in known:
+            say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
+            client.delete_event_source_mapping(UUID=uuid)
+
+
+def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Account) -> None:
+    """The settings Chalice has no word for. Waits until Lambda takes them."""
+    # A failed tick is not run again: the next one comes within the minute, and a second run would forward
+    # another CAPACITY in the same minute. A tick that could not start in time is dropped, not queued.
+    client.put_function_event_invoke_config(
+        FunctionName=stage.function_name("drain"), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60
+    )
+    # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.
+    client.put_function_event_invoke_config(
+        FunctionName=stage.function_name("enqueue"),
+        MaximumRetryAttempts=2,
+        MaximumEventAgeInSeconds=21_600,
+        DestinationConfig={
+            "OnFailure": {"Destination": account.arn("sqs", dead_letter_url.rsplit("/", 1)[1])}
+        },
+    )
+
+
+def run_chalice(stage: Stage, *arguments: str) -> None:
+    """Run the Chalice CLI in the stage's project. Raises Unusable with its last words."""
+    command = [*CHALICE, *arguments]
+    done = subprocess.run(
+        command, cwd=stage.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise Unusable(f"chalice {arguments[0]} failed, and may be repeated: {_last_words(done.stdout)}")
+
+
+def fetch_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
+    """Take what the last successful deploy wrote down, whoever's machine it ran on."""
+    try:
+        kept = s3.get_object(Bucket=bucket, Key=_deployed_key(stage))["Body"].read()
+    except ClientError as e:
+        if e.response["Error"]["Code"] == "NoSuchKey":
+            return
+        raise
+    stage.deployed_file.parent.mkdir(parents=True, exist_ok=True)
+    stage.deployed_file.write_bytes(kept)
+
+
+def keep_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
+    """Keep what Chalice wrote down with the stage, so that the next deploy may run on any machine."""
+    s3.put_object(Bucket=bucket, Key=_deployed_key(stage), Body=stage.deployed_file.read_bytes())
+
+
+def _deployed_key(stage: Stage) -> str:
+    return f"deployed/{stage.name}.json"
+
+
+def _existing_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:
+    """The user's own images bucket, or an empty string when the stack is to make one."""
+    named = settings.get("IMAGES_BUCKET", "")
+    return "" if named == expected_settings(stage, account)["IMAGES_BUCKET"] else named
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return " ".join(lines[-3:])[-600:] or "it said nothing"

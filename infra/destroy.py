@@ -1,0 +1,99 @@
+"""`make destroy`: everything a stage costs, except what people may still want.
+
+Buckets with objects stay, and queues with messages stop the command, unless told FORCE=1. May be repeated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from infra import stack
+from infra.deploy import Say, current_account, expected_settings, fetch_deployed, run_chalice
+from infra.errors import Unusable
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+
+def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
+    """Remove the stage; returns the buckets that were kept because they hold objects.
+
+    Raises Unusable, before anything is removed, when a queue holds messages and `force` is not set.
+    """
+    account = current_account()
+    cloudformation = boto3.client("cloudformation")
+    s3 = boto3.client("s3")
+    if stack.exists(cloudformation, stage.stack_name):
+        made = stack.outputs(cloudformation, stage.stack_name)
+        if not force:
+            _refuse_waiting_messages(boto3.client("sqs"), made)
+        fetch_deployed(s3, made["REPORTS_BUCKET"], stage)
+    if stage.deployed():
+        say("Functions, schedule, event sources, REST API (chalice delete)")
+        run_chalice(stage, "delete", "--stage", stage.name)
+    stage.deployed_file.unlink(missing_ok=True)
+    say("Log groups")
+    _delete_log_groups(boto3.client("logs"), f"/aws/lambda/{stage.stack_name}")
+    say("Stack: queues")
+    stack.delete(cloudformation, stage.stack_name)
+    say("Buckets")
+    ours = expected_settings(stage, account)
+    buckets = [ours[name] for name in ("IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET")]
+    _forget_deployed(s3, ours["REPORTS_BUCKET"], stage)
+    return [bucket for bucket in buckets if not _delete_bucket(s3, bucket, force)]
+
+
+def _refuse_waiting_messages(sqs: SQSClient, made: dict[str, str]) -> None:
+    for name in ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"):
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=made[name],
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        waiting = sum(int(count) for count in attributes.values())
+        if waiting:
+            raise Unusable(
+                f"{made[name]} holds {waiting} messages, which would be lost with it: "
+                "let them drain, or FORCE=1"
+            )
+
+
+def _delete_log_groups(logs: CloudWatchLogsClient, prefix: str) -> None:
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
+        for group in page["logGroups"]:
+            name = group["logGroupName"]
+            if name == prefix or name.startswith(f"{prefix}-"):
+                logs.delete_log_group(logGroupName=name)
+
+
+def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
+    """Delete our own record of the deploy, which would otherwise keep its bucket from being empty."""
+    try:
+        s3.delete_object(Bucket=bucket, Key=f"deployed/{stage.name}.json")
+    except s3.exceptions.NoSuchBucket:
+        return
+
+
+def _delete_bucket(s3: S3Client, bucket: str, force: bool) -> bool:
+    """Whether the bucket is gone. Old versions and delete markers are contents too."""
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            contents = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            if contents and not force:
+                return False
+            if contents:
+                s3.delete_objects(
+                    Bucket=bucket,
+                    Delete={
+                        "Quiet": True,
+                        "Objects": [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in contents],
+                    },
+                )
+        s3.delete_bucket(Bucket=bucket)
+    except s3.exceptions.NoSuchBucket:
+        pass
+    return True

@@ -1,0 +1,114 @@
+"""One stage: what `.chalice/config.json` says of it, and the names that follow from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import Unusable
+
+APP = "s3-event-scheduler"
+# Lambda's name for a function's settings in config.json, and AWS's advice for the queue behind it:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_PER_TIMEOUT = 6
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a stage is deployed."""
+
+    id: str  # twelve digits
+    region: str
+    partition: str = "aws"
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the app in `root`. Raises Unusable for a name that AWS would refuse later."""
+
+    root: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,11}", self.name):
+            raise Unusable(
+                f"STAGE is {self.name!r}: expected a lower-case letter, then up to 11 lower-case letters, "
+                "digits or hyphens"
+            )
+
+    @property
+    def stack_name(self) -> str:
+        return f"{APP}-{self.name}"
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / ".chalice" / "config.json"
+
+    @property
+    def deployed_file(self) -> Path:
+        """What Chalice remembers of its last successful deploy."""
+        return self.root / ".chalice" / "deployed" / f"{self.name}.json"
+
+    def function_name(self, function: str) -> str:
+        """Lambda's name of a function; all REST routes are one, named like the stage."""
+        return self.stack_name if function == "api_handler" else f"{self.stack_name}-{function}"
+
+    def environment(self) -> dict[str, str]:
+        """The stage's settings as the functions get them."""
+        config = self._config()
+        settings: dict[str, str] = {
+            **config.get("environment_variables", {}),
+            **config["stages"].get(self.name, {}).get("environment_variables", {}),
+        }
+        return settings
+
+    def function_setting(self, function: str, name: str) -> int:
+        """A number such as `lambda_timeout`, looked up in Chalice's order."""
+        config = self._config()
+        stage = config["stages"].get(self.name, {})
+        for place in (
+            stage.get("lambda_functions", {}).get(function, {}),
+            stage,
+            config.get("lambda_functions", {}).get(function, {}),
+            config,
+        ):
+            if name in place:
+                return int(place[name])
+        raise Unusable(f"{self.config_file}: no {name} for {function}")
+
+    def visibility(self, function: str) -> int:
+        """Seconds a message stays hidden from others while the function works on it."""
+        return VISIBILITY_PER_TIMEOUT * self.function_setting(function, "lambda_timeout")
+
+    def record(self, settings: Mapping[str, str], policy_files: Mapping[str, str]) -> None:
+        """Write what the stack made into the stage's settings; what people set there stays."""
+        config = self._config()
+        stage = config["stages"].setdefault(self.name, {})
+        stage["environment_variables"] = {**stage.get("environment_variables", {}), **settings}
+        functions = stage.setdefault("lambda_functions", {})
+        for function, file in policy_files.items():
+            functions.setdefault(function, {})["iam_policy_file"] = file
+        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+
+    def deployed(self) -> list[dict[str, Any]]:
+        """The resources of Chalice's last successful deploy; none before the first."""
+        if not self.deployed_file.exists():
+            return []
+        resources: list[dict[str, Any]] = json.loads(self.deployed_file.read_text())["resources"]
+        return resources
+
+    def _config(self) -> dict[str, Any]:
+        try:
+            config = json.loads(self.config_file.read_text())
+        except (OSError, ValueError) as e:
+            raise Unusable(f"{self.config_file}: {e}") from e
+        if not isinstance(config, dict) or not isinstance(config.setdefault("stages", {}), dict):
+            raise Unusable(f"{self.config_file}: expected an object with stages")
+        return config

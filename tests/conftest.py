@@ -1,0 +1,56 @@
+"""The local AWS and the app deployed on it, once per test process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev import photos, workspace
+from dev.local_aws import LocalAws, free_port, local_aws
+from dev.pipeline import Pipeline
+from infra import deploy as deploying
+
+CACHE = workspace.ROOT / ".cache"
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS that enforces IAM policies; boto3 talks to it for the rest of the session."""
+    folder = tmp_path_factory.mktemp("aws")
+    with local_aws(free_port(), folder, {"AUTH": "true"}) as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    return photos.photos(CACHE)
+
+
+@pytest.fixture(scope="session")
+def deployed(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The app deployed by `make deploy`'s own code, with the real Chalice CLI."""
+    return deploy(tmp_path_factory.mktemp("app"), "local")
+
+
+def deploy(folder: Path, stage: str, **settings: str) -> Pipeline:
+    made = workspace.make(
+        folder / "app", {"ACTION": "resize", "THUMBNAIL_SIZES": "64,256", **settings}, stage
+    )
+    deploying.deploy(made, say=lambda step: None, tls_only=False)
+    return Pipeline(made)
+
+
+@pytest.fixture(autouse=True)
+def _no_real_aws(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A test without the local AWS must not find anybody's credentials."""
+    if "aws" not in request.fixturenames:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)

@@ -1,0 +1,155 @@
+"""The quick ways of decoding give what the plain way gives."""
+
+import pytest
+from PIL import Image
+
+from chalicelib.errors import Reject
+from chalicelib.imaging import header, jpeg, png
+from chalicelib.imaging.route import choose
+from chalicelib.thumbnail_settings import ThumbnailSettings
+from chalicelib.thumbnails import make
+from tests.pictures import array, decoded, encoded, lanczos, psnr, scene, webp_claiming
+
+SETTINGS = ThumbnailSettings(sizes=(64,), output="png")
+
+
+def route(data, settings=SETTINGS):
+    return choose(header.open_image(data, settings.formats, header.Deadline(60)), data, settings)
+
+
+def picture(data, settings=SETTINGS):
+    return array(decoded(make(data, settings)[0].data))
+
+
+# --- PNG in strips ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+@pytest.mark.parametrize("rows", [1, 7, 100, 301, 1000])
+def test_strips_put_together_are_the_picture(mode, rows):
+    whole = scene(211, 301).convert(mode)
+    if mode in ("LA", "RGBA"):
+        whole.putalpha(scene(211, 301).convert("L"))
+    data = encoded(whole, "png")
+    strips = list(png.strips(data, rows))
+    assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
+    together = Image.new(mode, whole.size)
+    for number, strip in enumerate(strips):
+        together.paste(strip, (0, number * rows))
+    if mode == "P":
+        together.putpalette(strips[0].getpalette())
+    assert together.convert("RGBA").tobytes() == decoded(data).convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_a_large_png_goes_by_strips_and_looks_the_same(mode):
+    data = encoded(scene(1203, 811).convert(mode), "png")
+    assert route(data).kind == "strips"
+    whole = ThumbnailSettings(sizes=(64,), output="png", accept_truncated=True)
+    assert route(data, whole).kind == "whole"
+    assert psnr(picture(data), picture(data, whole)) > 45
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_a_transparent_colour_is_transparent_in_strips(mode):
+    key = (0, 0, 0) if mode == "RGB" else 0
+    whole = Image.new(mode, (1200, 800), key)
+    if mode == "P":
+        whole.putpalette(bytes(range(256)) * 3)
+    whole.paste((200, 10, 10) if mode == "RGB" else 200, (600, 0, 1200, 800))
+    data = encoded(whole, "png", transparency=key)
+    assert route(data).kind == "strips"
+    result = decoded(make(data, SETTINGS)[0].data).convert("RGBA")
+    assert (result.getpixel((5, 20))[3], result.getpixel((60, 20))[3]) == (0, 255)
+
+
+def test_what_cannot_be_split_goes_whole():
+    deep = encoded(Image.new("I;16", (1200, 800)), "png")
+    two_colours = encoded(Image.new("1", (1200, 800)), "png")
+    film = encoded(scene(1200, 800), "png", save_all=True, append_images=[scene(1200, 800).rotate(180)])
+    for data in (deep, two_colours, film):
+        assert route(data).kind == "whole"
+
+
+# --- progressive JPEG ------------------------------------------------------------------------------------
+
+
+def progressive(width=1600, height=1200, mode="RGB", **options):
+    return encoded(scene(width, height).convert(mode), "jpeg", progressive=True, quality=92, **options)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_progressive_jpeg_loses_its_refinements_and_not_its_looks(mode, subsampling, size):
+    data = progressive(mode=mode, subsampling=subsampling)
+    lighter = jpeg.without_refinements(data)
+    assert len(lighter) < 0.7 * len(data)
+    settings = ThumbnailSettings(sizes=(size,), output="png")
+    assert route(data, settings).shrink >= 4
+    reference = lanczos(array(decoded(data).convert("RGB")), size, size * 3 // 4)
+    result = array(decoded(make(data, settings)[0].data).convert("RGB"))
+    assert psnr(result, reference) > 36
+
+
+def test_at_half_size_every_scan_is_decoded(monkeypatch):
+    monkeypatch.setattr(jpeg, "without_refinements", lambda _: pytest.fail("left out"))
+    data = progressive()
+    settings = ThumbnailSettings(sizes=(500,), output="png")
+    assert route(data, settings).shrink == 2
+    make(data, settings)
+
+
+def test_other_files_are_left_as_they_are():
+    for data in (encoded(scene(), "jpeg"), progressive()[:-2], progressive()[:-5000], b"\xff\xd8\xff", b""):
+        assert jpeg.without_refinements(data) is data
+
+
+def test_a_progressive_jpeg_cut_short_is_refused():
+    with pytest.raises(Reject, match="truncated"):
+        make(progressive()[:-20000], SETTINGS)
+
+
+def test_thousands_of_scans_are_refused():
+    data = progressive()
+    scans = [segment for segment in jpeg.segments(data) if segment.marker == 0xDA]
+    last = data[scans[-1].start : scans[-1].end]
+    with pytest.raises(Reject, match="more than 100 scans"):
+        make(data[:-2] + last * 200 + data[-2:], SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "sampling"), [(0, ((1, 1), (1, 1), (1, 1))), (2, ((2, 2), (1, 1), (1, 1)))]
+)
+def test_the_frame_tells_what_the_coefficients_will_take(subsampling, sampling):
+    frame = jpeg.read_frame(progressive(1600, 1200, subsampling=subsampling))
+    assert (frame.width, frame.height, frame.sampling) == (1600, 1200, sampling)
+    assert frame.progressive
+    assert frame.buffered
+    assert frame.coefficient_bytes() == 1600 * 1200 * 2 * (3 if subsampling == 0 else 1.5)
+    plain = jpeg.read_frame(encoded(scene(), "jpeg"))
+    assert not plain.buffered
+    assert plain.coefficient_bytes() == 0
+
+
+def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
+    data = encoded(scene(1607, 1205), "jpeg", quality=98, subsampling=0)
+    settings = ThumbnailSettings(sizes=(101,), output="png")
+    assert route(data, settings).shrink == 8
+    result = picture(data, settings)
+    assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
+
+
+# --- WebP ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}]
+)
+def test_the_canvas_of_a_webp_is_in_its_first_30_bytes(options):
+    assert header.webp_canvas(encoded(scene(211, 97), "webp", **options)[:30]) == (211, 97)
+
+
+def test_a_claimed_canvas_is_read_as_claimed():
+    assert header.webp_canvas(webp_claiming(16384, 9)) == (16384, 9)
+    assert header.webp_canvas(b"RIFF") == (0, 0)
