@@ -42,12 +42,18 @@ def _stage_option(command: Command) -> Command:
     return click.option("--stage", default="dev", show_default=True, help="The deployed stage.")(command)
 
 
+def _follow_options(command: Command) -> Command:
+    seconds = click.FloatRange(0)
+    every = click.option(
+        "--every", default=EVERY, show_default=True, type=seconds, help="Seconds between looks."
+    )
+    return click.option("--follow", is_flag=True, help="Wait for the job's end.")(every(command))
+
+
 def _new_job_options(command: Command) -> Command:
     """What tag and backfill share: where the objects come from, and how the job runs."""
     options = [
-        click.option(
-            "--manifest", metavar="S3_URI", help="A manifest.csv: bucket,url-encoded-key[,version]."
-        ),
+        click.option("--manifest", metavar="S3_URI", help="A manifest.csv: bucket,encoded-key[,version]."),
         click.option("--inventory", metavar="S3_URI", help="An S3 Inventory's manifest.json, in CSV."),
         click.option("--prefix", metavar="PREFIX", help='Objects listed now, by prefix; "" for all.'),
         click.option("--generate", metavar="PREFIX", help='Objects S3 itself lists, by prefix; "" for all.'),
@@ -78,12 +84,13 @@ def cli() -> None:
 @_stage_option
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="May be given ten times.")
 @click.option("--merge", is_flag=True, help="Keep the tags an object has; without it, all are replaced.")
-@click.option(
-    "--keep-old-tags", is_flag=True, help="Write the old tags to a restore manifest first, for undo."
-)
+@click.option("--keep-old-tags", is_flag=True, help="Write the old tags to a manifest first, for undo.")
 @_new_job_options
 def tag(stage: str, tags: tuple[str, ...], merge: bool, keep_old_tags: bool, **options: Any) -> None:
-    """Tag objects: all of their tags are replaced, unless --merge is given."""
+    """Tag objects, in place of the tags they have.
+
+    With --merge, beside them.
+    """
     body = {
         "kind": "tag",
         "tags": dict(_pair(text) for text in tags),
@@ -98,7 +105,10 @@ def tag(stage: str, tags: tuple[str, ...], merge: bool, keep_old_tags: bool, **o
 @_stage_option
 @_new_job_options
 def backfill(stage: str, **options: Any) -> None:
-    """Put existing objects on the source queue: they move at the stage's capacity, like new ones."""
+    """Send existing objects through the pipeline.
+
+    They are put on the source queue and move at the stage's capacity, like new ones.
+    """
     _create(stage, {"kind": "backfill", "manifest": _manifest(options)}, options)
 
 
@@ -107,7 +117,10 @@ def backfill(stage: str, **options: Any) -> None:
 @click.argument("job")
 @click.option("--run", "run_now", is_flag=True, help="Run it at once, and wait for its end.")
 def undo(stage: str, job: str, run_now: bool) -> None:
-    """Give the objects of a JOB that was made with --keep-old-tags their old tags back."""
+    """Give objects the tags back that they had before JOB.
+
+    JOB was made with --keep-old-tags.
+    """
     _create(stage, {"kind": "undo", "job": job}, {"run_now": run_now})
 
 
@@ -132,12 +145,9 @@ def list_jobs(stage: str, status: str, limit: str) -> None:
 @cli.command()
 @_stage_option
 @click.argument("job")
-@click.option("--follow", is_flag=True, help="Wait for the job's end.")
-@click.option(
-    "--every", default=EVERY, show_default=True, type=click.FloatRange(0), help="Seconds between looks."
-)
+@_follow_options
 def show(stage: str, job: str, follow: bool, every: float) -> None:
-    """One JOB: how far it is, and why it failed. Exit code 1 if anything failed."""
+    """How far a JOB is, and why it failed."""
     config = _config(stage)
     if follow:
         _follow(job, aws.s3control(), config, every)
@@ -147,10 +157,7 @@ def show(stage: str, job: str, follow: bool, every: float) -> None:
 @cli.command()
 @_stage_option
 @click.argument("job")
-@click.option("--follow", is_flag=True, help="Wait for the job's end.")
-@click.option(
-    "--every", default=EVERY, show_default=True, type=click.FloatRange(0), help="Seconds between looks."
-)
+@_follow_options
 def run(stage: str, job: str, follow: bool, every: float) -> None:
     """Let a JOB run that waits for it."""
     config = _config(stage)
@@ -187,7 +194,10 @@ def priority(stage: str, job: str, number: int) -> None:
 @click.option("--all", "everything", is_flag=True, help="Successes too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row, for programs.")
 def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
-    """What became of each object of a JOB; the failures alone, unless --all is given."""
+    """What became of each object of a JOB.
+
+    The failures alone, unless --all is given.
+    """
     config = _config(stage)
     found = batch_jobs.describe(aws.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
     for row in report_pages.results(aws.s3(), found, failed_only=not everything):
@@ -195,10 +205,9 @@ def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
             names = ("bucket", "key", "version_id", "succeeded", "http_status", "error_code", "message")
             click.echo(json.dumps({name: getattr(row, name) for name in names}))
         else:
-            what = (
-                "succeeded" if row.succeeded else f"failed {row.http_status or ''} {row.error_code}".rstrip()
-            )
-            click.echo(f"{row.key!r} {row.version_id or ''}: {what}: {row.message!r}".replace(" :", ":"))
+            what = "succeeded" if row.succeeded else f"failed {row.http_status or ''} {row.error_code}"
+            which = f"{row.key!r} {row.version_id or ''}"
+            click.echo(f"{which.rstrip()}: {what.rstrip()}: {row.message!r}")
     err.print(
         f"{found.succeeded:,} succeeded, {found.failed:,} failed, of {found.total:,}: {found.outcome}",
         highlight=False,
@@ -227,7 +236,7 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
 def _follow(
     job_id: str, s3control: S3ControlClient, config: Config, every: float, until: tuple[str, ...] = ()
 ) -> None:
-    """Wait for the job's end, or one of these statuses. The looks begin close together: small jobs are quick."""
+    """Wait for the job's end, or one of these statuses; close looks first, for small jobs are quick."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         line = progress.add_task("", total=None)
@@ -252,15 +261,14 @@ def _end(job: dict[str, Any]) -> None:
 def _print_pairs(values: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in values.items():
-        text = (
-            "; ".join(value)
-            if isinstance(value, list)
-            else f"{value:,}"
-            if type(value) is int
-            else str(value)
-        )
-        table.add_row(name.replace("_", " "), escape(text))
+        table.add_row(name.replace("_", " "), escape(_plain(value)))
     out.print(table)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _manifest(options: dict[str, Any]) -> dict[str, Any]:
