@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ import boto3
 import pytest
 from botocore.config import Config as ClientConfig
 
+from chalicelib import backfill
 from chalicelib.config import Config
 from dev.local_aws import free_port, local_aws
 from dev.s3_batch import ENDPOINT
 from dev.s3_batch.control import Control
 from dev.s3_batch.engine import TERMINAL, Engine
-from dev.s3_batch.operations import Perform, performer
+from dev.s3_batch.manifests import Task
+from dev.s3_batch.operations import Perform, invocation, outcome_of, performer
+from dev.s3_batch.reports import Outcome
 from dev.s3_batch.server import make_server
 
 ACCOUNT = "000000000000"
@@ -99,6 +102,21 @@ def stage(endpoint: str) -> Stage:
     return Stage(endpoint, config, s3, sqs, client("lambda", endpoint))
 
 
+def our_function(stage: Stage) -> Perform:
+    """Runs tasks as the server does, but calls the function in this process instead of through Lambda."""
+    on_aws = performer(stage.s3, stage.functions)
+
+    def perform(job: Mapping[str, Any], task: Task) -> Outcome:
+        operation = job["Operation"].get("LambdaInvoke")
+        if operation is None:
+            return on_aws(job, task)
+        event = invocation(job["JobId"], operation, task)
+        answer = backfill.handle(json.loads(json.dumps(event)), stage.s3, stage.sqs, stage.config)
+        return outcome_of(json.dumps(answer).encode(), event)
+
+    return perform
+
+
 @dataclass(frozen=True)
 class Batch:
     """A running S3 Batch Operations server and an ordinary client of it."""
@@ -151,8 +169,9 @@ def make_batch(stage: Stage) -> Iterator[MakeBatch]:
 
 
 @pytest.fixture
-def batch(make_batch: MakeBatch) -> Batch:
-    return make_batch()
+def batch(stage: Stage, make_batch: MakeBatch) -> Batch:
+    """A server that tags on the local AWS, and calls our function in this process."""
+    return make_batch(our_function(stage))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from chalicelib.config import Config
 from dev.s3_batch import environment
 from infra import jobs
 from tests.jobs.conftest import Batch, Stage
-from tests.jobs.test_jobs import FINISHED, batch  # noqa: F401 - a server that calls our function
+from tests.jobs.test_jobs import FINISHED
 
 pytestmark = pytest.mark.aws
 
@@ -24,7 +24,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def command(stage: Stage, batch: Batch, repository: Path, tmp_path: Path) -> Run:  # noqa: F811
+def command(stage: Stage, batch: Batch, repository: Path, tmp_path: Path) -> Run:
     """Runs the command for a stage whose settings are those of this test."""
     config = stage.config
     settings = {

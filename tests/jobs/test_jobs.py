@@ -16,37 +16,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import backfill, batch_jobs, jobs_api, manifests, report_pages, stored_manifests
+from chalicelib import batch_jobs, jobs_api, manifests, report_pages, stored_manifests
 from chalicelib.errors import BadRequest, Conflict, NotFound, RestError
 from dev.s3_batch.manifests import Task
-from dev.s3_batch.operations import Perform, invocation, outcome_of, performer
+from dev.s3_batch.operations import performer
 from dev.s3_batch.reports import Outcome
-from tests.jobs.conftest import ACCOUNT, Batch, MakeBatch, Stage
+from tests.jobs.conftest import ACCOUNT, Batch, MakeBatch, Stage, our_function
 
 pytestmark = pytest.mark.aws
 
 FINISHED = {"phototype": "finished"}
 EVERYTHING: dict[str, Any] = {"list": {}}
-
-
-def our_function(stage: Stage) -> Perform:
-    """Runs tasks as the server does, but calls the function in this process instead of through Lambda."""
-    on_aws = performer(stage.s3, stage.functions)
-
-    def perform(job: Mapping[str, Any], task: Task) -> Outcome:
-        operation = job["Operation"].get("LambdaInvoke")
-        if operation is None:
-            return on_aws(job, task)
-        event = invocation(job["JobId"], operation, task)
-        answer = backfill.handle(json.loads(json.dumps(event)), stage.s3, stage.sqs, stage.config)
-        return outcome_of(json.dumps(answer).encode(), event)
-
-    return perform
-
-
-@pytest.fixture
-def batch(stage: Stage, make_batch: MakeBatch) -> Batch:
-    return make_batch(our_function(stage))
 
 
 def create(stage: Stage, batch: Batch, **body: Any) -> dict[str, Any]:
