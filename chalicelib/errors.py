@@ -33,6 +33,10 @@ class RestError(Exception):
 
     status = 500
 
+    def as_dict(self) -> dict[str, object]:
+        """The body of the answer."""
+        return {"error": str(self)}
+
 
 class BadRequest(RestError):
     """The caller must change `field`. `problems` lists the details where one line is not enough."""
@@ -43,6 +47,10 @@ class BadRequest(RestError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.problems = problems
+
+    def as_dict(self) -> dict[str, object]:
+        """The body of the answer, with the details."""
+        return {"error": str(self), "field": self.field, "problems": list(self.problems)}
 
 
 class NotFound(RestError):
