@@ -6,7 +6,8 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop deploy destroy policies
+.PHONY: help setup run test check drop deploy destroy policies bench-drain test-faults
+.PHONY: help setup run test check bench-drain test-faults
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,3 +43,15 @@ destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects
 
 policies: setup ## the IAM policies of a stage from the code: make policies STAGE=dev
 	@$(BIN)/python -m infra policies --stage $(STAGE)
+
+bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm; writes benchmarks/results/drain.json
+	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
+	@$(BIN)/python -m benchmarks.drain.plot
+
+test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+$(VENV)/.bench: requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix .cache/node aws-sdk@2.1693.0 || true; fi
+	@touch $@

@@ -42,6 +42,16 @@ def enqueue(event: S3Event) -> dict[str, int]:
     return enqueue_events(event.to_dict(), aws.sqs(), config)
 
 
+class AnyNotification(S3Event):
+    """Chalice's own event reads the first S3 record at once, and fails on a notification without one."""
+
+    def _extract_attributes(self, event_dict: dict[str, Any]) -> None:
+        return None
+
+
+enqueue.event_class = AnyNotification
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""

@@ -48,9 +48,10 @@ def split(
 def size_bytes(entry: Mapping[str, Any]) -> int:
     """What SQS counts: the body, and every attribute's name, type and value, in bytes of UTF-8."""
     size = _utf8(entry.get("MessageBody", ""))
-    for name, attribute in (entry.get("MessageAttributes") or {}).items():
-        size += _utf8(name) + _utf8(attribute["DataType"])
-        size += _utf8(attribute.get("StringValue", "")) + len(attribute.get("BinaryValue", b""))
+    if attributes := entry.get("MessageAttributes"):
+        for name, attribute in attributes.items():
+            size += _utf8(name) + _utf8(attribute["DataType"])
+            size += _utf8(attribute.get("StringValue", "")) + len(attribute.get("BinaryValue", b""))
     return size
 
 

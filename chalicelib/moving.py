@@ -199,28 +199,28 @@ async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally:
 
 
 async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeDef], tally: Tally) -> None:
-    """Deletes what the next place has. What cannot be deleted comes back, and arrives a second time."""
+    """Deletes what the next place has, ten messages or fewer. What stays will come, and arrive, again."""
     left = {str(i): message["ReceiptHandle"] for i, message in enumerate(messages)}
-    why = ""
+    tries = DELETE_TRIES
     try:
-        for _ in range(DELETE_TRIES):
-            entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+        while left and tries:
+            tries -= 1
+            batch: list[DeleteMessageBatchRequestEntryTypeDef] = [
                 {"Id": id_, "ReceiptHandle": handle} for id_, handle in left.items()
             ]
-            for batch in batches.split(entries):
-                try:
-                    answer = await sqs.delete_message_batch(QueueUrl=queue_url, Entries=batch)
-                except CallFailed as e:
-                    why = str(e)
-                    continue
-                outcomes = batches.outcomes(batch, answer)
-                for id_ in outcomes.confirmed:
-                    tally.untouched.pop(left.pop(id_), None)
-                for id_, why_refused in outcomes.refused.items():
-                    why = f"DeleteMessageBatch entry: {why_refused}"
-                    # A repeated delete whose first answer was lost: the message is gone.
-                    if why_refused.startswith("ReceiptHandleIsInvalid"):
-                        tally.untouched.pop(left.pop(id_), None)
+            try:
+                answer = await sqs.delete_message_batch(QueueUrl=queue_url, Entries=batch)
+            except CallFailed as e:
+                why = str(e)
+                continue
+            outcomes = batches.outcomes(batch, answer)
+            # A delete repeated because its answer was lost may find nothing: the message is gone.
+            gone = [
+                id_ for id_, line in outcomes.refused.items() if line.startswith("ReceiptHandleIsInvalid")
+            ]
+            for id_ in outcomes.confirmed + gone:
+                tally.untouched.pop(left.pop(id_), None)
+            why = f"DeleteMessageBatch entry: {next(iter(outcomes.refused.values()), 'no answer')}"
     finally:
         tally.duplicates += len(left)
     if left:

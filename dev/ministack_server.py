@@ -5,6 +5,9 @@ It reaches into ministack's modules, so requirements-dev.txt pins the exact vers
 
 REST: ImportRestApi drops its body and PutRestApi is missing, so an app with routes cannot be deployed
 twice. ministack has an importer of its own, used by its CloudFormation; both calls are sent there.
+
+IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ import json
 from typing import Any
 
 from ministack.app import main
+from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
 
 Response = tuple[int, dict[str, str], Any]
 
 _answer = apigateway.handle_request
+_action = iam_actions.extract_iam_action
 
 
 async def handle_request(
@@ -67,7 +72,14 @@ def _view(api_id: str, status: int) -> Response:
     return answer
 
 
+def extract_iam_action(*request: Any) -> str | None:
+    """The IAM action of a request, such as `sqs:SendMessage` for SendMessageBatch too."""
+    action: str | None = _action(*request)
+    return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+
 apigateway.handle_request = handle_request
+iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 
 if __name__ == "__main__":
     main()

@@ -79,7 +79,7 @@ class Pipeline:
         """
         answer = self._invoke_drain()
         result: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
+        if answer.get("FunctionError"):
             raise Unusable(f"the drain failed: {result.get('errorMessage', result)}")
         return result
 

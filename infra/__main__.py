@@ -14,7 +14,7 @@ from infra import deploy as deploying
 from infra import destroy as destroying
 from infra import policies as policy_files
 from infra.errors import Unusable
-from infra.stage import Account, Stage
+from infra.stage import Stage
 
 ROOT = Path(__file__).parent.parent
 console = Console(stderr=True)
@@ -55,12 +55,10 @@ def destroy(stage: str, force: bool) -> None:
 
 @cli.command()
 @click.option("--stage", required=True, help="The stage's name.")
-@click.option("--account", help="Twelve digits; as deployed when not given.")
-@click.option("--region", help="As deployed when not given.")
-def policies(stage: str, account: str | None, region: str | None) -> None:
-    """Write .chalice/policy-STAGE-FUNCTION.json from the code. Needs a stage that was deployed once."""
-    there = Account(account, region) if account and region else deploying.current_account()
-    for file in policy_files.write(Stage(ROOT, stage), there).values():
+def policies(stage: str) -> None:
+    """Write .chalice/policy-STAGE-FUNCTION.json from the code, for a stage that was deployed once."""
+    there = Stage(ROOT, stage)
+    for file in policy_files.write(there, there.account()).values():
         click.echo(file.relative_to(ROOT))
 
 

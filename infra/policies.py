@@ -48,6 +48,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 # What Lambda itself does in the function's name; Chalice adds it only to policies it makes itself.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 POLLED = {"consume": "DESTINATION_QUEUE_URL"}
 
 # What an action other than ACTION would need, a stage's function must not have.
@@ -103,7 +104,7 @@ def _document(
         allowed.setdefault(polled, set()).update(POLLER)
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(function)}:*")
-    allowed[(logs,)] = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    allowed[(logs,)] = set(LOGS)
     return {
         "Version": "2012-10-17",
         "Statement": [

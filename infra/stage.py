@@ -69,6 +69,16 @@ class Stage:
         }
         return settings
 
+    def account(self) -> Account:
+        """Where the stage was deployed, by its buckets' names. Raises Unusable before the first deploy."""
+        bucket = self.environment().get("REPORTS_BUCKET", "")
+        found = re.search(r"-reports-(\d{12})-([a-z0-9-]+)$", bucket)
+        if not found:
+            raise Unusable(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
+        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
+        region = found[2]
+        return Account(found[1], region, partition.get(region.rsplit("-", 2)[0], "aws"))
+
     def function_setting(self, function: str, name: str) -> int:
         """A number such as `lambda_timeout`, looked up in Chalice's order."""
         config = self._config()

@@ -190,6 +190,7 @@ class Queues:
             "Attributes": {
                 "ApproximateNumberOfMessages": str(len(queue.ready)),
                 "ApproximateNumberOfMessagesNotVisible": str(len(queue.in_flight)),
+                "ApproximateNumberOfMessagesDelayed": "0",
                 "VisibilityTimeout": str(int(queue.visibility_s)),
             }
         }

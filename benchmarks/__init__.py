@@ -1,0 +1,1 @@
+"""Measurements: `make bench-...`. Ratios in interleaved rounds; machines differ, ratios less so."""

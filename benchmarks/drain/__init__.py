@@ -1,0 +1,1 @@
+"""The drain against the original scheduler's algorithm, and the choice of its client."""

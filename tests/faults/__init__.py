@@ -1,0 +1,1 @@
+"""The drain killed and tormented, as whole processes against the fake SQS: `make test-faults`."""

@@ -1,0 +1,251 @@
+"""Each function may do its own work, and each permission it has is needed for it."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from dev import workspace
+from dev.pipeline import SCHEDULED_EVENT
+from infra import policies
+from infra.stage import Account, Stage
+from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, without
+from tests.test_deployed import send
+from tests.test_events import notification, record
+
+ACCOUNT = Account("123456789012", "eu-central-1")
+
+
+@pytest.fixture
+def stage(tmp_path):
+    host = "https://sqs.eu-central-1.amazonaws.com/123456789012/s3-event-scheduler-dev"
+    return workspace.make(
+        tmp_path / "app",
+        {
+            "IMAGES_BUCKET": "images",
+            "THUMBNAILS_BUCKET": "thumbnails",
+            "REPORTS_BUCKET": "reports",
+            "SOURCE_QUEUE_URL": f"{host}-source",
+            "DESTINATION_QUEUE_URL": f"{host}-destination",
+            "DEAD_LETTER_QUEUE_URL": f"{host}-dead-letter",
+        },
+        "dev",
+    )
+
+
+def test_the_committed_policies_are_what_the_code_needs(tmp_path):
+    """`make policies STAGE=local` writes them; a change of code that needs more or less shows here."""
+    local = Stage(workspace.ROOT, "local")
+    for function, policy in policies.documents(local, local.account()).items():
+        committed = local.config_file.with_name(f"policy-local-{function}.json")
+        assert json.loads(committed.read_text()) == policy, f"run: make policies STAGE=local ({function})"
+
+
+def test_no_policy_has_a_bare_star(stage):
+    for function, policy in policies.documents(stage, ACCOUNT).items():
+        for statement in policy["Statement"]:
+            assert "*" not in statement["Resource"], function
+            assert all(":*" not in action for action in statement["Action"]), function
+
+
+def test_a_call_that_no_grant_covers_is_named(stage):
+    file = stage.root / "chalicelib" / "enqueue.py"
+    file.write_text(file.read_text().replace("queues.send(sqs,", "sqs.purge_queue(); queues.send(sqs,", 1))
+    with pytest.raises(policies.Disagreement, match="enqueue calls sqs:PurgeQueue: say on what in GRANTS"):
+        policies.documents(stage, ACCOUNT)
+
+
+def test_a_grant_that_no_call_needs_is_named(stage):
+    file = stage.root / "chalicelib" / "actions" / "start_execution.py"
+    file.write_text(file.read_text().replace("stepfunctions.start_execution(", "print("))
+    with pytest.raises(policies.Disagreement, match="consume no longer calls states:StartExecution"):
+        policies.documents(stage, ACCOUNT)
+
+
+def test_a_stage_is_granted_only_what_its_action_needs(stage):
+    def actions_of(settings):
+        stage.record(settings, {})
+        statements = policies.documents(stage, ACCOUNT)["consume"]["Statement"]
+        return {action.partition(":")[0] for statement in statements for action in statement["Action"]}
+
+    assert actions_of({"ACTION": "resize"}) == {"sqs", "s3", "logs"}
+    assert actions_of({"ACTION": "log"}) == {"sqs", "logs"}
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:downstream"
+    assert actions_of({"ACTION": "start_execution", "STATE_MACHINE_ARN": machine}) == {
+        "sqs",
+        "states",
+        "logs",
+    }
+
+
+# What follows takes one permission away from the deployed app and shows that its work then fails.
+
+
+class Work:
+    """The functions' work on the deployed app, each scenario true when it was done as it should be."""
+
+    def __init__(self, pipeline, aws_url, photographs):
+        self.pipeline = pipeline
+        self.aws_url = aws_url
+        self.photo = (photographs / "rocket.jpg").read_bytes()
+
+    def purge(self):
+        for queue in ("SOURCE", "DESTINATION", "DEAD_LETTER"):
+            self.pipeline.sqs.purge_queue(QueueUrl=self.pipeline.settings[f"{queue}_QUEUE_URL"])
+
+    def body(self, key="no.jpg", bucket="nobodys-bucket"):
+        return json.dumps({"Bucket": bucket, "Key": key})
+
+    def enqueue_good(self):
+        return not invoke(self.pipeline, "enqueue", notification(record("a.jpg")))[1]
+
+    def enqueue_unreadable(self):
+        return not invoke(self.pipeline, "enqueue", notification(record(version="9.0")))[1]
+
+    def tick(self, *bodies):
+        send(self.pipeline, "source", *bodies)
+        return not invoke(self.pipeline, "drain", SCHEDULED_EVENT)[1]
+
+    def drain_good(self):
+        return self.tick(self.body())
+
+    def drain_unreadable(self):
+        return self.tick("Hello from SQS!")
+
+    def drain_several_in_one(self):
+        return self.tick(json.dumps(notification(record("a.jpg"), record("b.jpg"))))
+
+    def drain_shows_a_refused_message_again(self):
+        """The destination refuses: the message is to come back sooner than its visibility timeout says."""
+        with without(self.pipeline, "drain", "sqs:SendMessage", "-destination"):
+            self.tick(self.body())
+        return self.hidden_for("SOURCE") < 120
+
+    def hidden_for(self, queue):
+        (message,) = messages(self.aws_url, self.pipeline.settings[f"{queue}_QUEUE_URL"])
+        return message["VisibleAt"] - time.time()
+
+    def consume(self, *bodies):
+        """One batch as Lambda's poller would hand it over; returns whether the function failed."""
+        send(self.pipeline, "destination", *bodies)
+        url = self.pipeline.settings["DESTINATION_QUEUE_URL"]
+        received = self.pipeline.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        records = [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "eventSource": "aws:sqs",
+            }
+            for message in received
+        ]
+        return invoke(self.pipeline, "consume", {"Records": records})[1]
+
+    def upload(self, key):
+        bucket = self.pipeline.settings["IMAGES_BUCKET"]
+        self.pipeline.s3.put_object(Bucket=bucket, Key=key, Body=self.photo)
+        return self.body(key, bucket)
+
+    def consume_good(self):
+        return not self.consume(self.upload("permitted.jpg" + str(time.time())))
+
+    def consume_duplicate(self):
+        """Nothing is made a second time, because the first one's metadata can be read."""
+        body = self.upload("duplicate.jpg")
+
+        def made_at():
+            bucket = self.pipeline.settings["THUMBNAILS_BUCKET"]
+            found = self.pipeline.s3.head_object(Bucket=bucket, Key="duplicate.jpg_256.jpg")
+            return found["Metadata"]["made-at"]
+
+        self.consume(body)
+        before = made_at()
+        self.purge()
+        self.consume(body)
+        return made_at() == before
+
+    def consume_bad(self):
+        bucket = self.pipeline.settings["IMAGES_BUCKET"]
+        self.pipeline.s3.put_object(Bucket=bucket, Key="bad.jpg", Body=b"no image")
+        return not self.consume(self.body("bad.jpg", bucket))
+
+    def consume_one_of_two(self):
+        """One message has to come again; the other is deleted by the function itself."""
+        self.consume(self.upload("fine.jpg"), self.body())
+        left = messages(self.aws_url, self.pipeline.settings["DESTINATION_QUEUE_URL"])
+        return len(left) == 1
+
+    def consume_backs_off(self):
+        """A message that has to come again does so before its visibility timeout."""
+        self.consume(self.body())
+        return self.hidden_for("DESTINATION") < 120
+
+    def status(self):
+        (url,) = [one["rest_api_url"] for one in self.pipeline.stage.deployed() if "rest_api_url" in one]
+        api_id = url.partition("://")[2].partition(".")[0]
+        local = f"{self.aws_url}/restapis/{api_id}/api/_user_request_/status"
+        with urllib.request.urlopen(local) as answer:
+            return "error" not in answer.read().decode()
+
+
+NEEDS = [
+    ("enqueue", "sqs:SendMessage", "-source", "enqueue_good"),
+    ("enqueue", "sqs:SendMessage", "-dead-letter", "enqueue_unreadable"),
+    ("drain", "sqs:ReceiveMessage", "-source", "drain_good"),
+    ("drain", "sqs:DeleteMessage", "-source", "drain_good"),
+    ("drain", "sqs:SendMessage", "-destination", "drain_good"),
+    ("drain", "sqs:SendMessage", "-dead-letter", "drain_unreadable"),
+    ("drain", "sqs:SendMessage", "-source", "drain_several_in_one"),
+    ("drain", "sqs:ChangeMessageVisibility", "-source", "drain_shows_a_refused_message_again"),
+    ("consume", "s3:GetObject", "-images-000000000000-us-east-1/*", "consume_good"),
+    ("consume", "s3:GetObject", "-thumbnails-000000000000-us-east-1/*", "consume_duplicate"),
+    ("consume", "s3:PutObject", "-thumbnails-000000000000-us-east-1/*", "consume_good"),
+    ("consume", "sqs:SendMessage", "-dead-letter", "consume_bad"),
+    ("consume", "sqs:DeleteMessage", "-destination", "consume_one_of_two"),
+    ("consume", "sqs:ChangeMessageVisibility", "-destination", "consume_backs_off"),
+    ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
+    ("api_handler", "sqs:GetQueueAttributes", "-destination", "status"),
+    ("api_handler", "sqs:GetQueueAttributes", "-dead-letter", "status"),
+]
+
+# Lambda itself uses these in the function's name, and the local AWS does not check them.
+NOT_ENFORCED = {
+    ("consume", "sqs:ReceiveMessage"),
+    ("consume", "sqs:GetQueueAttributes"),
+    *((function, action) for function in policies.GRANTS for action in policies.LOGS),
+}
+
+
+@pytest.mark.aws
+@pytest.mark.deploy
+@pytest.mark.xdist_group("deployed")
+@pytest.mark.parametrize(("function", "action", "resource", "work"), NEEDS)
+def test_without_one_permission_the_work_fails_and_with_it_it_does_not(
+    deployed, aws, photographs, function, action, resource, work
+):
+    works = Work(deployed, aws.url, photographs)
+    with only_our_ticks(deployed), nobody_consumes(deployed):
+        works.purge()
+        assert getattr(works, work)(), "the work fails even with every permission"
+        works.purge()
+        with without(deployed, function, action, resource):
+            assert not getattr(works, work)(), f"{work} does not need {action} on ...{resource}"
+        works.purge()
+
+
+@pytest.mark.aws
+@pytest.mark.deploy
+@pytest.mark.xdist_group("deployed")
+def test_every_permission_that_is_enforced_has_such_a_test(deployed):
+    tested = {(function, action, resource) for function, action, resource, _ in NEEDS}
+    for function, policy in policies.documents(deployed.stage, deployed.stage.account()).items():
+        for statement in policy["Statement"]:
+            for action in statement["Action"]:
+                for resource in statement["Resource"]:
+                    assert (function, action) in NOT_ENFORCED or any(
+                        resource.endswith(end)
+                        for one, other, end in tested
+                        if (one, other) == (function, action)
+                    ), f"{function}: {action} on {resource}"
