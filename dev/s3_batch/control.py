@@ -100,7 +100,7 @@ class Control:
                     raise WrongStatus(f"The job's status is {job.status}: only a suspended job can be run")
                 to = "Ready" if wanted == "Ready" else "Cancelling"
                 self._engine.move(job, to, params.get("StatusUpdateReason", ""))
-                answer = {"JobId": job.id, "Status": job.status}
+                answer = {"JobId": job.id, "Status": to}
         except WrongStatus as e:
             raise Refused("JobStatusException", str(e)) from e
         if job.shown.get("StatusUpdateReason"):

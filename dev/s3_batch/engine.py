@@ -9,9 +9,10 @@ import csv
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ NEXT: dict[str, frozenset[str]] = {
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-job-status.html
 THRESHOLD_TASKS = 1000
 THRESHOLD_RATE = 0.5
+
+NOT_RUN = Outcome(False, 0)
 
 
 class WrongStatus(Exception):
@@ -167,11 +170,11 @@ class Engine:
             self._end_cancelled(job)
             return
         report = Report(job.folder)
-        self._run(job, manifest, report)
-        with self.changed:
-            if job.status in ("Active", "Pausing"):
-                self.move(job, "Completing")
         try:
+            self._run(job, manifest, report)
+            with self.changed:
+                if job.status in ("Active", "Pausing"):
+                    self.move(job, "Completing")
             if job.shown["Report"].get("Enabled") and job.started:
                 report.upload(self._s3, job.id, job.shown["Report"])
         finally:
@@ -180,31 +183,32 @@ class Engine:
 
     def _run(self, job: Job, manifest: Path, report: Report) -> None:
         """Every task, and those that failed for a time once more, until none is left or no try is."""
-        todo = manifest
+        todo: Iterator[tuple[Task, Outcome]] = ((task, NOT_RUN) for task in manifests.tasks(manifest))
         for attempt in range(1, self._attempts + 1):
             again = job.folder / f"again-{attempt}.csv"
             with again.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                for task, outcome in self._outcomes(job, manifests.tasks(todo)):
+                for task, outcome in self._outcomes(job, todo):
                     if outcome.temporary and attempt < self._attempts:
                         writer.writerow((*task, outcome.http_status, outcome.error_code, outcome.message))
                     else:
                         self._report(job, report, task, outcome)
             if job.status in ("Cancelling", "Failing"):
-                for task, outcome in _failures(again):  # they ran: the report must tell of them
+                # What waits for another try has run: the report must tell of it.
+                for task, outcome in chain(_failures(again), todo if attempt > 1 else ()):
                     self._report(job, report, task, outcome)
                 return
-            todo = job.folder / f"todo-{attempt}.csv"
-            with todo.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(task for task, _ in _failures(again))
-            if not todo.stat().st_size:
-                return
+            todo = _failures(again)
 
-    def _outcomes(self, job: Job, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
-        """Tasks with their outcomes; at most a window of them is in memory. Ends early with the job."""
+    def _outcomes(self, job: Job, todo: Iterator[tuple[Task, Outcome]]) -> Iterator[tuple[Task, Outcome]]:
+        """Tasks with their new outcomes. At most a window of them is in memory.
+
+        Where the job ends early, what has not begun stays in `todo`.
+        """
         window: deque[tuple[Task, Future[Outcome]]] = deque()
-        for task in tasks:
-            if not self._may_go_on(job):
+        while self._may_go_on(job):
+            task, _ = next(todo, (None, NOT_RUN))
+            if task is None:
                 break
             window.append((task, self._pool.submit(self._perform, job.shown, task)))
             if len(window) >= self._window:

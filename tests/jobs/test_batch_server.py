@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +18,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dev.local_aws import free_port
-from dev.s3_batch import environment
 from dev.s3_batch.manifests import Task
+from dev.s3_batch.process import s3_batch
 from dev.s3_batch.reports import Outcome
 from tests.jobs.conftest import ACCOUNT, FUNCTION, ROLE, Batch, MakeBatch, Stage
 
@@ -105,7 +106,7 @@ def test_a_confirmed_job_waits_and_then_tags_every_object(stage: Stage, batch: B
     assert waiting["SuspendedCause"] == "AwaitingConfirmation"
     assert waiting["ProgressSummary"]["TotalNumberOfTasks"] == 2
     assert stage.tags("k0") == {"old": "1"}
-    assert update(batch, job_id, "Ready") == "Active"
+    assert update(batch, job_id, "Ready") == "Ready"
     job = batch.wait_for(job_id)
     assert job["Status"] == "Complete"
     assert job["ProgressSummary"] == {
@@ -245,6 +246,29 @@ def test_a_job_stopped_in_the_middle_reports_what_ran(stage: Stage, make_batch: 
     assert 0 < ran <= batch.engine._window
     assert sorted(row[1] for row in report(stage, job_id)[1]) == sorted(gate.keys)
     assert len(gate.keys) == ran
+
+
+def test_a_job_stopped_between_two_tries_reports_every_task_that_ran(
+    stage: Stage, make_batch: MakeBatch
+) -> None:
+    entered, go_on = threading.Semaphore(0), threading.Event()
+    tries: dict[str, int] = {}
+
+    def busy(job: Mapping[str, Any], task: Task) -> Outcome:
+        tries[task.key] = tries.get(task.key, 0) + 1
+        if tries[task.key] == 2:
+            entered.release()
+            assert go_on.wait(60)
+        return Outcome(False, 200, "TemporaryFailure", "busy", temporary=True)
+
+    batch = make_batch(busy, workers=2)
+    job_id = create(batch, request(stage, rows(stage, 60)))
+    assert entered.acquire(timeout=60)
+    update(batch, job_id, "Cancelled")
+    go_on.set()
+    assert batch.wait_for(job_id)["ProgressSummary"]["NumberOfTasksFailed"] == 60
+    assert sorted(row[1] for row in report(stage, job_id)[1]) == sorted(f"k{n}" for n in range(60))
+    assert 0 < sum(number == 2 for number in tries.values()) < 60
 
 
 def test_a_job_stopped_before_it_ran_has_no_report(stage: Stage, batch: Batch) -> None:
@@ -473,33 +497,28 @@ def test_a_function_gets_the_documented_event_and_its_answer_is_the_result(
 
 def test_the_command_serves_an_unmodified_client(stage: Stage, repository: Path) -> None:
     """boto3.client("s3control") of a process that has nothing but the environment."""
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "dev.s3_batch", "--port", str(port), "--endpoint", stage.endpoint],
-        cwd=repository,
-        stdout=subprocess.PIPE,
-        text=True,
+    code = (
+        "from chalicelib import aws\n"
+        f"print(aws.s3control().list_jobs(AccountId='{ACCOUNT}')['Jobs'])\n"
+        f"print(aws.s3().list_objects_v2(Bucket='{stage.config.images_bucket}')['KeyCount'])\n"
     )
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline() == (
-            f"S3 Batch Operations on http://127.0.0.1:{port} over {stage.endpoint}\n"
-        )
-        code = (
-            "from chalicelib import aws\n"
-            f"print(aws.s3control().list_jobs(AccountId='{ACCOUNT}')['Jobs'])\n"
-            f"print(aws.s3().list_objects_v2(Bucket='{stage.config.images_bucket}')['KeyCount'])\n"
-        )
-        keys = {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        env = {"PATH": "", "AWS_ENDPOINT_URL": stage.endpoint, **keys, **environment(port)}
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    with s3_batch(free_port(), stage.endpoint) as environment:
+        env = {"PATH": "", "AWS_ENDPOINT_URL": stage.endpoint, **keys, **environment}
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=repository, env=env, capture_output=True, text=True, timeout=60
         )
-        assert done.stdout == "[]\n0\n", done.stderr
-    finally:
-        server.terminate()
-        assert server.wait(30) == 0
+    assert done.stdout == "[]\n0\n", done.stderr
+
+
+def test_a_taken_port_is_said_so(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(RuntimeError, match=f"did not start on port {port}"),
+            s3_batch(port, stage.endpoint),
+        ):
+            pass
+    assert capfd.readouterr().err == f"Error: port {port}: Address already in use\n"
