@@ -130,11 +130,11 @@ class Batch:
         return job
 
     def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
-        """The job in one of these statuses; in none of them for ever is a failure."""
+        """The job once it is in one of these statuses; the end of the job, where none is given."""
+        wanted = set(statuses or TERMINAL)
         with self.engine.changed:
-            assert self.engine.changed.wait_for(
-                lambda: self.job_status(job_id) in (statuses or TERMINAL), timeout=300
-            ), self.job_status(job_id)
+            self.engine.changed.wait_for(lambda: self.job_status(job_id) in wanted | TERMINAL, timeout=300)
+            assert self.job_status(job_id) in wanted
         return self.job(job_id)
 
     def job_status(self, job_id: str) -> str:
