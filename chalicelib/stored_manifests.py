@@ -153,6 +153,7 @@ def rows(s3: S3Client, manifest: Manifest) -> Iterator[tuple[str, str, str | Non
 
 
 def exists(s3: S3Client, bucket: str, key: str) -> bool:
+    """Whether the object is there."""
     return bool(_etag(s3, bucket, key))
 
 
