@@ -25,7 +25,7 @@ run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 	@$(BIN)/python -m dev run $(ARGS)
 
 test: check ## everything: lint, types, tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 check: setup ## lint and types
 	@$(BIN)/ruff check .

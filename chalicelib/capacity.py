@@ -14,6 +14,14 @@ def share(capacity: int, shards: int, index: int) -> int:
     return whole + (index < rest)
 
 
+def shard_names(shards: int) -> list[str]:
+    """The function of each shard: `drain`, `drain-1`, ...
+
+    Each has a reserved concurrency of 1, so no shard ever runs twice at once.
+    """
+    return ["drain", *(f"drain-{index}" for index in range(1, shards))]
+
+
 class Ledger:
     """A tick's capacity: reserved before a receive, given back for what did not move.
 

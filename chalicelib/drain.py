@@ -156,6 +156,7 @@ async def _work(sqs: AsyncSqs, config: Config, state: _State) -> None:
                 QueueUrl=config.source_queue_url,
                 MaxNumberOfMessages=reserved,
                 WaitTimeSeconds=LONG_POLL_S,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
         except CallFailed as e:
             ledger.give_back(reserved)
@@ -179,13 +180,8 @@ async def _work(sqs: AsyncSqs, config: Config, state: _State) -> None:
 async def _return_untouched(sqs: AsyncSqs, queue_url: str, tally: Tally, within_s: float) -> None:
     """Lets the next tick have what this one received and could not begin to send."""
     handles = list(tally.untouched)
-    if not handles:
-        return
+    most = batches.MAX_ENTRIES
+    parts = [dict.fromkeys(handles[i : i + most], 0) for i in range(0, len(handles), most)]
     with contextlib.suppress(TimeoutError):  # the queue's visibility timeout brings them back as well
         async with asyncio.timeout(within_s):
-            parts = [
-                handles[i : i + batches.MAX_ENTRIES] for i in range(0, len(handles), batches.MAX_ENTRIES)
-            ]
-            tally.returned += sum(
-                await asyncio.gather(*(show_again(sqs, queue_url, part, 0, tally) for part in parts))
-            )
+            tally.returned += sum(await asyncio.gather(*(show_again(sqs, queue_url, part) for part in parts)))

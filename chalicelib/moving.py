@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import batches
 from chalicelib.errors import Reject
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
     from chalicelib.sqs_http import AsyncSqs
 
-# A refused message comes back after this tick and in the next. At once, a destination that is down would use
-# up its receives within one tick and the redrive policy would dead-letter it; left to the queue's visibility
-# timeout it waits for six ticks (docs/decisions/0004-refused-entries.md).
-COME_BACK_S = 60
+FIRST_COME_BACK_S = 60
+MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
+MAX_REASON = 500  # characters
 
 
 @dataclass
@@ -60,8 +59,7 @@ class Tally:
             self.errors[line] = None
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """One message to send, and the received one that it comes from."""
 
     origin: MessageTypeDef
@@ -102,7 +100,7 @@ def plan(messages: Iterable[MessageTypeDef]) -> Plan:
         try:
             created = parse_body(body)
         except Reject as e:
-            attributes = {"Reason": _string(e.reason), "Function": _string("drain")}
+            attributes = {"Reason": _string(_plain(e.reason)), "Function": _string("drain")}
             todo.reject.append(Letter(message, body, attributes))
             continue
         if not created:
@@ -127,10 +125,10 @@ async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef]
 
     sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
     tally.forwarded += len(sent.confirmed)
-    if todo.forward:
-        tally.futile = 0 if sent.confirmed else tally.futile + 1
     buried = await _send(sqs, config.dead_letter_queue_url, todo.reject, tally)
     tally.rejected += len(buried.confirmed)
+    if todo.forward or todo.reject:
+        tally.futile = 0 if sent.confirmed or buried.confirmed else tally.futile + 1
     done = [letter.origin for letter in sent.confirmed + buried.confirmed]
     await _delete(sqs, config.source_queue_url, done + todo.ignore, tally)
     tally.ignored += len(todo.ignore)
@@ -144,23 +142,32 @@ async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef]
         else:
             tally.duplicates += len(put_back.confirmed)  # the whole message will be split once more
             refused.append(letters[0].origin)
-    await show_again(
-        sqs, config.source_queue_url, [one["ReceiptHandle"] for one in refused], COME_BACK_S, tally
-    )
+    if refused:
+        come_back = {one["ReceiptHandle"]: come_back_s(_receives(one)) for one in refused}
+        await show_again(sqs, config.source_queue_url, come_back)
     return len(sent.confirmed) + len(sent.unanswered)
 
 
-async def show_again(
-    sqs: AsyncSqs, queue_url: str, handles: Iterable[str], after_s: int, tally: Tally
-) -> int:
-    """Makes messages visible again after so many seconds. Returns for how many the queue confirmed it.
+def come_back_s(receives: int) -> int:
+    """After how many seconds a message refused on its n-th receive is visible again: 60, 120, 240, ...
 
-    Where it fails, the queue's visibility timeout does the same, later: so that is no error.
+    Not at once: one tick would use up its receives, and the redrive policy would dead-letter it. Not after
+    the queue's visibility timeout: it would wait six ticks for a single refusal
+    (docs/decisions/0004-refused-entries.md).
+    """
+    return min(FIRST_COME_BACK_S << (receives - 1), MAX_VISIBILITY_S)
+
+
+async def show_again(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]) -> int:
+    """Makes messages, by receipt handle, visible again after so many seconds.
+
+    Returns for how many the queue confirmed it. Where it does not, the queue's own visibility timeout does
+    the same, only at another time: so that is no error.
     """
     confirmed = 0
     entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
-        {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": after_s}
-        for i, handle in enumerate(handles)
+        {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+        for i, (handle, seconds) in enumerate(after_s.items())
     ]
     for batch in batches.split(entries):
         try:
@@ -169,6 +176,10 @@ async def show_again(
             continue
         confirmed += len(batches.outcomes(batch, answer).confirmed)
     return confirmed
+
+
+def _receives(message: MessageTypeDef) -> int:
+    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
 
 
 async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally: Tally) -> Sent:
@@ -225,6 +236,11 @@ async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeD
         tally.duplicates += len(left)
     if left:
         tally.error(why)
+
+
+def _plain(reason: str) -> str:
+    """A reason may quote the message; SQS refuses attributes with control characters and the like."""
+    return "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON])
 
 
 def _string(value: str) -> MessageAttributeValueTypeDef:

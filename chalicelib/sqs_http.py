@@ -65,12 +65,18 @@ class AsyncSqs:
         self._uniform = uniform  # 0..1
 
     async def receive_message(
-        self, *, QueueUrl: str, MaxNumberOfMessages: int = 1, WaitTimeSeconds: int = 0
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int = 1,
+        WaitTimeSeconds: int = 0,
+        MessageSystemAttributeNames: Sequence[str] = (),
     ) -> t.ReceiveMessageResultTypeDef:
         request = {
             "QueueUrl": QueueUrl,
             "MaxNumberOfMessages": MaxNumberOfMessages,
             "WaitTimeSeconds": WaitTimeSeconds,
+            "MessageSystemAttributeNames": MessageSystemAttributeNames,
         }
         answer = await self._call("ReceiveMessage", request, ANSWER_S + WaitTimeSeconds)
         return cast("t.ReceiveMessageResultTypeDef", answer)

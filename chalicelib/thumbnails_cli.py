@@ -1,8 +1,8 @@
 """python -m chalicelib.thumbnails photo.jpg ... --sizes 256,1024 --out DIR
 
-Makes thumbnails of local files, to try the THUMBNAIL_* settings of the environment without AWS. Prints one line
-a thumbnail: file, pixels, format, bytes; and one a file: milliseconds, and the most memory the process has held.
-Exits 0; 2 for a bad setting; 3 when a file was rejected or cannot be read.
+Makes thumbnails of local files, to try the THUMBNAIL_* settings of the environment without AWS. Prints one
+line a thumbnail: file, pixels, format, bytes; and one a file: milliseconds, and the most memory the process
+has held. Exits 0; 2 for a bad setting; 3 when a file was rejected or cannot be read.
 """
 
 from __future__ import annotations

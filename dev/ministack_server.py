@@ -8,6 +8,8 @@ twice. ministack has an importer of its own, used by its CloudFormation; both ca
 
 IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+
+CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from typing import Any
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
+from ministack.services.cloudformation import stacks
 
 Response = tuple[int, dict[str, str], Any]
 
 _answer = apigateway.handle_request
 _action = iam_actions.extract_iam_action
+_errors = stacks._validation_errors
 
 
 async def handle_request(
@@ -78,7 +82,18 @@ def extract_iam_action(*request: Any) -> str | None:
     return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
 
+def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, ...]]:
+    """The template's errors, but not that a bucket to be kept exists: it is taken up, not made."""
+    found: list[tuple[str, ...]] = _errors(resources, *rest)
+    return [
+        error
+        for error in found
+        if error[2] != "NAME_CONFLICT_VALIDATION" or "DeletionPolicy" not in resources[error[0]]
+    ]
+
+
 apigateway.handle_request = handle_request
+stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 
 if __name__ == "__main__":

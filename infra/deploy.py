@@ -60,6 +60,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
             "TlsOnly": str(tls_only).lower(),
         },
+        account,
     )
     say("Settings and policies of the stage")
     record(stage, made, account)

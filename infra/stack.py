@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, WaiterError
 
 from infra.errors import Unusable
+from infra.stage import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -20,7 +21,9 @@ TEMPLATE = Path(__file__).with_name("template.yaml")
 WAITS: WaiterConfigTypeDef = {"Delay": 2, "MaxAttempts": 900}
 
 
-def deploy(cloudformation: CloudFormationClient, name: str, parameters: dict[str, str]) -> dict[str, str]:
+def deploy(
+    cloudformation: CloudFormationClient, name: str, parameters: dict[str, str], account: Account
+) -> dict[str, str]:
     """Bring the stack to the template; returns its outputs as settings, `{"IMAGES_BUCKET": ...}`.
 
     Buckets that an earlier `destroy` kept are taken up again. Raises Unusable with the stack's own reason.
@@ -33,7 +36,7 @@ def deploy(cloudformation: CloudFormationClient, name: str, parameters: dict[str
         StackName=name,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
         ChangeSetType="CREATE" if status is None else "UPDATE",
-        TemplateBody=TEMPLATE.read_text(),
+        TemplateBody=_with_literal_bucket_names(parameters["Stage"], account),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
         ImportExistingResources=True,
@@ -48,6 +51,19 @@ def deploy(cloudformation: CloudFormationClient, name: str, parameters: dict[str
     else:
         cloudformation.delete_change_set(ChangeSetName=made["Id"])
     return outputs(cloudformation, name)
+
+
+def _with_literal_bucket_names(stage: str, account: Account) -> str:
+    """The template, its bucket names filled in: an existing resource is taken up only by a literal name.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
+    """
+    values = {"Stage": stage, "AWS::AccountId": account.id, "AWS::Region": account.region}
+
+    def literal(name: re.Match[str]) -> str:
+        return "BucketName: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[1])
+
+    return re.sub(r'BucketName: !Sub "([^"]+)"', literal, TEMPLATE.read_text())
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.capacity import Ledger, share
+from chalicelib.capacity import Ledger, shard_names, share
 
 
 @given(st.integers(0, 10**6), st.integers(1, 200))
@@ -22,6 +22,11 @@ def test_the_remainder_goes_to_the_first_shards():
 def test_a_shard_that_is_not_there_has_no_share(index):
     with pytest.raises(ValueError, match="of 3"):
         share(10, 3, index)
+
+
+def test_one_shard_is_the_drain_itself():
+    assert shard_names(1) == ["drain"]
+    assert shard_names(3) == ["drain", "drain-1", "drain-2"]
 
 
 @given(st.integers(0, 100), st.lists(st.tuples(st.booleans(), st.integers(0, 10))))

@@ -149,7 +149,10 @@ def test_the_start_execution_action_starts_one_execution_an_event_even_for_a_dup
         wait_for(lambda: executions() and not steps.depth("destination"), "the execution")
     (execution,) = executions()
     assert execution["name"].startswith("order-1-jpg-")
-    found = states.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(found["input"])["Key"] == "order 1.jpg"
-    assert found["status"] == "SUCCEEDED"
+
+    def found():
+        return states.describe_execution(executionArn=execution["executionArn"])
+
+    assert json.loads(found()["input"])["Key"] == "order 1.jpg"
+    wait_for(lambda: found()["status"] == "SUCCEEDED", "the execution to succeed")
     assert not steps.dead_letters()

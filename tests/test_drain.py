@@ -169,6 +169,20 @@ def test_a_refused_event_comes_back_in_the_next_tick_and_not_in_this_one(stage):
     assert stage.tick().forwarded == 1
 
 
+def test_an_event_refused_again_waits_twice_as_long(stage):
+    """A minute, two, four: five receives outlast a destination that is down for a quarter of an hour."""
+    stage.fill(event(1))
+    stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if queue == "destination" else ""
+    waits = []
+    for _ in range(4):
+        began = stage.sqs.now
+        assert stage.tick().received == 1
+        (message,) = stage.source.in_flight.values()
+        waits.append(message.visible_at - began)
+        stage.sqs.now = began + waits[-1]
+    assert waits == [60, 120, 240, 480]
+
+
 def test_a_send_of_unknown_outcome_keeps_its_capacity_and_its_messages(stage):
     """It may have arrived: sending ten others instead could forward more than the capacity."""
     stage.fill(*events(40))
@@ -243,6 +257,24 @@ def test_a_poison_body_that_the_dead_letter_queue_refuses_is_not_lost(stage):
     stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if queue == "dead" else ""
     assert stage.tick().failed == 1
     assert stage.source.bodies() == ["not json"]
+
+
+def test_a_reason_that_quotes_the_message_is_plain_text(stage):
+    """SQS would refuse the attribute, and the message would be dead-lettered without its reason."""
+    stage.fill(json.dumps({"a\x00b\ud800\uffff": 1}))
+    assert stage.tick().rejected == 1
+    (message,) = stage.dead.ready
+    assert message.attributes["Reason"]["StringValue"].endswith("its fields: a?b??")
+
+
+def test_a_dead_letter_queue_that_is_down_stops_the_tick(stage):
+    """Going through all the poison would only use up its receives."""
+    stage.fill(*["not json"] * 1000)
+    stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if queue == "dead" else ""
+    result = stage.tick()
+    assert result.stopped == "errors"
+    assert result.received <= 10 * (drain.FUTILE_CALLS + stage.config.drain_workers)
+    assert len(stage.source.bodies()) == 1000
 
 
 def test_rejected_and_ignored_messages_take_no_capacity(stage):

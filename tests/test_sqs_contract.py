@@ -189,6 +189,19 @@ async def test_visibility_zero_gives_a_message_back_at_once(sqs, url):
 
 
 @contract
+async def test_the_receive_count_is_told(sqs, url):
+    await sqs.send_message_batch(QueueUrl=url, Entries=entries(1))
+    for count in ("1", "2"):
+        answer = await sqs.receive_message(
+            QueueUrl=url, WaitTimeSeconds=1, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+        )
+        (message,) = answer["Messages"]
+        assert message["Attributes"]["ApproximateReceiveCount"] == count
+        shown = [{"Id": "a", "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}]
+        await sqs.change_message_visibility_batch(QueueUrl=url, Entries=shown)
+
+
+@contract
 async def test_a_queue_that_does_not_exist_is_a_refusal_of_known_outcome(sqs, url):
     with pytest.raises(CallFailed, match=r"QueueDoesNotExist|NonExistentQueue") as caught:
         await sqs.receive_message(QueueUrl=f"{url}-not-there", MaxNumberOfMessages=1)

@@ -1,5 +1,7 @@
 """Right in every orientation, mode and format, against references that share no code with the engine."""
 
+import functools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -191,6 +193,7 @@ def profile(kind):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
 
 
+@functools.cache  # a profile holds the second it was made
 def swapped_profile():
     """sRGB with the red and the blue primary exchanged: a conversion that happened cannot be overlooked."""
     data = bytearray(profile("sRGB"))

@@ -1,5 +1,7 @@
 """The quick ways of decoding give what the plain way gives."""
 
+import zlib
+
 import pytest
 from PIL import Image
 
@@ -24,6 +26,17 @@ def picture(data, settings=SETTINGS):
 # --- PNG in strips ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["isal", "zlib"])
+def inflater(request, monkeypatch):
+    """Strips do not depend on isal being there."""
+    if request.param == "zlib":
+        monkeypatch.setattr(png, "_inflater", zlib.decompressobj)
+        monkeypatch.setattr(png, "_DAMAGED", zlib.error)
+    else:
+        pytest.importorskip("isal")
+
+
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
 @pytest.mark.parametrize("rows", [1, 7, 100, 301, 1000])
 def test_strips_put_together_are_the_picture(mode, rows):
@@ -31,7 +44,7 @@ def test_strips_put_together_are_the_picture(mode, rows):
     if mode in ("LA", "RGBA"):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
-    strips = list(png.strips(data, rows))
+    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.strips(data, rows)]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -48,6 +61,17 @@ def test_a_large_png_goes_by_strips_and_looks_the_same(mode):
     whole = ThumbnailSettings(sizes=(64,), output="png", accept_truncated=True)
     assert route(data, whole).kind == "whole"
     assert psnr(picture(data), picture(data, whole)) > 45
+
+
+@pytest.mark.usefixtures("inflater")
+def test_damage_and_the_end_of_the_file_are_noticed_in_strips():
+    data = bytearray(encoded(scene(1203, 811), "png"))
+    with pytest.raises(OSError, match="truncated"):
+        list(png.strips(bytes(data[: len(data) // 2]), 64))
+    start = data.index(b"IDAT") + 4
+    data[start : start + 2000] = b"\xff" * 2000
+    with pytest.raises(OSError, match="broken data stream"):
+        list(png.strips(bytes(data), 64))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
@@ -83,7 +107,7 @@ def progressive(width=1600, height=1200, mode="RGB", **options):
 @pytest.mark.parametrize("size", [64, 128])
 def test_a_progressive_jpeg_loses_its_refinements_and_not_its_looks(mode, subsampling, size):
     data = progressive(mode=mode, subsampling=subsampling)
-    lighter = jpeg.without_refinements(data)
+    lighter = jpeg.without_refinements(data, 4)
     assert len(lighter) < 0.7 * len(data)
     settings = ThumbnailSettings(sizes=(size,), output="png")
     assert route(data, settings).shrink >= 4
@@ -93,7 +117,7 @@ def test_a_progressive_jpeg_loses_its_refinements_and_not_its_looks(mode, subsam
 
 
 def test_at_half_size_every_scan_is_decoded(monkeypatch):
-    monkeypatch.setattr(jpeg, "without_refinements", lambda _: pytest.fail("left out"))
+    monkeypatch.setattr(jpeg, "without_refinements", lambda *_: pytest.fail("left out"))
     data = progressive()
     settings = ThumbnailSettings(sizes=(500,), output="png")
     assert route(data, settings).shrink == 2
@@ -102,7 +126,7 @@ def test_at_half_size_every_scan_is_decoded(monkeypatch):
 
 def test_other_files_are_left_as_they_are():
     for data in (encoded(scene(), "jpeg"), progressive()[:-2], progressive()[:-5000], b"\xff\xd8\xff", b""):
-        assert jpeg.without_refinements(data) is data
+        assert jpeg.without_refinements(data, 8) is data
 
 
 def test_a_progressive_jpeg_cut_short_is_refused():
@@ -112,8 +136,8 @@ def test_a_progressive_jpeg_cut_short_is_refused():
 
 def test_thousands_of_scans_are_refused():
     data = progressive()
-    scans = [segment for segment in jpeg.segments(data) if segment.marker == 0xDA]
-    last = data[scans[-1].start : scans[-1].end]
+    scans = [segment for segment in jpeg.segments(data) if segment.marker in (0xDA, 0x00)]
+    last = data[scans[-2].start : scans[-1].end]
     with pytest.raises(Reject, match="more than 100 scans"):
         make(data[:-2] + last * 200 + data[-2:], SETTINGS)
 

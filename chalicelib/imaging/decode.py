@@ -88,7 +88,7 @@ def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, dea
 def _from_draft(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
     size = image.size
     wanted = box.scaled(*size)
-    lighter = jpeg.without_refinements(data) if route.shrink >= 4 else data
+    lighter = jpeg.without_refinements(data, route.shrink) if route.shrink >= 4 else data
     source = image if lighter is data else Image.open(TimedFile(lighter, deadline), formats=("JPEG",))
     drafted = source.draft(None, (max(1, int(wanted[0] * DRAFT_GAP)), max(1, int(wanted[1] * DRAFT_GAP))))
     source.load()
@@ -100,9 +100,9 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, box: Box, deadli
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    for strip in png.strips(data, route.rows):
+    for strip, above in png.strips(data, route.rows):
         deadline.check()
-        smaller = _averageable(strip).reduce(route.shrink)
+        smaller = _averageable(strip).reduce(route.shrink, (0, above, *strip.size))
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
         canvas.paste(smaller, (0, top))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from chalicelib.errors import Reject
 
-_START_OF_SCAN = 0xDA
+START_OF_SCAN = 0xDA
+ENTROPY_CODED = 0x00
 _END_OF_IMAGE = 0xD9
 # Frames by marker: C0-CF without DHT (C4), JPG (C8) and DAC (CC).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -24,7 +25,7 @@ _MAX_SCANS = 100
 
 @dataclass(frozen=True)
 class Segment:
-    """One marker with what belongs to it: data[start:end], a scan with its entropy-coded bytes."""
+    """One marker with what belongs to it, data[start:end]."""
 
     marker: int
     start: int
@@ -51,10 +52,14 @@ class Frame:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """The file's segments in order, up to the end-of-image marker, or to where they stop making sense."""
+    """The file's segments in order, up to the end-of-image marker, or to where they stop making sense.
+
+    A scan comes in two: its header, and its entropy-coded bytes as marker 0. They are searched for their end
+    only when asked for: that is a tenth of a baseline JPEG's time.
+    """
     place = 2
-    while place + 4 <= len(data) + 2 and data[place : place + 1] == b"\xff":
-        marker = data[place + 1] if place + 1 < len(data) else 0
+    while data[place : place + 1] == b"\xff" and place + 1 < len(data):
+        marker = data[place + 1]
         if marker == 0xFF:  # a fill byte
             place += 1
             continue
@@ -62,11 +67,12 @@ def segments(data: bytes) -> Iterator[Segment]:
             yield Segment(marker, place, place + 2)
             return
         end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        if marker == _START_OF_SCAN:
-            after = _AFTER_SCAN.search(data, end)
-            end = after.start() if after else len(data)
         yield Segment(marker, place, end)
         place = end
+        if marker == START_OF_SCAN:
+            after = _AFTER_SCAN.search(data, end)
+            place = after.start() if after else len(data)
+            yield Segment(ENTROPY_CODED, end, place)
 
 
 def read_frame(data: bytes) -> Frame | None:
@@ -76,7 +82,7 @@ def read_frame(data: bytes) -> Frame | None:
         body = data[segment.start : segment.end]
         if segment.marker in _FRAMES and len(body) >= 10 + 3 * body[9]:
             header = segment.marker, body
-        elif segment.marker == _START_OF_SCAN and header is not None and len(body) > 4:
+        elif segment.marker == START_OF_SCAN and header is not None and len(body) > 4:
             marker, frame = header
             sampling = tuple((frame[11 + 3 * i] >> 4, frame[11 + 3 * i] & 15) for i in range(frame[9]))
             progressive = marker & 3 == 2
@@ -90,32 +96,52 @@ def read_frame(data: bytes) -> Frame | None:
     return None
 
 
-def without_refinements(data: bytes) -> bytes:
-    """A progressive JPEG with only the scans that show at a quarter of its size or less.
+def without_refinements(data: bytes, shrink: int) -> bytes:
+    """A progressive JPEG with only the scans that show at 1/4 or 1/8 (`shrink` 4 or 8) of its size.
 
-    Kept are the DC scans and the first approximation of each component's lowest AC coefficients. `data`
-    itself comes back where that changes nothing, where it is not a Huffman-coded progressive JPEG, or where
-    it does not end as it should (so that the decoder can complain). Raises Reject over _MAX_SCANS.
+    Kept are the DC scans and the first approximation of each component's lowest AC coefficients; at 1/8,
+    where a block is one pixel, the AC coefficients only of the components that are subsampled. `data` itself
+    comes back where that changes nothing, where it is not a Huffman-coded progressive JPEG, or where it does
+    not end as it should (so that the decoder can complain). Raises Reject over _MAX_SCANS.
     """
     kept: list[bytes] = [data[:2]]
     scans = dropped = 0
-    progressive = ended = False
+    ended = wanted = False
+    one_pixel: set[int] = set()  # the components of which a block becomes one pixel
     for segment in segments(data):
         body = data[segment.start : segment.end]
         if segment.marker in _FRAMES:
-            progressive = segment.marker == _PROGRESSIVE
-        elif segment.marker == _START_OF_SCAN:
+            if segment.marker != _PROGRESSIVE:
+                return data
+            one_pixel = _finest(body) if shrink == 8 else set()
+        if segment.marker == START_OF_SCAN:
             scans += 1
             if scans > _MAX_SCANS:
                 raise Reject(f"more than {_MAX_SCANS} scans in a progressive JPEG")
-            components = body[4] if len(body) > 4 else 0
-            selection = body[5 + 2 * components : 8 + 2 * components]  # first, last coefficient; Ah and Al
-            if len(selection) < 3:
-                return data
-            first, approximation = selection[0], selection[2] >> 4
-            if first > 1 or (first == 1 and approximation > 0):
-                dropped += 1
-                continue
+            wanted = _shows(body, one_pixel)
+            dropped += not wanted
+        if wanted or segment.marker not in (START_OF_SCAN, ENTROPY_CODED):
+            kept.append(body)
         ended = segment.marker == _END_OF_IMAGE
-        kept.append(body)
-    return b"".join(kept) if progressive and ended and dropped else data
+    return b"".join(kept) if ended and dropped else data
+
+
+def _shows(scan: bytes, one_pixel: set[int]) -> bool:
+    """Whether a small picture needs the scan with this header: marker, length, count, then two bytes a
+    component, the first and the last coefficient, and the bits it approximates (T.81, B.2.3)."""
+    count = scan[4] if len(scan) > 4 else 0
+    if len(scan) < 8 + 2 * count:
+        return True
+    first, refines = scan[5 + 2 * count], scan[7 + 2 * count] >> 4 > 0
+    return first == 0 or (first == 1 and not refines and scan[5] not in one_pixel)
+
+
+def _finest(frame: bytes) -> set[int]:
+    """The identifiers of a frame header's components with the largest sampling factors."""
+    components = [frame[start : start + 3] for start in range(10, 10 + 3 * frame[9], 3)]
+    sampling = {part[0]: (part[1] >> 4, part[1] & 15) for part in components if len(part) == 3}
+    most = (
+        max((h for h, _ in sampling.values()), default=0),
+        max((v for _, v in sampling.values()), default=0),
+    )
+    return {name for name, factors in sampling.items() if factors == most}

@@ -18,7 +18,7 @@ DRAFT_GAP = 1.5
 REDUCE_GAP = 2.0
 
 # Strips of this many raw bytes: long enough that each strip's overhead vanishes, short enough for the cache.
-_STRIP_BYTES = 1 << 18
+_STRIP_BYTES = 1 << 19
 
 
 @dataclass(frozen=True)

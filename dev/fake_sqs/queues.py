@@ -230,6 +230,7 @@ def _described(message: Message) -> Answer:
         "ReceiptHandle": message.handle,
         "MD5OfBody": _md5(message.body),
         "Body": message.body,
+        "Attributes": {"ApproximateReceiveCount": str(message.receives)},
     }
     if message.attributes:
         answer["MessageAttributes"] = message.attributes

@@ -1,0 +1,92 @@
+"""What to do with a refused entry: `python -m benchmarks.drain.refused` prints and writes the comparison.
+
+The drain itself, tick after tick, over queues in memory whose time is a number: nothing here waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib import drain, moving
+from chalicelib.config import Config
+from tests.fakes import FakeSqs
+
+RESULTS = Path(__file__).parents[1] / "results" / "drain-refused.json"
+HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"
+TICKS = 30
+MAX_RECEIVES = 5
+VISIBILITY_S = 360  # six times the function's minute, as AWS recommends
+# seconds until a message refused on its n-th receive is visible again
+STRATEGIES: dict[str, Callable[[int], int]] = {
+    "at once": lambda receives: 0,
+    "after a minute": lambda receives: 60,
+    "after 1, 2, 4, ... minutes": moving.come_back_s,
+    "left to the queue's 6 minutes": lambda receives: VISIBILITY_S,
+}
+# events waiting, minutes in which entries are refused, and the share of them that is
+FAULTS = {
+    "2000 events, 5 % refused, always": (2000, range(TICKS), 0.05),
+    "2000 events, half refused for 3 minutes": (2000, range(3), 0.5),
+    "2000 events, all refused for 3 minutes": (2000, range(3), 1.0),
+    "20 events, all refused for 3 minutes": (20, range(3), 1.0),
+    "20 events, all refused for 10 minutes": (20, range(10), 1.0),
+}
+
+
+def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share: float) -> dict[str, Any]:
+    """Half an hour of ticks over one burst."""
+    moving.come_back_s = come_back_s
+    sqs = FakeSqs()
+    generator = random.Random(1)
+    dead = sqs.queues.create("dead")
+    source = sqs.queues.create(
+        "source", visibility_s=VISIBILITY_S, max_receives=MAX_RECEIVES, dead_letters=dead
+    )
+    destination = sqs.queues.create("destination")
+    for i in range(events):
+        sqs.queues.put(source, json.dumps({"Bucket": "images", "Key": f"{i}.jpg"}))
+    config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead")
+    finished = None
+    for minute in range(TICKS):
+        sqs.now = max(sqs.now, minute * 60.0)
+        refusing = share if minute in minutes else 0.0
+        sqs.queues.refuse = lambda queue, entry, refusing=refusing: (
+            "InternalError" if queue == "destination" and generator.random() < refusing else ""
+        )
+        began = sqs.now
+        asyncio.run(drain.tick(sqs, config, events, lambda began=began: 60 - (sqs.now - began)))  # type: ignore[arg-type]
+        if finished is None and not source.bodies():
+            finished = minute
+    return {
+        "forwarded": len(destination.bodies()),
+        "dead_lettered": len(dead.bodies()),
+        "emptied_in_minute": finished,
+        "receives": sqs.count("ReceiveMessage"),
+    }
+
+
+def main() -> None:
+    table = Table(title=f"dead-lettered after {MAX_RECEIVES} receives")
+    for column in ("", "visible again", "dead-lettered", "emptied in minute", "receive calls"):
+        table.add_column(column)
+    results: dict[str, dict[str, Any]] = {}
+    for name, (events, minutes, share) in FAULTS.items():
+        for strategy, come_back_s in STRATEGIES.items():
+            one = results.setdefault(name, {})[strategy] = trial(come_back_s, events, minutes, share)
+            table.add_row(
+                name, strategy, str(one["dead_lettered"]), str(one["emptied_in_minute"]), str(one["receives"])
+            )
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The photographs, and the engines that pip does not bring. All in .cache/bench, not committed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from PIL import Image
+
+from chalicelib.imaging import jpeg
+
+CACHE = Path(__file__).parents[2] / ".cache" / "bench"
+SHARP = "sharp@0.35.5"
+DEBIAN = ("mate-backgrounds", "gnome-backgrounds", "plasma-workspace-wallpapers")
+
+KINDS = ("jpeg_baseline", "jpeg_progressive", "png", "webp")
+_MEGAPIXEL = 1_000_000
+_OF_A_KIND = 14  # enough for a mean; the wallpapers of one series are much alike
+
+
+def sharp() -> Path:
+    """The folder in which node finds sharp."""
+    folder = CACHE / "node"
+    if not (folder / "node_modules" / "sharp").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", SHARP], cwd=folder, check=True
+        )
+    return folder
+
+
+def photographs() -> dict[str, list[Path]]:
+    """Real pictures of a megapixel or more, by kind."""
+    folder = CACHE / "debs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in DEBIAN:
+        if not list(folder.glob(f"{package}_*.deb")):
+            subprocess.run(["apt-get", "download", "-q", package], cwd=folder, check=True)
+        unpacked = folder / package
+        if not unpacked.exists():
+            (archive,) = folder.glob(f"{package}_*.deb")
+            subprocess.run(["dpkg", "-x", archive, unpacked], check=True)
+    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
+    for path in sorted(folder.rglob("*.*")):
+        if path.suffix in (".jpg", ".png", ".webp") and path.is_file() and not path.is_symlink():
+            kind = _kind(path)
+            if kind:
+                found[kind].append(path)
+    return {kind: _spread(paths) for kind, paths in found.items()}
+
+
+def _kind(path: Path) -> str:
+    with Image.open(path) as image:
+        if image.width * image.height < _MEGAPIXEL:
+            return ""
+        if image.format != "JPEG":
+            return (image.format or "").lower()
+    frame = jpeg.read_frame(path.read_bytes())
+    return "jpeg_progressive" if frame and frame.progressive else "jpeg_baseline"
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    step = max(1.0, len(paths) / _OF_A_KIND)
+    return [paths[int(number * step)] for number in range(min(len(paths), _OF_A_KIND))]

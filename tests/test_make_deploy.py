@@ -1,0 +1,150 @@
+"""make deploy and make destroy, for real on a local AWS: repeatable, also after a failure half-way."""
+
+import boto3
+import pytest
+
+from dev import workspace
+from infra import deploy as deploying
+from infra import destroy as destroying
+from infra.errors import Unusable
+from tests.conftest import deploy
+from tests.deployment import mappings, only_our_ticks, wait_for
+from tests.test_deployed import finish, send
+
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("make_deploy")]
+
+
+def quiet(step):
+    return None
+
+
+def redeploy(pipeline):
+    return deploying.deploy(pipeline.stage, quiet, tls_only=False)
+
+
+def inventory(pipeline):
+    """Everything of the stage that a second deploy might double."""
+    name = pipeline.stage.stack_name
+    functions = [
+        one["FunctionName"]
+        for page in boto3.client("lambda").get_paginator("list_functions").paginate()
+        for one in page["Functions"]
+    ]
+    bucket = pipeline.settings["IMAGES_BUCKET"]
+    notification = pipeline.s3.get_bucket_notification_configuration(Bucket=bucket)
+    return {
+        "functions": sorted(one for one in functions if one.startswith(name)),
+        "mappings": len(mappings(pipeline)),
+        "rules": len(boto3.client("events").list_rules(NamePrefix=name)["Rules"]),
+        "notifications": len(notification.get("LambdaFunctionConfigurations", [])),
+        "apis": len(boto3.client("apigateway").get_rest_apis()["items"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def first(aws, tmp_path_factory):
+    return deploy(tmp_path_factory.mktemp("twice"), "twice")
+
+
+def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
+    before = inventory(first)
+    assert (before["mappings"], before["rules"], before["notifications"]) == (1, 1, 1)
+    assert before["functions"] == [
+        "s3-event-scheduler-twice",
+        "s3-event-scheduler-twice-consume",
+        "s3-event-scheduler-twice-drain",
+        "s3-event-scheduler-twice-enqueue",
+    ]
+    with only_our_ticks(first):
+        send(first, "source", '{"Bucket": "any", "Key": "waits.jpg"}')
+        redeploy(first)
+        assert first.depth("source") == 1
+    assert inventory(first) == before
+
+
+def test_what_chalice_cannot_set_is_set(first):
+    client = boto3.client("lambda")
+    name = first.stage.function_name
+    tick = client.get_function_event_invoke_config(FunctionName=name("drain"))
+    assert (tick["MaximumRetryAttempts"], tick["MaximumEventAgeInSeconds"]) == (0, 60)
+    upload = client.get_function_event_invoke_config(FunctionName=name("enqueue"))
+    assert upload["DestinationConfig"]["OnFailure"]["Destination"].endswith(
+        ":s3-event-scheduler-twice-dead-letter"
+    )
+    concurrency = client.get_function_concurrency(FunctionName=name("drain"))
+    assert concurrency["ReservedConcurrentExecutions"] == 1
+
+
+def test_a_deploy_that_failed_half_way_is_mended_by_the_next(first, monkeypatch):
+    """Chalice writes down what it made only at its very end: the worst moment is just before."""
+    before = inventory(first)
+    chalice = deploying.run_chalice
+
+    def dies_before_it_writes(stage, *arguments):
+        chalice(stage, *arguments)
+        stage.deployed_file.unlink()
+        raise Unusable("the machine went down")
+
+    monkeypatch.setattr(deploying, "run_chalice", dies_before_it_writes)
+    kept = deploying._deployed_key(first.stage)
+    first.s3.delete_object(Bucket=first.settings["REPORTS_BUCKET"], Key=kept)
+    with pytest.raises(Unusable, match="the machine went down"):
+        redeploy(first)
+    monkeypatch.undo()
+    redeploy(first)
+    after = inventory(first)
+    assert {**after, "apis": None} == {**before, "apis": None}
+
+
+def test_another_machine_deploys_the_same_stage_and_doubles_nothing(first, tmp_path):
+    before = inventory(first)
+    elsewhere = workspace.make(tmp_path / "app", {"ACTION": "resize", "THUMBNAIL_SIZES": "64,256"}, "twice")
+    deploying.deploy(elsewhere, quiet, tls_only=False)
+    assert inventory(first) == before
+
+
+def test_a_changed_setting_reaches_the_functions(first):
+    first.stage.record({"CAPACITY": "77"}, {})
+    redeploy(first)
+    found = boto3.client("lambda").get_function_configuration(FunctionName=first.stage.function_name("drain"))
+    assert found["Environment"]["Variables"]["CAPACITY"] == "77"
+
+
+def test_a_bad_setting_stops_a_deploy_before_it_changes_anything(first):
+    before = first.stage.config_file.read_text()
+    first.stage.record({"ACTION": "rezise"}, {})
+    with pytest.raises(Unusable, match="ACTION is 'rezise': expected log or resize or start_execution"):
+        redeploy(first)
+    first.stage.config_file.write_text(before)
+
+
+def test_destroy_stops_at_waiting_messages_keeps_full_buckets_and_when_forced_leaves_nothing(
+    aws, tmp_path, photographs
+):
+    doomed = deploy(tmp_path, "doomed")
+    upload = doomed.upload("keep me.jpg", (photographs / "rocket.jpg").read_bytes())
+    finish(doomed, [upload])
+    wait_for(lambda: not doomed.depth("destination"), "consumption")
+    with only_our_ticks(doomed):
+        send(doomed, "source", '{"Bucket": "any", "Key": "waits.jpg"}')
+        with pytest.raises(Unusable, match="-doomed-source holds 1 messages"):
+            destroying.destroy(doomed.stage, quiet)
+        doomed.sqs.purge_queue(QueueUrl=doomed.settings["SOURCE_QUEUE_URL"])
+
+    kept = destroying.destroy(doomed.stage, quiet)
+    assert kept == [doomed.settings["IMAGES_BUCKET"], doomed.settings["THUMBNAILS_BUCKET"]]
+    assert doomed.s3.get_object(Bucket=kept[0], Key="keep me.jpg")["ContentLength"] > 0
+    left = inventory(doomed)
+    assert (left["functions"], left["rules"], left["mappings"]) == ([], 0, 0)
+    assert not boto3.client("sqs").list_queues(QueueNamePrefix=doomed.stage.stack_name).get("QueueUrls")
+    groups = boto3.client("logs").describe_log_groups(
+        logGroupNamePrefix=f"/aws/lambda/{doomed.stage.stack_name}"
+    )
+    assert groups["logGroups"] == []
+
+    again = deploy(tmp_path, "doomed")  # takes the kept buckets up again
+    assert again.s3.get_object(Bucket=kept[0], Key="keep me.jpg")["ContentLength"] > 0
+    assert destroying.destroy(again.stage, quiet, force=True) == []
+    names = [bucket["Name"] for bucket in again.s3.list_buckets()["Buckets"]]
+    assert not [name for name in names if "doomed" in name]
+    assert destroying.destroy(again.stage, quiet) == []  # and may be repeated
