@@ -6,7 +6,7 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop deploy destroy policies bench-drain test-faults
+.PHONY: help setup run test check drop deploy destroy policies bench-drain test-faults jobs
 .PHONY: help setup run test check bench-drain test-faults
 
 help: ## this list
@@ -34,6 +34,9 @@ check: setup ## lint and types
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
 	@$(BIN)/python -m dev drop "$(FILE)"
+
+jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
+	@$(BIN)/python -m infra.jobs $(ARGS)
 
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -50,6 +51,11 @@ def _client(service: str) -> Any:
 
 def s3() -> S3Client:
     client: S3Client = _client("s3")
+    return client
+
+
+def s3control() -> S3ControlClient:
+    client: S3ControlClient = _client("s3control")
     return client
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.errors import ConfigError
-from chalicelib.settings import bad, matching, one_of, whole
+from chalicelib.settings import bad, matching, one_of, optional, whole
 from chalicelib.thumbnail_settings import ThumbnailSettings
 
 ACTIONS = ("log", "resize", "start_execution")
@@ -17,6 +17,8 @@ S3_NOTIFIES = ("lambda", "queue")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
+_FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
 
 
@@ -42,6 +44,10 @@ class Config:
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
     max_tries: int = 5  # of one message by consume; then it is a dead letter
+    # S3 Batch Operations; a stage without them works, only its jobs do not.
+    reports_bucket: str = ""  # manifests and completion reports
+    jobs_role_arn: str = ""
+    backfill_function_arn: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -65,6 +71,9 @@ class Config:
             max_image_bytes=whole(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
             consume_threads=whole(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
             max_tries=whole(env, "MAX_TRIES", cls.max_tries, 1, 100),
+            reports_bucket=optional(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
+            jobs_role_arn=optional(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
+            backfill_function_arn=optional(env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"),
         )
         config._check_together()
         return config

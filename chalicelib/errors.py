@@ -26,3 +26,46 @@ class TickFailed(Retry):
     def __init__(self, result: dict[str, object]) -> None:
         super().__init__(f"the tick ended with errors: {result}")
         self.result = result
+
+
+class RestError(Exception):
+    """A call of the REST API cannot be answered: `status` is HTTP's, the text one line that says why."""
+
+    status = 500
+
+    def as_dict(self) -> dict[str, object]:
+        """The body of the answer."""
+        return {"error": str(self)}
+
+
+class BadRequest(RestError):
+    """The caller must change `field`. `problems` lists the details where one line is not enough."""
+
+    status = 400
+
+    def __init__(self, field: str, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.problems = problems
+
+    def as_dict(self) -> dict[str, object]:
+        """The body of the answer, with the details."""
+        return {"error": str(self), "field": self.field, "problems": list(self.problems)}
+
+
+class NotFound(RestError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class Conflict(RestError):
+    """The thing is not in a state that allows this."""
+
+    status = 409
+
+
+class NotSetUp(RestError):
+    """This stage lacks a setting that the call needs."""
+
+    status = 501

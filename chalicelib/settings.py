@@ -23,6 +23,11 @@ def matching(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expect
     return value
 
 
+def optional(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
+    """A text that may be absent or empty, and else must match `pattern` from end to end."""
+    return matching(env, name, pattern, expected) if env.get(name) else ""
+
+
 def whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """A whole number from `low` to `high`; `default` where the setting is absent or empty."""
     value = env.get(name, "")

@@ -1,0 +1,284 @@
+"""Jobs on S3 Batch Operations: create, look at, run, stop, and read what became of each object.
+
+The work is done by AWS's engine; here is only its API (https://docs.aws.amazon.com/AmazonS3/latest/API/
+API_Operations_AWS_S3_Control.html) and the completion report it leaves in the reports bucket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import BadRequest, Conflict, NotFound
+from chalicelib.reports import TaskResult, report_rows
+from chalicelib.stored_manifests import Manifest
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3control import S3ControlClient
+    from mypy_boto3_s3control.literals import JobStatusType
+    from mypy_boto3_s3control.type_defs import JobManifestGeneratorTypeDef, JobOperationTypeDef
+
+__all__ = [
+    "Job",
+    "TaskResult",
+    "cancel",
+    "create",
+    "describe",
+    "list_all",
+    "report_rows",  # read with a job as often as alone
+    "run",
+    "set_priority",
+]
+
+STATUSES = (
+    "Active",
+    "Cancelled",
+    "Cancelling",
+    "Complete",
+    "Completing",
+    "Failed",
+    "Failing",
+    "New",
+    "Paused",
+    "Pausing",
+    "Preparing",
+    "Ready",
+    "Suspended",
+)
+TERMINAL = frozenset({"Complete", "Cancelled", "Failed"})
+
+_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{5,36}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as S3 Batch Operations sees it. `operation` is replace, merge, restore or backfill.
+
+    ListJobs tells less than DescribeJob: there the operation of a Lambda job is `lambda`, and manifest and
+    report are empty.
+    """
+
+    id: str
+    status: str
+    operation: str
+    description: str
+    priority: int
+    total: int
+    succeeded: int
+    failed: int
+    created: datetime
+    ended: datetime | None = None
+    failure_reasons: tuple[str, ...] = ()
+    manifest: str = ""  # s3://bucket/key
+    report_bucket: str = ""
+    report_prefix: str = ""
+
+    @property
+    def percent(self) -> float:
+        """How much of it has run, 0 to 100."""
+        return round(100 * (self.succeeded + self.failed) / self.total, 1) if self.total else 0.0
+
+    @property
+    def outcome(self) -> str:
+        """What a person wants to know. Complete says that every task has run, not that one succeeded."""
+        if self.status == "Complete":
+            if not self.failed:
+                return "succeeded"
+            return "partly failed" if self.succeeded else "failed"
+        if self.status in ("Failed", "Cancelled"):
+            return self.status.lower()
+        return "waiting to be run" if self.status == "Suspended" else "running"
+
+
+def create(
+    s3control: S3ControlClient,
+    *,
+    role_arn: str,
+    operation: JobOperationTypeDef,
+    source: Manifest | JobManifestGeneratorTypeDef,
+    report_bucket: str,
+    report_prefix: str,
+    failed_only: bool,
+    description: str,
+    priority: int,
+    token: str,
+) -> str:
+    """Create a job that waits to be run, and return its id; the same token gives the same job.
+
+    Raises BadRequest for what the service refuses and Conflict where the token belongs to another job.
+    """
+    partition = role_arn.split(":")[1]
+    given: dict[str, Any]
+    if isinstance(source, Manifest):
+        given = {"Manifest": _manifest(source, partition)}
+    else:
+        given = {"ManifestGenerator": source}
+    with _rest_errors():
+        answer = s3control.create_job(
+            AccountId=account_of(role_arn),
+            ConfirmationRequired=True,
+            Operation=operation,
+            Report={
+                "Enabled": True,
+                "Bucket": f"arn:{partition}:s3:::{report_bucket}",
+                "Format": "Report_CSV_20180820",
+                "Prefix": report_prefix,
+                "ReportScope": "FailedTasksOnly" if failed_only else "AllTasks",
+            },
+            ClientRequestToken=token,
+            Description=description,
+            Priority=priority,
+            RoleArn=role_arn,
+            **given,
+        )
+    return answer["JobId"]
+
+
+def _manifest(manifest: Manifest, partition: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"Format": manifest.format}
+    if manifest.fields:
+        spec["Fields"] = list(manifest.fields)
+    arn = f"arn:{partition}:s3:::{manifest.bucket}/{manifest.key}"
+    return {"Spec": spec, "Location": {"ObjectArn": arn, "ETag": manifest.etag}}
+
+
+def describe(s3control: S3ControlClient, account: str, job_id: str) -> Job:
+    """One job with its progress. Raises NotFound."""
+    _check_id(job_id)
+    with _rest_errors(job_id):
+        return _described(s3control.describe_job(AccountId=account, JobId=job_id)["Job"])
+
+
+def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobStatusType, ...] = ()) -> list[Job]:
+    """Every job of the account that AWS still knows (90 days after its end), the newest first."""
+    jobs: list[Job] = []
+    with _rest_errors():
+        page = s3control.list_jobs(AccountId=account, JobStatuses=statuses, MaxResults=1000)
+        while True:
+            jobs.extend(_listed(job) for job in page.get("Jobs", []))
+            if not page.get("NextToken"):
+                break
+            page = s3control.list_jobs(
+                AccountId=account, JobStatuses=statuses, MaxResults=1000, NextToken=page["NextToken"]
+            )
+    return sorted(jobs, key=lambda job: job.created, reverse=True)
+
+
+def run(s3control: S3ControlClient, account: str, job_id: str) -> str:
+    """Let a suspended job run; the new status. Raises NotFound, and Conflict for a job not suspended."""
+    _check_id(job_id)
+    with _rest_errors(job_id):
+        return s3control.update_job_status(AccountId=account, JobId=job_id, RequestedJobStatus="Ready")[
+            "Status"
+        ]
+
+
+def cancel(s3control: S3ControlClient, account: str, job_id: str, reason: str = "") -> str:
+    """Stop a job; tasks already done stay done. Raises NotFound, and Conflict for a job that has ended."""
+    _check_id(job_id)
+    with _rest_errors(job_id):
+        if reason:
+            answer = s3control.update_job_status(
+                AccountId=account, JobId=job_id, RequestedJobStatus="Cancelled", StatusUpdateReason=reason
+            )
+        else:
+            answer = s3control.update_job_status(
+                AccountId=account, JobId=job_id, RequestedJobStatus="Cancelled"
+            )
+    return answer["Status"]
+
+
+def set_priority(s3control: S3ControlClient, account: str, job_id: str, priority: int) -> int:
+    """Higher runs first. Raises NotFound, and BadRequest for a job that has ended."""
+    _check_id(job_id)
+    with _rest_errors(job_id):
+        answer = s3control.update_job_priority(AccountId=account, JobId=job_id, Priority=priority)
+    return answer["Priority"]
+
+
+def account_of(role_arn: str) -> str:
+    """The account in a role's ARN, `arn:aws:iam::ACCOUNT:role/NAME`."""
+    return role_arn.split(":")[4]
+
+
+def _described(job: Mapping[str, Any]) -> Job:
+    location = job.get("Manifest", {}).get("Location", {}) or (
+        job.get("GeneratedManifestDescriptor", {}).get("Location", {})
+    )
+    report = job.get("Report", {})
+    return Job(
+        **_common(job),
+        operation=_operation(job["Operation"]),
+        failure_reasons=tuple(
+            f"{reason.get('FailureCode', '')}: {reason.get('FailureReason', '')}"
+            for reason in job.get("FailureReasons", [])
+        ),
+        manifest=f"s3://{_resource(location['ObjectArn'])}" if location else "",
+        report_bucket=_resource(report["Bucket"]) if report.get("Enabled") else "",
+        report_prefix=report.get("Prefix", ""),
+    )
+
+
+def _listed(job: Mapping[str, Any]) -> Job:
+    names = {"S3PutObjectTagging": "replace", "LambdaInvoke": "lambda"}
+    return Job(**_common(job), operation=names.get(job["Operation"], job["Operation"]))
+
+
+def _common(job: Mapping[str, Any]) -> dict[str, Any]:
+    progress = job.get("ProgressSummary", {})
+    return {
+        "id": job["JobId"],
+        "status": job["Status"],
+        "description": job.get("Description", ""),
+        "priority": job.get("Priority", 0),
+        "total": progress.get("TotalNumberOfTasks") or 0,
+        "succeeded": progress.get("NumberOfTasksSucceeded") or 0,
+        "failed": progress.get("NumberOfTasksFailed") or 0,
+        "created": job["CreationTime"],
+        "ended": job.get("TerminationDate"),
+    }
+
+
+def _operation(operation: Mapping[str, Any]) -> str:
+    if "S3PutObjectTagging" in operation:
+        return "replace"
+    invoke = operation.get("LambdaInvoke")
+    if invoke is None:
+        return next(iter(operation))
+    return str((invoke.get("UserArguments") or {}).get("operation", "backfill"))
+
+
+def _resource(arn: str) -> str:
+    """What an S3 ARN names, `arn:aws:s3:::BUCKET/KEY`."""
+    return arn.split(":", 5)[5]
+
+
+def _check_id(job_id: str) -> None:
+    if not _JOB_ID.fullmatch(job_id):
+        raise NotFound(f"no job {job_id[:40]!r}: an id has 5 to 36 letters, digits, - and _")
+
+
+@contextmanager
+def _rest_errors(job_id: str = "") -> Iterator[None]:
+    """The service's errors as ours. The model's names and those of the documentation differ
+    (docs/s3-batch-operations.md#uncertain-codes), so both are known here.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as e:
+        code, message = e.response["Error"]["Code"], e.response["Error"]["Message"]
+        if code in ("NotFoundException", "NoSuchJobException", "NoSuchJob"):
+            raise NotFound(f"no job {job_id}; AWS forgets a job 90 days after its end") from e
+        if code == "JobStatusException":
+            raise Conflict(message) from e
+        if code == "IdempotencyException":
+            raise Conflict(f"token: {message}") from e
+        if code in ("BadRequestException", "InvalidRequestException", "InvalidRequest"):
+            raise BadRequest("job", message) from e
+        raise

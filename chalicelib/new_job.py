@@ -1,0 +1,161 @@
+"""A request for a job: what POST /jobs and the command may ask for, checked before AWS is called at all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib import fields, manifests, stored_manifests
+from chalicelib.errors import BadRequest
+
+MAX_DESCRIPTION = 256
+DEFAULT_PRIORITY = 10
+
+KINDS = ("tag", "backfill", "undo")
+MODES = ("replace", "merge")
+SOURCES = ("csv", "inventory", "list", "generate")
+
+_FIELDS = {
+    "tag": {"manifest", "tags", "mode", "keep_old_tags"},
+    "backfill": {"manifest"},
+    "undo": {"job"},
+}
+_COMMON_FIELDS = {"kind", "description", "priority", "report", "token", "check"}
+_SOURCE_FIELDS = {
+    "csv": {"csv", "etag"},
+    "inventory": {"inventory"},
+    "list": {"list"},
+    "generate": {"generate"},
+}
+_TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A checked request for a job. `check` asks for the checks alone."""
+
+    kind: str
+    source: str = ""  # one of SOURCES
+    uri: str = ""
+    etag: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    created_after: datetime | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    mode: str = "replace"
+    keep_old_tags: bool = False
+    undo_of: str = ""
+    description: str = ""
+    priority: int = DEFAULT_PRIORITY
+    failed_only: bool = False
+    token: str = ""
+    check: bool = False
+
+    @property
+    def operation(self) -> str:
+        """What a task does: replace, merge, restore or backfill."""
+        return {"tag": self.mode, "backfill": "backfill", "undo": "restore"}[self.kind]
+
+    @property
+    def folder(self) -> str:
+        """Where the job's files are in the reports bucket; the same for every try of the same request."""
+        request = repr(replace(self, check=False))
+        return f"jobs/{hashlib.sha256(request.encode()).hexdigest()[:32]}"
+
+
+def parse(body: Any) -> NewJob:
+    """The request in a body of POST /jobs. Raises BadRequest with the field and what it should be."""
+    if not isinstance(body, dict):
+        raise BadRequest("body", "expected a JSON object")
+    kind = fields.one_of(body, "kind", KINDS)
+    unknown = sorted(set(body) - _COMMON_FIELDS - _FIELDS[kind])
+    if unknown:
+        raise BadRequest(unknown[0], f"is not a field of kind {kind}; {_fields(kind)}")
+    token = body.get("token", None)
+    if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+        raise BadRequest("token", "expected 1 to 64 printable ASCII characters without spaces")
+    mode = fields.one_of(body, "mode", MODES, "replace")
+    tags = _tags(body) if kind == "tag" else ()
+    keep_old_tags = fields.flag(body, "keep_old_tags")
+    default_description = {
+        "tag": f"{mode} tags: {', '.join(f'{key}={value}' for key, value in tags)}",
+        "backfill": "backfill",
+        "undo": f"undo of {body.get('job')}",
+    }[kind]
+    return NewJob(
+        kind=kind,
+        tags=tags,
+        mode=mode,
+        keep_old_tags=keep_old_tags,
+        undo_of=fields.text(body, "job", 36) if kind == "undo" else "",
+        description=fields.text(body, "description", MAX_DESCRIPTION, default_description[:MAX_DESCRIPTION]),
+        priority=fields.priority(body, DEFAULT_PRIORITY),
+        failed_only=fields.one_of(body, "report", ("all", "failed"), "all") == "failed",
+        token=token or str(uuid.uuid4()),
+        check=fields.flag(body, "check"),
+        **(_source(body, keep_old_tags) if kind != "undo" else {}),
+    )
+
+
+def _source(body: Mapping[str, Any], keep_old_tags: bool) -> dict[str, Any]:
+    """Where the objects come from: the four forms of `manifest`."""
+    manifest = body.get("manifest")
+    if not isinstance(manifest, dict) or len(set(manifest) & set(SOURCES)) != 1:
+        raise BadRequest("manifest", f"expected an object with one of {', '.join(SOURCES)}")
+    source = next(name for name in SOURCES if name in manifest)
+    fields.known(manifest, _SOURCE_FIELDS[source], "manifest.")
+    if keep_old_tags and source not in ("csv", "list"):
+        raise BadRequest("keep_old_tags", f"needs a manifest of csv or list, not {source}")
+    if source in ("csv", "inventory"):
+        uri = fields.text(manifest, source, 1100, name=f"manifest.{source}")
+        stored_manifests.parse_uri(uri)
+        return {
+            "source": source,
+            "uri": uri,
+            "etag": fields.text(manifest, "etag", 1024, "", "manifest.etag"),
+        }
+    chosen = manifest[source]
+    if not isinstance(chosen, dict):
+        raise BadRequest(f"manifest.{source}", 'expected an object such as {"prefix": "photos/"}')
+    allowed = {"prefix", "suffix"} | ({"created_after"} if source == "generate" else set())
+    fields.known(chosen, allowed, f"manifest.{source}.")
+    return {
+        "source": source,
+        "prefix": fields.text(chosen, "prefix", 1024, "", f"manifest.{source}.prefix"),
+        "suffix": fields.text(chosen, "suffix", 1024, "", f"manifest.{source}.suffix"),
+        "created_after": _moment(chosen, f"manifest.{source}.created_after"),
+    }
+
+
+def _tags(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    tags = body.get("tags")
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise BadRequest("tags", 'expected an object of strings such as {"phototype": "finished"}')
+    if not tags and body.get("mode") == "merge":
+        raise BadRequest("tags", "there is nothing to merge")
+    problems = manifests.tag_problems(tags)
+    if problems:
+        raise BadRequest("tags", problems[0], tuple(problems))
+    return tuple(tags.items())
+
+
+def _moment(values: Mapping[str, Any], name: str) -> datetime | None:
+    text = values.get("created_after")
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadRequest(name, f"{text!r} is not a moment with its zone such as 2026-01-31T00:00:00Z")
+    return moment
+
+
+def _fields(kind: str) -> str:
+    return f"the fields are {', '.join(sorted(_COMMON_FIELDS | _FIELDS[kind]))}"

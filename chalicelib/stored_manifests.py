@@ -1,0 +1,204 @@
+"""Manifests in S3: checked where somebody else wrote them, written where we do."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib import manifests
+from chalicelib.errors import BadRequest
+from chalicelib.manifests import Checked
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CSV = "S3BatchOperations_CSV_20180820"
+INVENTORY = "S3InventoryReport_CSV_20161130"
+
+NOTHING_THERE = "no object matches"
+
+_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.{1,1024})", re.DOTALL)
+_INVENTORY_FIELDS = ("Bucket", "Key")  # its schema may hold more, and begins with these
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One manifest object and what CreateJob must know of it. `objects` is None where nobody has counted."""
+
+    bucket: str
+    key: str
+    etag: str  # without quotes
+    format: str
+    fields: tuple[str, ...] = ()
+    objects: int | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`. Raises BadRequest."""
+    match = _URI.fullmatch(uri)
+    if not match:
+        raise BadRequest("manifest", f"{uri!r} is not s3://BUCKET/KEY")
+    return match[1], match[2]
+
+
+def checked_csv(
+    s3: S3Client, uri: str, *, images_bucket: str, etag: str = "", max_bytes: int | None = None
+) -> Manifest:
+    """Read a CSV manifest to its end. Raises BadRequest with every problem in it.
+
+    `etag` is the manifest the caller has seen, if any: another one is refused. `max_bytes` is how much may be
+    read in the time there is.
+    """
+    bucket, key = parse_uri(uri)
+    body, found, size = _opened(s3, bucket, key)
+    if etag and etag.strip('"') != found:
+        raise BadRequest("manifest", f"its ETag is {found}, not {etag}: it was changed")
+    if max_bytes is not None and size > max_bytes:
+        raise BadRequest(
+            "manifest",
+            f"{size:,} bytes are too many to check within a request ({max_bytes:,}); "
+            "use the command, python -m infra.jobs",
+        )
+    checked = manifests.check(body)
+    _refuse(checked, images_bucket)
+    return Manifest(bucket, key, found, CSV, checked.fields, checked.objects)
+
+
+def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str) -> Manifest:
+    """Read an S3 Inventory's manifest.json. Its objects are not counted: the lists may be many gigabytes.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+    """
+    bucket, key = parse_uri(uri)
+    body, etag, _ = _opened(s3, bucket, key)
+    try:
+        inventory = json.load(body)
+        file_format, schema = inventory["fileFormat"], inventory["fileSchema"]
+        source = inventory["sourceBucket"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise BadRequest("manifest", f"{uri} is not an S3 Inventory manifest.json") from e
+    if file_format != "CSV":
+        raise BadRequest("manifest", f"the inventory is in {file_format}; S3 Batch Operations reads CSV")
+    if tuple(field.strip() for field in schema.split(","))[:2] != _INVENTORY_FIELDS:
+        raise BadRequest(
+            "manifest", f"the inventory's columns are {schema}; they must begin with Bucket, Key"
+        )
+    if source != images_bucket:
+        raise _other_bucket(source, images_bucket)
+    return Manifest(bucket, key, etag, INVENTORY)
+
+
+def write(s3: S3Client, bucket: str, key: str, lines: Iterable[str], fields: tuple[str, ...]) -> Manifest:
+    """Write a manifest of our own, or take the one that an earlier try of the same request wrote.
+
+    The lines go through a file: memory does not grow with them, and nothing is seen half written.
+    Raises BadRequest for no lines.
+    """
+    etag = _etag(s3, bucket, key)
+    if etag:
+        body, _, _ = _opened(s3, bucket, key)
+        return Manifest(bucket, key, etag, CSV, fields, sum(1 for _ in body))
+    with tempfile.TemporaryFile() as file:
+        objects = 0
+        for text in lines:
+            file.write(text.encode())
+            objects += 1
+        if not objects:
+            raise BadRequest("manifest", NOTHING_THERE)
+        file.seek(0)
+        written = s3.put_object(Bucket=bucket, Key=key, Body=file, ContentType="text/csv")
+    return Manifest(bucket, key, written["ETag"].strip('"'), CSV, fields, objects)
+
+
+def counted(lines: Iterable[str]) -> Manifest:
+    """What `write` would have written, as far as its objects' number goes. Raises BadRequest for none."""
+    objects = sum(1 for _ in lines)
+    if not objects:
+        raise BadRequest("manifest", NOTHING_THERE)
+    return Manifest("", "", "", CSV, ("Bucket", "Key"), objects)
+
+
+def listed(s3: S3Client, bucket: str, prefix: str = "", suffix: str = "") -> Iterator[str]:
+    """The lines of a manifest with a bucket's objects, folder markers left out."""
+    page = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    while True:
+        for item in page.get("Contents", []):
+            is_marker = item["Key"].endswith("/") and not item["Size"]
+            if item["Key"].endswith(suffix) and not is_marker:
+                yield manifests.line(bucket, item["Key"])
+        token = page.get("NextContinuationToken")
+        if not token:
+            return
+        page = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
+
+
+def rows(s3: S3Client, manifest: Manifest) -> Iterator[tuple[str, str, str | None]]:
+    """Bucket, key (decoded) and version id of each row of a checked CSV manifest.
+
+    Raises BadRequest where the manifest is no longer the one that was checked.
+    """
+    body, etag, _ = _opened(s3, manifest.bucket, manifest.key)
+    if etag != manifest.etag:
+        raise BadRequest("manifest", f"its ETag is {etag}, not {manifest.etag}: it was changed")
+    yield from manifests.read(line.decode() for line in body)
+
+
+def exists(s3: S3Client, bucket: str, key: str) -> bool:
+    """Whether the object is there."""
+    return bool(_etag(s3, bucket, key))
+
+
+def _etag(s3: S3Client, bucket: str, key: str) -> str:
+    from botocore.exceptions import ClientError
+
+    try:
+        return s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+    except ClientError as e:
+        # Without s3:ListBucket a missing object answers 403; a put will tell which of the two it is.
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            return ""
+        raise
+
+
+def _opened(s3: S3Client, bucket: str, key: str) -> tuple[io.BufferedReader, str, int]:
+    """The object's lines, its ETag without quotes, and its size in bytes. Raises BadRequest."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            raise
+        raise BadRequest("manifest", f"s3://{bucket}/{key}: {e.response['Error']['Message']}") from e
+    # 1 MiB: the connection's own reads are small and each has a price.
+    body: io.BufferedReader = io.BufferedReader(answer["Body"], 1 << 20)  # type: ignore[arg-type]
+    return body, answer["ETag"].strip('"'), answer["ContentLength"]
+
+
+def _refuse(checked: Checked, images_bucket: str) -> None:
+    if checked.problem_count:
+        more = checked.problem_count - len(checked.problems)
+        raise BadRequest(
+            "manifest",
+            f"{checked.problem_count:,} problem{'' if checked.problem_count == 1 else 's'}, "
+            f"the first: {checked.problems[0]}",
+            (*map(str, checked.problems), *([f"and {more:,} more"] if more else [])),
+        )
+    if checked.bucket != images_bucket:
+        raise _other_bucket(checked.bucket, images_bucket)
+
+
+def _other_bucket(bucket: str, images_bucket: str) -> BadRequest:
+    return BadRequest(
+        "manifest",
+        f'its objects are in bucket "{bucket}"; jobs of this stage may touch only "{images_bucket}"',
+    )

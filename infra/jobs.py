@@ -1,0 +1,314 @@
+"""`python -m infra.jobs`: bulk jobs of a deployed stage, from the command line.
+
+The same checks and calls as the REST API (chalicelib.jobs_api), without the time limit of a request.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from chalicelib import aws, batch_jobs, jobs_api, report_pages
+from chalicelib.config import Config
+from chalicelib.errors import BadRequest, ConfigError, RestError
+from infra.errors import Unusable
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3control import S3ControlClient
+
+ROOT = Path(__file__).parent.parent
+# "Poll no more than every 30 s": https://docs.aws.amazon.com/AmazonS3/latest/userguide/
+# troubleshooting-batch-operations.html
+EVERY = 30.0
+
+out = Console()
+err = Console(stderr=True)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _stage_option(command: Command) -> Command:
+    return click.option("--stage", default="dev", show_default=True, help="The deployed stage.")(command)
+
+
+def _follow_options(command: Command) -> Command:
+    seconds = click.FloatRange(0)
+    every = click.option(
+        "--every", default=EVERY, show_default=True, type=seconds, help="Seconds between looks."
+    )
+    return click.option("--follow", is_flag=True, help="Wait for the job's end.")(every(command))
+
+
+def _new_job_options(command: Command) -> Command:
+    """What tag and backfill share: where the objects come from, and how the job runs."""
+    options = [
+        click.option("--manifest", metavar="S3_URI", help="A manifest.csv: bucket,encoded-key[,version]."),
+        click.option("--inventory", metavar="S3_URI", help="An S3 Inventory's manifest.json, in CSV."),
+        click.option("--prefix", metavar="PREFIX", help='Objects listed now, by prefix; "" for all.'),
+        click.option("--generate", metavar="PREFIX", help='Objects S3 itself lists, by prefix; "" for all.'),
+        click.option("--suffix", metavar="SUFFIX", default="", help="With --prefix or --generate."),
+        click.option("--created-after", metavar="MOMENT", help="With --generate: 2026-01-31T00:00:00Z."),
+        click.option("--description", help="Shown in lists."),
+        click.option("--priority", type=click.IntRange(0), help="Higher runs first; 10 when not given."),
+        click.option("--failed-only", is_flag=True, help="A report of failures alone."),
+        click.option("--token", help="The same token makes the same job, however often it is sent."),
+        click.option("--check", is_flag=True, help="Check and count; make no job."),
+        click.option("--run", "run_now", is_flag=True, help="Run it at once, and wait for its end."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def cli() -> None:
+    """Tag many objects, or send existing ones through the pipeline, with S3 Batch Operations.
+
+    A new job waits until it is run. Exit codes: 0 done and nothing failed, 1 refused or something failed,
+    2 the command line is wrong.
+    """
+
+
+@cli.command()
+@_stage_option
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="May be given ten times.")
+@click.option("--merge", is_flag=True, help="Keep the tags an object has; without it, all are replaced.")
+@click.option("--keep-old-tags", is_flag=True, help="Write the old tags to a manifest first, for undo.")
+@_new_job_options
+def tag(stage: str, tags: tuple[str, ...], merge: bool, keep_old_tags: bool, **options: Any) -> None:
+    """Tag objects, in place of the tags they have.
+
+    With --merge, beside them.
+    """
+    body = {
+        "kind": "tag",
+        "tags": dict(_pair(text) for text in tags),
+        "mode": "merge" if merge else "replace",
+        "keep_old_tags": keep_old_tags,
+        "manifest": _manifest(options),
+    }
+    _create(stage, body, options)
+
+
+@cli.command()
+@_stage_option
+@_new_job_options
+def backfill(stage: str, **options: Any) -> None:
+    """Send existing objects through the pipeline.
+
+    They are put on the source queue and move at the stage's capacity, like new ones.
+    """
+    _create(stage, {"kind": "backfill", "manifest": _manifest(options)}, options)
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@click.option("--run", "run_now", is_flag=True, help="Run it at once, and wait for its end.")
+def undo(stage: str, job: str, run_now: bool) -> None:
+    """Give objects the tags back that they had before JOB.
+
+    JOB was made with --keep-old-tags.
+    """
+    _create(stage, {"kind": "undo", "job": job}, {"run_now": run_now})
+
+
+@cli.command("list")
+@_stage_option
+@click.option("--status", default="", help="Such as Suspended,Active.")
+@click.option("--limit", default="20", show_default=True, help="At most so many.")
+def list_jobs(stage: str, status: str, limit: str) -> None:
+    """Jobs, the newest first."""
+    query = {"limit": limit} | ({"status": status} if status else {})
+    answer = jobs_api.list_jobs(query, aws.s3control(), _config(stage))
+    table = Table("job", "status", "outcome", "done", "failed", "created", "description", box=None)
+    for job in answer["jobs"]:
+        done = f"{job['succeeded'] + job['failed']:,} of {job['objects']:,}"
+        cells = (job["id"], job["status"], job["outcome"], done, f"{job['failed']:,}", job["created"])
+        table.add_row(*cells, escape(job["description"]))
+    out.print(table)
+    if answer["total"] > len(answer["jobs"]):
+        err.print(f"{answer['total'] - len(answer['jobs']):,} more; --limit shows them")
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@_follow_options
+def show(stage: str, job: str, follow: bool, every: float) -> None:
+    """How far a JOB is, and why it failed."""
+    config = _config(stage)
+    if follow:
+        _follow(job, aws.s3control(), config, every)
+    _end(jobs_api.get_job(job, aws.s3control(), config))
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@_follow_options
+def run(stage: str, job: str, follow: bool, every: float) -> None:
+    """Let a JOB run that waits for it."""
+    config = _config(stage)
+    jobs_api.run_job(job, aws.s3control(), config)
+    err.print(f"> {job} runs", highlight=False)
+    if follow:
+        _follow(job, aws.s3control(), config, every)
+        _end(jobs_api.get_job(job, aws.s3control(), config))
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@click.option("--reason", default="", help="Kept with the job.")
+def cancel(stage: str, job: str, reason: str) -> None:
+    """Stop a JOB; what it has done stays done."""
+    body = {"reason": reason} if reason else None
+    answer = jobs_api.cancel_job(job, body, aws.s3control(), _config(stage))
+    out.print(f"{job}: {answer['status']}", highlight=False)
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@click.argument("number", type=int)
+def priority(stage: str, job: str, number: int) -> None:
+    """Change a JOB's priority to NUMBER; higher runs first."""
+    jobs_api.set_priority(job, {"priority": number}, aws.s3control(), _config(stage))
+
+
+@cli.command()
+@_stage_option
+@click.argument("job")
+@click.option("--all", "everything", is_flag=True, help="Successes too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a row, for programs.")
+def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
+    """What became of each object of a JOB.
+
+    The failures alone, unless --all is given.
+    """
+    config = _config(stage)
+    found = batch_jobs.describe(aws.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
+    for row in report_pages.results(aws.s3(), found, failed_only=not everything):
+        if as_json:
+            names = ("bucket", "key", "version_id", "succeeded", "http_status", "error_code", "message")
+            click.echo(json.dumps({name: getattr(row, name) for name in names}))
+        else:
+            what = "succeeded" if row.succeeded else f"failed {row.http_status or ''} {row.error_code}"
+            which = f"{row.key!r} {row.version_id or ''}"
+            click.echo(f"{which.rstrip()}: {what.rstrip()}: {row.message!r}")
+    err.print(
+        f"{found.succeeded:,} succeeded, {found.failed:,} failed, of {found.total:,}: {found.outcome}",
+        highlight=False,
+    )
+
+
+def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
+    for name in ("description", "priority", "token"):
+        if options.get(name) is not None:
+            body[name] = options[name]
+    body |= {"check": True} if options.get("check") else {}
+    body |= {"report": "failed"} if options.get("failed_only") else {}
+    config = _config(stage)
+    with err.status("Checking ..."):
+        created = jobs_api.create_job(body, aws.s3(), aws.s3control(), config, in_request=False)
+    _print_pairs({name: value for name, value in created.items() if value is not None})
+    if options.get("run_now") and created["id"]:
+        control = aws.s3control()
+        _follow(created["id"], control, config, EVERY, until=("Suspended",))
+        if jobs_api.get_job(created["id"], control, config)["status"] == "Suspended":
+            jobs_api.run_job(created["id"], control, config)
+        _follow(created["id"], control, config, EVERY)
+        _end(jobs_api.get_job(created["id"], control, config))
+
+
+def _follow(
+    job_id: str, s3control: S3ControlClient, config: Config, every: float, until: tuple[str, ...] = ()
+) -> None:
+    """Wait for the job's end, or one of these statuses; close looks first, for small jobs are quick."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        line = progress.add_task("", total=None)
+        pause = min(0.5, every)
+        while True:
+            job = jobs_api.get_job(job_id, s3control, config)
+            done = job["succeeded"] + job["failed"]
+            progress.update(line, description=job["status"], completed=done, total=job["objects"] or None)
+            if job["status"] in batch_jobs.TERMINAL or job["status"] in until:
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, every)
+
+
+def _end(job: dict[str, Any]) -> None:
+    """Show a job; exit code 1 where anything failed."""
+    _print_pairs({name: value for name, value in job.items() if value not in (None, [])})
+    if job["failed"] or job["status"] in ("Failed", "Cancelled"):
+        sys.exit(1)
+
+
+def _print_pairs(values: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), escape(_plain(value)))
+    out.print(table)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def _manifest(options: dict[str, Any]) -> dict[str, Any]:
+    """The one of the four forms that was given."""
+    chosen = {name: options[name] for name in ("manifest", "inventory", "prefix", "generate")}
+    given = [name for name, value in chosen.items() if value is not None]
+    if len(given) != 1:
+        raise click.UsageError("give one of --manifest, --inventory, --prefix and --generate")
+    (name,) = given
+    if name in ("manifest", "inventory"):
+        return {"csv" if name == "manifest" else name: chosen[name]}
+    wanted = {"prefix": chosen[name], "suffix": options["suffix"], "created_after": options["created_after"]}
+    kept = {key: value for key, value in wanted.items() if value}
+    return {"list" if name == "prefix" else "generate": kept}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--tag")
+    return key, value
+
+
+def _config(stage: str) -> Config:
+    return Config.from_env(Stage(ROOT, stage).environment())
+
+
+def main() -> None:
+    """The command, with errors as one line each and an exit code of 1."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        cli(prog_name="python -m infra.jobs")
+    except BadRequest as e:
+        for line in e.problems or (str(e),):
+            err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    except (RestError, ConfigError, Unusable, ClientError, BotoCoreError) as e:
+        err.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
