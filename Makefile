@@ -6,8 +6,8 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop deploy destroy policies bench-drain test-faults jobs
-.PHONY: help setup run test check bench-drain test-faults
+.PHONY: help setup run test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
+.PHONY: help setup run test check bench-drain bench-thumbnails test-faults test-corpus
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,18 +54,13 @@ bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm;
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-$(VENV)/.bench: requirements-bench.txt
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix .cache/node aws-sdk@2.1693.0 || true; fi
 	@touch $@
 
-.PHONY: bench-thumbnails test-corpus
 bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
 	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
-
-$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	@touch $@
 
 test-corpus: setup ## a thousand odd and hostile images, each in a process of 512 MB
 	@$(BIN)/python -m tests.corpus.run
