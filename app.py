@@ -4,17 +4,18 @@ images bucket -> enqueue -> source queue -> drain -> destination queue -> consum
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
 
-from chalicelib import actions, aws, status
+from chalicelib import actions, aws, jobs_api, status
+from chalicelib import backfill as job_tasks
 from chalicelib.config import Config, queue_name
 from chalicelib.consume import consume_batch
 from chalicelib.drain import run
 from chalicelib.enqueue import enqueue_events
-from chalicelib.errors import ConfigError
+from chalicelib.errors import ConfigError, RestError
 
 try:
     config = Config.from_env()
@@ -65,6 +66,34 @@ def consume(event: SQSEvent) -> dict[str, int]:
     return consume_batch(event.to_dict(), action(), aws.sqs(), config, remaining_ms(event))
 
 
+@app.lambda_function()
+def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """S3 Batch Operations: existing objects to the source queue, or tags merged and put back."""
+    return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
+
+
+def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view's RestError becomes its status and one clear line."""
+
+    @wraps(view)
+    def answered(**path: str) -> Any:
+        try:
+            return view(**path)
+        except RestError as e:
+            return Response(e.as_dict(), status_code=e.status)
+
+    return answered
+
+
+def request() -> Request:
+    assert app.current_request is not None  # every view has one
+    return app.current_request
+
+
+def json_body() -> Any:
+    return request().json_body if request().raw_body else None
+
+
 @app.route("/status")
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
@@ -75,3 +104,49 @@ def get_status() -> dict[str, Any]:
 def get_health() -> dict[str, str]:
     """The API answers; nothing else is asked."""
     return {"status": "ok"}
+
+
+@app.route("/jobs", methods=["POST"])
+@plain_errors
+def post_job() -> dict[str, Any]:
+    """A bulk job, checked; it waits until somebody runs it."""
+    return jobs_api.create_job(json_body(), aws.s3(), aws.s3control(), config)
+
+
+@app.route("/jobs", methods=["GET"])
+@plain_errors
+def get_jobs() -> dict[str, Any]:
+    """The newest first."""
+    return jobs_api.list_jobs(request().query_params, aws.s3control(), config)
+
+
+@app.route("/jobs/{job_id}")
+@plain_errors
+def get_job(job_id: str) -> dict[str, Any]:
+    """Its status, progress and failures."""
+    return jobs_api.get_job(job_id, aws.s3control(), config)
+
+
+@app.route("/jobs/{job_id}/run", methods=["POST"])
+@plain_errors
+def run_job(job_id: str) -> dict[str, Any]:
+    return jobs_api.run_job(job_id, aws.s3control(), config)
+
+
+@app.route("/jobs/{job_id}/cancel", methods=["POST"])
+@plain_errors
+def cancel_job(job_id: str) -> dict[str, Any]:
+    return jobs_api.cancel_job(job_id, json_body(), aws.s3control(), config)
+
+
+@app.route("/jobs/{job_id}/priority", methods=["PUT"])
+@plain_errors
+def put_priority(job_id: str) -> dict[str, Any]:
+    return jobs_api.set_priority(job_id, json_body(), aws.s3control(), config)
+
+
+@app.route("/jobs/{job_id}/report")
+@plain_errors
+def get_report(job_id: str) -> dict[str, Any]:
+    """Totals, and a page of rows with their reasons."""
+    return jobs_api.get_report(job_id, request().query_params, aws.s3(), aws.s3control(), config)

@@ -19,43 +19,85 @@ from chalicelib.config import queue_name
 from infra import calls
 from infra.stage import Account, Stage
 
-# Function -> action -> the settings whose queue, bucket or machine it is for. An action the code makes and
-# this table does not know is an error, and so is one the table has and the code does not make.
+# Function -> action -> what it is for: the settings that name a queue, bucket, role or machine, or one of the
+# words below. An action that the code needs and this table lacks is an error, and so is one too many.
+IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
+SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+EVERY_JOB = "every job of S3 Batch Operations in the account and region"
+EVERYTHING = "AWS has no narrower resource for the action"
+
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "enqueue": {
-        "sqs:SendMessage": ("SOURCE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+        "sqs:SendMessage": (SOURCE, DEAD),
     },
     "drain": {
-        "sqs:ReceiveMessage": ("SOURCE_QUEUE_URL",),
-        "sqs:DeleteMessage": ("SOURCE_QUEUE_URL",),
-        "sqs:ChangeMessageVisibility": ("SOURCE_QUEUE_URL",),
+        "sqs:ReceiveMessage": (SOURCE,),
+        "sqs:DeleteMessage": (SOURCE,),
+        "sqs:ChangeMessageVisibility": (SOURCE,),
         # The source queue too: a message of several objects goes back as one message each.
-        "sqs:SendMessage": ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+        "sqs:SendMessage": (SOURCE, DESTINATION, DEAD),
     },
     "consume": {
-        "sqs:DeleteMessage": ("DESTINATION_QUEUE_URL",),
-        "sqs:ChangeMessageVisibility": ("DESTINATION_QUEUE_URL",),
-        "sqs:SendMessage": ("DEAD_LETTER_QUEUE_URL",),
-        "s3:GetObject": ("IMAGES_BUCKET", "THUMBNAILS_BUCKET"),
-        "s3:PutObject": ("THUMBNAILS_BUCKET",),
+        "sqs:DeleteMessage": (DESTINATION,),
+        "sqs:ChangeMessageVisibility": (DESTINATION,),
+        "sqs:SendMessage": (DEAD,),
+        "s3:GetObject": (IMAGES, THUMBNAILS),
+        "s3:PutObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
-    "api_handler": {
-        "sqs:GetQueueAttributes": ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+    "backfill": {
+        "sqs:SendMessage": (SOURCE,),
+        "s3:GetObjectTagging": (IMAGES,),
+        "s3:GetObjectVersionTagging": (IMAGES,),
+        "s3:PutObjectTagging": (IMAGES,),
+        "s3:PutObjectVersionTagging": (IMAGES,),
     },
+    "api_handler": {
+        "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
+        "s3:CreateJob": (EVERYTHING,),
+        "s3:ListJobs": (EVERYTHING,),
+        "s3:DescribeJob": (EVERY_JOB,),
+        "s3:UpdateJobStatus": (EVERY_JOB,),
+        "s3:UpdateJobPriority": (EVERY_JOB,),
+        "iam:PassRole": ("JOBS_ROLE_ARN",),
+        "s3:ListBucket": (IMAGES, REPORTS),
+        "s3:GetObject": (REPORTS,),
+        "s3:PutObject": (REPORTS,),
+        "s3:GetObjectTagging": (IMAGES,),
+        "s3:GetObjectVersionTagging": (IMAGES,),
+    },
+}
+
+# Chalice's table of actions has no s3control.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+CONTROL = {
+    "create_job": {"s3:CreateJob", "iam:PassRole"},
+    "describe_job": {"s3:DescribeJob"},
+    "list_jobs": {"s3:ListJobs"},
+    "update_job_status": {"s3:UpdateJobStatus"},
+    "update_job_priority": {"s3:UpdateJobPriority"},
+}
+# The same calls with a version id need these as well.
+ALSO = {
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+ON_BUCKETS = {"s3:ListBucket"}  # not on the objects in them
+CONDITIONS: Mapping[str, Mapping[str, object]] = {
+    "iam:PassRole": {"StringEquals": {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}},
 }
 
 # What Lambda itself does in the function's name; Chalice adds it only to policies it makes itself.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+POLLED = {"consume": DESTINATION}
 LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
-POLLED = {"consume": "DESTINATION_QUEUE_URL"}
 
-# What an action other than ACTION would need, a stage's function must not have.
+# What only one value of ACTION needs, a stage with another has not.
 ONLY_FOR = {
-    "s3:GetObject": "resize",
-    "s3:PutObject": "resize",
-    "states:StartExecution": "start_execution",
+    ("consume", "s3:GetObject"): "resize",
+    ("consume", "s3:PutObject"): "resize",
+    ("consume", "states:StartExecution"): "start_execution",
 }
 
 
@@ -96,22 +138,28 @@ def _document(
         )
     allowed: dict[tuple[str, ...], set[str]] = {}
     for action in sorted(actions):
-        if ONLY_FOR.get(action) in (None, env.get("ACTION", "resize")):
-            resources = tuple(_arn(setting, env, account) for setting in grants[action])
+        if ONLY_FOR.get((function, action)) in (None, env.get("ACTION", "resize")):
+            resources = tuple(_arn(action, name, env, account) for name in grants[action])
             allowed.setdefault(resources, set()).add(action)
     if function in POLLED:
-        polled = (_arn(POLLED[function], env, account),)
+        polled = (_arn(POLLER[0], POLLED[function], env, account),)
         allowed.setdefault(polled, set()).update(POLLER)
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(function)}:*")
     allowed[(logs,)] = set(LOGS)
     return {
         "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": sorted(names), "Resource": list(resources)}
-            for resources, names in sorted(allowed.items())
-        ],
+        "Statement": [_statement(names, resources) for resources, names in sorted(allowed.items())],
     }
+
+
+def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
+    if resources == ("*",):
+        statement["Sid"] = "AwsHasNoNarrowerResource"
+    for action in actions & set(CONDITIONS):
+        statement["Condition"] = CONDITIONS[action]
+    return statement
 
 
 def _actions(found: calls.Calls) -> set[str]:
@@ -120,21 +168,31 @@ def _actions(found: calls.Calls) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
-                policy = builder.build_policy_from_api_calls({service: {method}})
-            named = {action for statement in policy["Statement"] for action in statement["Action"]}
+            named = CONTROL.get(method, set()) if service == "s3control" else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
-            actions |= named
+            actions |= named | {ALSO[action] for action in named if action in ALSO}
     return actions
 
 
-def _arn(setting: str, env: Mapping[str, str], account: Account) -> str:
-    """The ARN of what the setting names."""
-    value = env[setting]
-    if setting.endswith("_QUEUE_URL"):
+def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
+        policy = builder.build_policy_from_api_calls({service: {method}})
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> str:
+    """The ARN of what the setting names, as the action wants it."""
+    if name == EVERYTHING:
+        return "*"
+    if name == EVERY_JOB:
+        return account.arn("s3", "job/*")
+    value = env[name]
+    if name.endswith("_QUEUE_URL"):
         return account.arn("sqs", queue_name(value))
-    if setting.endswith("_BUCKET"):
-        prefix = env.get(setting.replace("_BUCKET", "_PREFIX"), "")
-        return f"arn:{account.partition}:s3:::{value}/{prefix}*"
+    if name.endswith("_BUCKET"):
+        bucket = f"arn:{account.partition}:s3:::{value}"
+        return (
+            bucket if action in ON_BUCKETS else f"{bucket}/{env.get(name.replace('_BUCKET', '_PREFIX'), '')}*"
+        )
     return value
