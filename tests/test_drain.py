@@ -231,7 +231,7 @@ def test_a_crash_between_send_and_delete_duplicates_one_batch_a_worker_and_nothi
     stage = Stage(drain_workers=workers)
     bodies = stage.fill(*events(100))
     stage.sqs.before = lambda action, request: (
-        exec_crash() if action == "DeleteMessageBatch" and stage.sqs.count(action) >= 3 else None
+        crash() if action == "DeleteMessageBatch" and stage.sqs.count(action) >= 3 else None
     )
     with pytest.raises(BaseExceptionGroup):
         stage.tick()
@@ -247,7 +247,7 @@ class Crash(Exception):
     """The process is gone."""
 
 
-def exec_crash():
+def crash():
     raise Crash
 
 
