@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import batches
 from chalicelib.errors import Reject
@@ -192,6 +192,7 @@ async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally:
             answer = await sqs.send_message_batch(QueueUrl=queue_url, Entries=batch)
         except CallFailed as e:
             tally.error(str(e))
+            tally.duplicates += len(batch) * e.unknown
             outcomes = batches.all_unanswered(batch) if e.unknown else batches.all_refused(batch, str(e))
         except asyncio.CancelledError:
             tally.duplicates += len(batch)
@@ -200,9 +201,9 @@ async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Letter], tally:
             outcomes = batches.outcomes(batch, answer)
             for why in outcomes.refused.values():
                 tally.error(f"SendMessageBatch entry: {why}")
-            if answer["ResponseMetadata"].get("UnknownAttempts"):
-                tally.duplicates += len(batch)
-        tally.duplicates += len(outcomes.unanswered)
+            attempts: Mapping[str, Any] = answer["ResponseMetadata"]
+            tally.duplicates += len(batch) * attempts["UnknownAttempts"]
+            tally.duplicates += len(outcomes.unanswered)
         sent.confirmed.extend(letters[int(id_)] for id_ in outcomes.confirmed)
         sent.refused.extend(letters[int(id_)] for id_ in outcomes.refused)
         sent.unanswered.extend(letters[int(id_)] for id_ in outcomes.unanswered)

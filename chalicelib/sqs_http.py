@@ -29,9 +29,9 @@ TRY_AGAIN = frozenset(
 
 
 class CallFailed(Exception):
-    """A call did not succeed, retries included. When `unknown`, it may all the same have had its effect."""
+    """A call did not succeed, retries included. Each of its `unknown` attempts may have had its effect."""
 
-    def __init__(self, message: str, *, unknown: bool) -> None:
+    def __init__(self, message: str, *, unknown: int) -> None:
         super().__init__(message)
         self.unknown = unknown
 
@@ -136,7 +136,7 @@ class AsyncSqs:
                 unknown += 1
             elif status != 429 and code not in TRY_AGAIN:
                 break
-        raise CallFailed(f"{action}: {problem}", unknown=unknown > 0)
+        raise CallFailed(f"{action}: {problem}", unknown=unknown)
 
 
 def _object(text: bytes) -> dict[str, Any]:

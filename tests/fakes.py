@@ -51,6 +51,6 @@ class FakeSqs:
         try:
             answer = self.queues.call(action, request)
         except Refused as e:
-            raise CallFailed(f"{action}: {e}", unknown=False) from e
+            raise CallFailed(f"{action}: {e}", unknown=0) from e
         self.after(action, request)
         return {**answer, "ResponseMetadata": {"RetryAttempts": 0, "UnknownAttempts": 0}}

@@ -191,13 +191,27 @@ def test_a_send_of_unknown_outcome_keeps_its_capacity_and_its_messages(stage):
     def lose_the_first_answer(action, request):
         if action == "SendMessageBatch" and not lost:
             lost.append(request)
-            raise CallFailed("SendMessageBatch: no answer", unknown=True)
+            raise CallFailed("SendMessageBatch: no answer", unknown=1)
 
     stage.sqs.after = lose_the_first_answer
     result = stage.tick(capacity=20)
     assert (result.forwarded, result.failed, result.duplicates) == (10, 10, 10)
     assert len(stage.destination.bodies()) == 20
     assert len(stage.source.bodies()) == 30
+
+
+def test_every_attempt_of_unknown_outcome_may_be_a_duplicate(stage):
+    """Three sends without an answer before the fourth: each may have arrived."""
+    stage.fill(*events(10))
+    answered = stage.sqs.send_message_batch
+
+    async def send_message_batch(**request):
+        answer = await answered(**request)
+        return {**answer, "ResponseMetadata": {"RetryAttempts": 3, "UnknownAttempts": 3}}
+
+    stage.sqs.send_message_batch = send_message_batch
+    result = stage.tick(capacity=10)
+    assert (result.forwarded, result.duplicates) == (10, 30)
 
 
 def test_nothing_is_deleted_before_the_destination_has_it_so_nothing_is_lost(stage):
@@ -217,7 +231,7 @@ def test_a_crash_between_send_and_delete_duplicates_one_batch_a_worker_and_nothi
     stage = Stage(drain_workers=workers)
     bodies = stage.fill(*events(100))
     stage.sqs.before = lambda action, request: (
-        exec_crash() if action == "DeleteMessageBatch" and stage.sqs.count(action) >= 3 else None
+        crash() if action == "DeleteMessageBatch" and stage.sqs.count(action) >= 3 else None
     )
     with pytest.raises(BaseExceptionGroup):
         stage.tick()
@@ -233,7 +247,7 @@ class Crash(Exception):
     """The process is gone."""
 
 
-def exec_crash():
+def crash():
     raise Crash
 
 
@@ -356,7 +370,7 @@ def test_a_destination_that_is_down_stops_the_tick_and_nothing_is_lost(stage):
 
     def down(action, request):
         if action == "SendMessageBatch":
-            raise CallFailed("SendMessageBatch: no connection", unknown=False)
+            raise CallFailed("SendMessageBatch: no connection", unknown=0)
 
     stage.sqs.before = down
     result = stage.tick()
@@ -368,7 +382,7 @@ def test_a_destination_that_is_down_stops_the_tick_and_nothing_is_lost(stage):
 
 def test_a_source_that_cannot_be_read_stops_the_tick(stage):
     def down(action, request):
-        raise CallFailed("ReceiveMessage: no connection", unknown=False)
+        raise CallFailed("ReceiveMessage: no connection", unknown=0)
 
     stage.sqs.before = down
     assert stage.tick().stopped == "errors"
@@ -380,7 +394,7 @@ def test_one_failed_receive_does_not_end_the_tick(stage):
 
     def fail_the_second(action, request):
         if action == "ReceiveMessage" and stage.sqs.count(action) == 2:
-            raise CallFailed("ReceiveMessage: no answer", unknown=True)
+            raise CallFailed("ReceiveMessage: no answer", unknown=1)
 
     stage.sqs.before = fail_the_second
     result = stage.tick()

@@ -71,7 +71,7 @@ class CountedSqs:
 
     async def send_message_batch(self, *, Entries: list[Any], **_: object) -> dict[str, Any]:  # noqa: N803
         await self._call(len(Entries))
-        return {"Successful": Entries, "ResponseMetadata": {}}
+        return {"Successful": Entries, "ResponseMetadata": {"UnknownAttempts": 0}}
 
     async def delete_message_batch(self, *, Entries: list[Any], **_: object) -> dict[str, Any]:  # noqa: N803
         await self._call(len(Entries))

@@ -54,7 +54,7 @@ class Server:
             first, *others = answer["Messages"]
             answer["Messages"] = [first, first, *others][: int(request["MaxNumberOfMessages"])]
             self.repeated += 1
-        taken = len(answer.get("Successful", ())) if action == "SendMessageBatch" else 0
+        taken = _taken(action, answer)
         if faults.strikes(faults.error_after):
             self.ambiguous += taken
             return 500, _error("InternalFailure")
@@ -155,6 +155,7 @@ class _Connection(asyncio.Protocol):
             return
         faults = self._server.faults
         if faults.strikes(faults.slow):
+            self._server.ambiguous += _taken(action, answer)
             await self._write_slowly(status, answer, faults.slow_s)
         elif half:
             asyncio.get_running_loop().call_later(half, self._write, status, answer)
@@ -171,6 +172,11 @@ class _Connection(asyncio.Protocol):
                 return
             self._transport.write(bytes([byte]))
             await asyncio.sleep(pause_s)
+
+
+def _taken(action: str, answer: Answer) -> int:
+    """How many events a send put into its queue."""
+    return len(answer.get("Successful", ())) if action == "SendMessageBatch" else 0
 
 
 def _error(code: str, message: str = "") -> Answer:
