@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
-.PHONY: help setup run test check bench-drain bench-thumbnails test-faults test-corpus
+.PHONY: help setup run test test-deploy check bench-cold-start bench-drain bench-thumbnails test-faults test-corpus
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 	@$(BIN)/python -m dev run $(ARGS)
 
 test: check ## everything: lint, types, tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)
+
+test-deploy: setup ## the deployment package, for each Python installed, under Lambda's own runtime client
+	@$(BIN)/python -m pytest -m package $(ARGS)
 
 check: setup ## lint and types
 	@$(BIN)/ruff check .
