@@ -54,6 +54,9 @@ bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm;
 	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
 	@$(BIN)/python -m benchmarks.drain.plot
 
+bench-cold-start: setup ## each function's cold start against an empty handler; writes benchmarks/results/cold_start.json
+	@$(BIN)/python -m benchmarks.cold_start.bench $(ARGS)
+
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)
 

@@ -86,8 +86,8 @@ def _advice(package: str, tags: Iterable[str], runtime: Runtime) -> str:
     )
     return (
         f"{package} {what}, which Lambda's {runtime.python} on {runtime.machine} (glibc {glibc}) cannot "
-        f"load: pin in requirements.txt a version with a wheel for manylinux_{glibc.replace('.', '_')} or older, "
-        "or deploy from a newer Python (Lambda's glibc is 2.34 from Python 3.12 on)"
+        f"load: pin in requirements.txt a version with a wheel for manylinux_{glibc.replace('.', '_')} or "
+        "older, or deploy from a newer Python (Lambda's glibc is 2.34 from Python 3.12 on)"
     )
 
 

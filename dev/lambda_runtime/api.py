@@ -109,13 +109,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True  # one waits in next() for an event that never comes
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent: a function is killed in the middle of its next question."""
+
+
 @contextmanager
 def serving() -> Iterator[RuntimeApi]:
     """A Runtime API on a free port for as long as the block lasts."""
     api = RuntimeApi()
     handler = type("Handler", (_Handler,), {"api": api})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True  # one waits in next() for an event that never comes
+    server = _Server(("127.0.0.1", 0), handler)
     api.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
