@@ -20,6 +20,19 @@ from chalicelib.imaging.header import Deadline
 from chalicelib.imaging.route import Route, choose
 from chalicelib.thumbnail_settings import MB, ThumbnailSettings
 
+# What Pillow raises over damaged and hostile files besides MemoryError. Changing random bytes of its own test
+# images brought up the last three: from AVIF's decoder, from GIF's frames, and from a WebP's missing frame.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    NotImplementedError,
+    Image.DecompressionBombError,
+    RuntimeError,
+    IndexError,
+    EOFError,
+)
+
 # Formats a fixed output can animate; the others show the first frame.
 _MOVING = ("webp", "avif")
 
@@ -168,7 +181,7 @@ def _plain_reasons() -> Iterator[None]:
         raise Reject("damaged: its header cannot be read") from error
     except MemoryError as error:
         raise Reject("decoding it takes more memory than there is") from error
-    except (OSError, ValueError, SyntaxError, NotImplementedError, Image.DecompressionBombError) as error:
+    except _DAMAGE as error:
         raise Reject(f"damaged or unsupported: {_one_line(error)}") from error
 
 
