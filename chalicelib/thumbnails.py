@@ -21,7 +21,7 @@ from chalicelib.imaging.route import Route, choose
 from chalicelib.thumbnail_settings import MB, ThumbnailSettings
 
 # What Pillow raises over damaged and hostile files besides MemoryError. Changing random bytes of its own test
-# images brought up the last three: from AVIF's decoder, from GIF's frames, and from a WebP's missing frame.
+# images brought up the last four: from AVIF's decoder, GIF's frames, TIFF's offsets, and a WebP's missing frame.
 _DAMAGE = (
     OSError,
     ValueError,
@@ -30,6 +30,7 @@ _DAMAGE = (
     Image.DecompressionBombError,
     RuntimeError,
     IndexError,
+    OverflowError,
     EOFError,
 )
 

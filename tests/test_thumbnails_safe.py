@@ -116,6 +116,7 @@ def test_a_file_cut_short_is_accepted_where_set(form):
         MemoryError(),
         RuntimeError("Failed to decode frame 0"),
         IndexError("index out of range"),
+        OverflowError("too large"),
         EOFError("failed to decode next frame"),
     ],
 )
@@ -155,7 +156,7 @@ def test_a_decoder_is_stopped_in_the_midst_of_the_picture(form):
         return 0.0
 
     make(data, ThumbnailSettings(sizes=(1500,)), clock=clock)
-    assert len(looks) > len(data) / 65536, "one look for every 64 kB or more often"
+    assert len(looks) > 20, "every 64 kB of a file, every strip of a PNG"
 
 
 def test_flipped_bytes_never_raise_anything_but_reject():
