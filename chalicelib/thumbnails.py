@@ -20,8 +20,8 @@ from chalicelib.imaging.header import Deadline
 from chalicelib.imaging.route import Route, choose
 from chalicelib.thumbnail_settings import MB, ThumbnailSettings
 
-# What Pillow raises over damaged and hostile files besides MemoryError. The last four are rare: changing random
-# bytes brought them up in AVIF's decoder, GIF's frames and TIFF's offsets; WebP's plugin raises EOFError.
+# What Pillow raises over damaged and hostile files besides MemoryError. The last four are rare: changing
+# random bytes brought them up in AVIF's decoder, GIF's frames and TIFF's offsets; WebP's plugin has EOFError.
 _DAMAGE = (
     OSError,
     ValueError,
