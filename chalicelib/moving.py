@@ -31,7 +31,6 @@ FIRST_COME_BACK_S = 60
 MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
-MAX_REASON = 500  # characters
 
 
 @dataclass
