@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from infra import deploy as deploying
 from infra.errors import Unusable
 
 SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
+STATUS_WITHIN = 60  # seconds, likewise
 UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
 
 
@@ -218,7 +220,17 @@ def _status_api(pipeline: Pipeline, port: int) -> Iterator[None]:
             command, cwd=pipeline.stage.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
     try:
+        end = time.monotonic() + STATUS_WITHIN
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise Unusable(f"the status API did not start; its log: {log.name}")
+            time.sleep(0.2)
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
