@@ -11,6 +11,7 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, S3Eve
 
 from chalicelib import actions, aws, jobs_api, status
 from chalicelib import backfill as job_tasks
+from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
 from chalicelib.consume import consume_batch
 from chalicelib.drain import run
@@ -58,6 +59,21 @@ if config.s3_notifies == "lambda":
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
     return run(config, remaining_ms(event)).as_dict()
+
+
+def add_shard(shard: int, name: str) -> None:
+    """One more drain beside the first, with its part of the capacity (docs/shards.md)."""
+
+    def tick(event: CloudWatchEvent) -> dict[str, Any]:
+        return run(config, remaining_ms(event), shard).as_dict()
+
+    tick.__name__ = name.replace("-", "_")  # Lambda looks for the handler under this name
+    globals()[tick.__name__] = app.schedule(Rate(1, unit=Rate.MINUTES), name=name)(tick)
+
+
+for index, shard_name in enumerate(shard_names(config.drain_shards)):
+    if index:
+        add_shard(index, shard_name)
 
 
 @app.on_sqs_message(queue=queue_name(config.destination_queue_url), batch_size=10)

@@ -6,20 +6,18 @@ A dead letter keeps its body as it came; three message attributes (strings) say 
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 # Long enough for a person, short against the 1 MiB of a message.
 MAX_REASON = 1000
-# What SQS takes in a string:
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_REFUSED = re.compile("[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def message(body: str, reason: str, function: str, now: datetime | None = None) -> dict[str, Any]:
     """The message for the dead-letter queue, without an entry id."""
-    line = _REFUSED.sub(" ", reason)[:MAX_REASON].strip() or "no reason given"
+    # A reason may quote the message, and SQS refuses control characters and the like:
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    line = "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON]) or "no reason given"
     at = (now or datetime.now(UTC)).isoformat(timespec="milliseconds")
     attributes = {"Reason": line, "Function": function, "RejectedAt": at}
     return {

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import aws, batches
+from chalicelib import aws, batches, logs
 from chalicelib.capacity import Ledger, share
 from chalicelib.errors import TickFailed
 from chalicelib.moving import Tally, move, show_again
@@ -67,8 +66,7 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> Tick
             sqs.close()
 
     result = asyncio.run(connected())
-    line = {"event": "tick", "shard": shard, **result.as_dict()}
-    print(json.dumps(line), flush=True)  # noqa: T201 - Lambda's standard output is the function's log
+    logs.line("tick", shard=shard, **result.as_dict())
     if result.errors:
         raise TickFailed(result.as_dict())
     return result

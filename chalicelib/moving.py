@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib import batches
+from chalicelib import batches, dead_letters
 from chalicelib.errors import Reject
 from chalicelib.events import parse_body
 from chalicelib.sqs_http import CallFailed
@@ -31,7 +31,6 @@ FIRST_COME_BACK_S = 60
 MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
-MAX_REASON = 500  # characters
 
 
 @dataclass
@@ -100,7 +99,7 @@ def plan(messages: Iterable[MessageTypeDef]) -> Plan:
         try:
             created = parse_body(body)
         except Reject as e:
-            attributes = {"Reason": _string(_plain(e.reason)), "Function": _string("drain")}
+            attributes = dead_letters.message(body, e.reason, "drain")["MessageAttributes"]
             todo.reject.append(Letter(message, body, attributes))
             continue
         if not created:
@@ -237,12 +236,3 @@ async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeD
         tally.duplicates += len(left)
     if left:
         tally.error(why)
-
-
-def _plain(reason: str) -> str:
-    """A reason may quote the message; SQS refuses attributes with control characters and the like."""
-    return "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON])
-
-
-def _string(value: str) -> MessageAttributeValueTypeDef:
-    return {"DataType": "String", "StringValue": value}

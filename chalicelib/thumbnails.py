@@ -20,6 +20,20 @@ from chalicelib.imaging.header import Deadline
 from chalicelib.imaging.route import Route, choose
 from chalicelib.thumbnail_settings import MB, ThumbnailSettings
 
+# What Pillow raises over damaged and hostile files besides MemoryError. The last four are rare: changing
+# random bytes brought them up in AVIF's decoder, GIF's frames and TIFF's offsets; WebP's plugin has EOFError.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    NotImplementedError,
+    Image.DecompressionBombError,
+    RuntimeError,
+    IndexError,
+    OverflowError,
+    EOFError,
+)
+
 # Formats a fixed output can animate; the others show the first frame.
 _MOVING = ("webp", "avif")
 
@@ -168,7 +182,7 @@ def _plain_reasons() -> Iterator[None]:
         raise Reject("damaged: its header cannot be read") from error
     except MemoryError as error:
         raise Reject("decoding it takes more memory than there is") from error
-    except (OSError, ValueError, SyntaxError, NotImplementedError, Image.DecompressionBombError) as error:
+    except _DAMAGE as error:
         raise Reject(f"damaged or unsupported: {_one_line(error)}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,13 +26,15 @@ from rich.progress import (
 from rich.table import Table
 
 from chalicelib.thumbnail_settings import ThumbnailSettings
-from dev import photos, workspace
-from dev.local_aws import LocalAws, local_aws, refuse_taken_port
+from dev import photos, tagging, workspace
+from dev.local_aws import LocalAws, free_port, local_aws, refuse_taken_port
 from dev.pipeline import Pipeline, Upload, dimensions, save
+from dev.s3_batch.process import s3_batch
 from infra import deploy as deploying
 from infra.errors import Unusable
 
 SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
+STATUS_WITHIN = 60  # seconds, likewise
 UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
 
 
@@ -54,10 +57,10 @@ def run(options: Options, console: Console) -> int:
     folder = workspace.run_folder(options.port)
     if not options.once:
         refuse_taken_port(options.status_port, "--status-port")
-    with local_aws(options.port, folder) as aws:
+    with local_aws(options.port, folder) as aws, s3_batch(free_port(), aws.url) as jobs:
         os.environ.update(aws.environment())
         console.print(f"Local AWS on {aws.url}, no account needed")
-        pipeline = _deploy(options, folder, console)
+        pipeline = _deploy(options, folder, jobs, console)
         uploads = _upload_and_follow(pipeline, files, console)
         shutil.rmtree(options.out, ignore_errors=True)
         written = save(uploads, options.out)
@@ -69,6 +72,9 @@ def run(options: Options, console: Console) -> int:
             console.print(
                 f"[red]missing:[/] {escape(key)} ended neither done nor dead-lettered", soft_wrap=True
             )
+        if not missing:
+            os.environ.update(jobs)
+            tagging.tag_what_was_uploaded(pipeline, console)
         if not options.once:
             with contextlib.suppress(KeyboardInterrupt):  # the way to end it
                 _stay(aws, pipeline, options, console)
@@ -85,8 +91,9 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _deploy(options: Options, folder: Path, console: Console) -> Pipeline:
+def _deploy(options: Options, folder: Path, jobs: dict[str, str], console: Console) -> Pipeline:
     settings = {
+        **jobs,
         "ACTION": options.action,
         "CAPACITY": str(options.capacity),
         "THUMBNAIL_SIZES": ",".join(map(str, ThumbnailSettings.sizes)),
@@ -213,7 +220,17 @@ def _status_api(pipeline: Pipeline, port: int) -> Iterator[None]:
             command, cwd=pipeline.stage.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
     try:
+        end = time.monotonic() + STATUS_WITHIN
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise Unusable(f"the status API did not start; its log: {log.name}")
+            time.sleep(0.2)
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -160,9 +160,10 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     """The settings Chalice has no word for. Waits until Lambda takes them."""
     # A failed tick is not run again: the next one comes within the minute, and a second run would forward
     # another CAPACITY in the same minute. A tick that could not start in time is dropped, not queued.
-    client.put_function_event_invoke_config(
-        FunctionName=stage.function_name("drain"), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60
-    )
+    for shard in stage.drains():
+        client.put_function_event_invoke_config(
+            FunctionName=stage.function_name(shard), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60
+        )
     if stage.environment().get("S3_NOTIFIES") == "queue":
         return
     # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.

@@ -118,13 +118,14 @@ def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
     """The policy of each function of the stage. Raises Disagreement."""
     env = stage.environment()
     return {
-        function: _document(function, _actions(found), stage, env, account)
+        name: _document(function, name, _actions(found), stage, env, account)
         for function, found in calls.calls(stage.root).items()
+        for name in (stage.drains() if function == "drain" else [function])
     }
 
 
 def _document(
-    function: str, actions: set[str], stage: Stage, env: Mapping[str, str], account: Account
+    function: str, name: str, actions: set[str], stage: Stage, env: Mapping[str, str], account: Account
 ) -> dict[str, Any]:
     grants = GRANTS.get(function, {})
     if unknown := actions - set(grants):
@@ -145,7 +146,7 @@ def _document(
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
         allowed.setdefault(polled, set()).update(POLLER)
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
-    logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(function)}:*")
+    logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
     allowed[(logs,)] = set(LOGS)
     return {
         "Version": "2012-10-17",

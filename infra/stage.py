@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.capacity import shard_names
 from infra.errors import Unusable
 
 APP = "s3-event-scheduler"
@@ -93,6 +94,10 @@ class Stage:
                 return int(place[name])
         raise Unusable(f"{self.config_file}: no {name} for {function}")
 
+    def drains(self) -> list[str]:
+        """The functions of the drain's shards: `drain`, `drain-1` ..."""
+        return shard_names(int(self.environment().get("DRAIN_SHARDS") or 1))
+
     def visibility(self, function: str) -> int:
         """Seconds a message stays hidden from others while the function works on it."""
         return VISIBILITY_PER_TIMEOUT * self.function_setting(function, "lambda_timeout")
@@ -105,6 +110,9 @@ class Stage:
         functions = stage.setdefault("lambda_functions", {})
         for function, file in policy_files.items():
             functions.setdefault(function, {})["iam_policy_file"] = file
+        for shard in self.drains()[1:]:  # each is a copy of the first
+            for name in ("lambda_memory_size", "lambda_timeout", "reserved_concurrency"):
+                functions.setdefault(shard, {})[name] = self.function_setting("drain", name)
         self.config_file.write_text(json.dumps(config, indent=2) + "\n")
 
     def deployed(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import pytest
 from dev import photos, workspace
 from dev.local_aws import LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline
+from dev.s3_batch.process import s3_batch
 from infra import deploy as deploying
 
 CACHE = workspace.ROOT / ".cache"
@@ -32,9 +33,10 @@ def photographs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def deployed(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """The app deployed by `make deploy`'s own code, with the real Chalice CLI."""
-    return deploy(tmp_path_factory.mktemp("app"), "local")
+def deployed(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The app deployed by `make deploy`'s own code, with the real Chalice CLI; bulk jobs work, too."""
+    with s3_batch(free_port(), aws.url) as environment:
+        yield deploy(tmp_path_factory.mktemp("app"), "local", **environment)
 
 
 def deploy(folder: Path, stage: str, **settings: str) -> Pipeline:

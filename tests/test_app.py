@@ -96,7 +96,28 @@ def test_the_bindings_are_the_pipeline(app):
     assert schedule.name == "drain"
     assert schedule.schedule_expression.to_string() == "rate(1 minute)"
     assert (sqs.name, sqs.queue, sqs.batch_size) == ("consume", "destination", 10)
-    assert set(app.routes) == {"/status", "/health"}
+    assert {"/status", "/health", "/jobs"} < set(app.routes)
+
+
+def test_more_shards_are_more_functions_with_a_rule_each(monkeypatch):
+    app = load_app(monkeypatch, DRAIN_SHARDS="3")
+    drains = [source for source in app.event_sources if type(source).__name__ == "ScheduledEventConfig"]
+    assert [(one.name, one.handler_string) for one in drains] == [
+        ("drain", "app.drain"),
+        ("drain-1", "app.drain_1"),
+        ("drain-2", "app.drain_2"),
+    ]
+    assert all(hasattr(sys.modules["app"], one.handler_string.partition(".")[2]) for one in drains)
+
+
+def test_a_job_call_that_cannot_be_answered_is_a_status_and_one_line(client, monkeypatch):
+    for service in ("s3", "s3control"):
+        monkeypatch.setattr(aws, service, lambda: None)
+    answer = client.http.post("/jobs", headers={"Content-Type": "application/json"}, body=b"{}")
+    assert (answer.status_code, "error" in answer.json_body) == (400, True)
+    answer = client.http.get("/jobs")  # this stage has no role for jobs
+    assert answer.status_code == 501
+    assert "JOBS_ROLE_ARN" in answer.json_body["error"]
 
 
 def test_prefix_and_suffix_come_from_the_stage(monkeypatch):

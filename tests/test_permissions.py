@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -10,7 +11,7 @@ from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra import policies
 from infra.stage import Account, Stage
-from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, without
+from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, wait_for, without
 from tests.test_deployed import send
 from tests.test_events import notification, record
 
@@ -29,6 +30,7 @@ def stage(tmp_path):
             "SOURCE_QUEUE_URL": f"{host}-source",
             "DESTINATION_QUEUE_URL": f"{host}-destination",
             "DEAD_LETTER_QUEUE_URL": f"{host}-dead-letter",
+            "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
         },
         "dev",
     )
@@ -42,10 +44,12 @@ def test_the_committed_policies_are_what_the_code_needs(tmp_path):
         assert json.loads(committed.read_text()) == policy, f"run: make policies STAGE=local ({function})"
 
 
-def test_no_policy_has_a_bare_star(stage):
+def test_a_bare_star_is_only_for_actions_without_a_narrower_resource_and_says_so(stage):
     for function, policy in policies.documents(stage, ACCOUNT).items():
         for statement in policy["Statement"]:
-            assert "*" not in statement["Resource"], function
+            if "*" in statement["Resource"]:
+                assert statement["Action"] == ["s3:CreateJob", "s3:ListJobs"], function
+                assert statement["Sid"] == "AwsHasNoNarrowerResource"
             assert all(":*" not in action for action in statement["Action"]), function
 
 
@@ -182,12 +186,75 @@ class Work:
         self.consume(self.body())
         return self.hidden_for("DESTINATION") < 120
 
-    def status(self):
+    def backfill(self, operation, **arguments):
+        """One task of a job; true when it succeeded."""
+        self.upload("old.jpg")
+        bucket = self.pipeline.settings["IMAGES_BUCKET"]
+        answer, failed = invoke(
+            self.pipeline,
+            "backfill",
+            {
+                "invocationSchemaVersion": "2.0",
+                "invocationId": "1",
+                "job": {"id": "1", "userArguments": {"operation": operation, **arguments}},
+                "tasks": [{"taskId": "1", "s3Key": "old.jpg", "s3VersionId": None, "s3Bucket": bucket}],
+            },
+        )
+        return not failed and answer["results"][0]["resultCode"] == "Succeeded"
+
+    def backfill_enqueues(self):
+        return self.backfill("backfill")
+
+    def backfill_merges_tags(self):
+        return self.backfill("merge", tags0=json.dumps({"time": str(time.time())}))
+
+    def rest(self, path, body=None):
+        """The answer of a route on the local API Gateway, and whether it is a success."""
         (url,) = [one["rest_api_url"] for one in self.pipeline.stage.deployed() if "rest_api_url" in one]
         api_id = url.partition("://")[2].partition(".")[0]
-        local = f"{self.aws_url}/restapis/{api_id}/api/_user_request_/status"
-        with urllib.request.urlopen(local) as answer:
-            return "error" not in answer.read().decode()
+        request = urllib.request.Request(
+            f"{self.aws_url}/restapis/{api_id}/api/_user_request_/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return json.load(answer), True
+        except urllib.error.HTTPError as e:
+            return json.load(e), False
+
+    def job_over_a_prefix(self):
+        """Listed, written as a manifest, the tags that are there kept: all before the job is created."""
+        self.upload("old.jpg")
+        body = {
+            "kind": "tag",
+            "tags": {"a": "1"},
+            "manifest": {"list": {"prefix": "old"}},
+            "keep_old_tags": True,
+        }
+        return self.rest("jobs", body)[1]
+
+    def job_of_a_manifest(self):
+        bucket = self.pipeline.settings["REPORTS_BUCKET"]
+        line = f"{self.pipeline.settings['IMAGES_BUCKET']},old.jpg\n"
+        self.pipeline.s3.put_object(Bucket=bucket, Key="manifest.csv", Body=line.encode())
+        body = {"kind": "tag", "tags": {"a": "1"}, "manifest": {"csv": f"s3://{bucket}/manifest.csv"}}
+        return self.rest("jobs", body)[1]
+
+    def job_to_its_report(self):
+        bucket, images = self.pipeline.settings["REPORTS_BUCKET"], self.pipeline.settings["IMAGES_BUCKET"]
+        self.upload("old.jpg")
+        self.pipeline.s3.put_object(Bucket=bucket, Key="manifest.csv", Body=f"{images},old.jpg\n".encode())
+        body = {"kind": "tag", "tags": {"a": "1"}, "manifest": {"csv": f"s3://{bucket}/manifest.csv"}}
+        job, _ = self.rest("jobs", body)
+        wait_for(lambda: self.rest(f"jobs/{job['id']}")[0]["status"] == "Suspended", "the job's preparation")
+        self.rest(f"jobs/{job['id']}/run", {})
+        wait_for(lambda: self.rest(f"jobs/{job['id']}")[0]["outcome"] == "succeeded", "the job's end")
+        return self.rest(f"jobs/{job['id']}/report")[1]
+
+    def status(self):
+        answer, fine = self.rest("status")
+        return fine and "error" not in json.dumps(answer)
 
 
 NEEDS = [
@@ -205,15 +272,36 @@ NEEDS = [
     ("consume", "sqs:SendMessage", "-dead-letter", "consume_bad"),
     ("consume", "sqs:DeleteMessage", "-destination", "consume_one_of_two"),
     ("consume", "sqs:ChangeMessageVisibility", "-destination", "consume_backs_off"),
+    ("backfill", "sqs:SendMessage", "-source", "backfill_enqueues"),
+    ("backfill", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
+    ("backfill", "s3:PutObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
+    ("api_handler", "s3:ListBucket", "-images-000000000000-us-east-1", "job_over_a_prefix"),
+    ("api_handler", "s3:ListBucket", "-reports-000000000000-us-east-1", "job_to_its_report"),
+    ("api_handler", "s3:PutObject", "-reports-000000000000-us-east-1/*", "job_over_a_prefix"),
+    ("api_handler", "s3:GetObject", "-reports-000000000000-us-east-1/*", "job_of_a_manifest"),
+    ("api_handler", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "job_over_a_prefix"),
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-destination", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-dead-letter", "status"),
 ]
 
+JOB_ACTIONS = (
+    "s3:CreateJob",
+    "s3:ListJobs",
+    "s3:DescribeJob",
+    "s3:UpdateJobStatus",
+    "s3:UpdateJobPriority",
+    "iam:PassRole",
+)
 # Lambda itself uses these in the function's name, and the local AWS does not check them.
 NOT_ENFORCED = {
     ("consume", "sqs:ReceiveMessage"),
     ("consume", "sqs:GetQueueAttributes"),
+    # Only a version id asks for these, and the bucket keeps no versions unless VERSIONING says so.
+    *(("backfill", f"s3:{action}ObjectVersionTagging") for action in ("Get", "Put")),
+    ("api_handler", "s3:GetObjectVersionTagging"),
+    # These go to the local S3 Batch Operations, which checks nobody.
+    *(("api_handler", action) for action in JOB_ACTIONS),
     *((function, action) for function in policies.GRANTS for action in policies.LOGS),
 }
 

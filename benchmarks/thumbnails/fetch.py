@@ -15,7 +15,7 @@ DEBIAN = ("mate-backgrounds", "gnome-backgrounds", "plasma-workspace-wallpapers"
 
 KINDS = ("jpeg_baseline", "jpeg_progressive", "png", "webp")
 _MEGAPIXEL = 1_000_000
-_OF_A_KIND = 14  # enough for a mean; the wallpapers of one series are much alike
+_OF_A_KIND = 10  # enough for a mean; the wallpapers of one series are much alike
 
 
 def sharp() -> Path:

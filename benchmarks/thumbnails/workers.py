@@ -29,7 +29,6 @@ ENGINES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "ours, default allocator": ("python", ["ours"], {}),
     "plain Pillow": ("python", ["pillow"], {}),
     "sharp": ("node", [], {}),
-    "sharp, our allocator": ("node", [], ALLOCATOR),
     "sharp, no shrink-on-load": ("node", ["slow"], {}),
     "pyvips": ("python", ["pyvips"], {}),
     "floor": ("python", ["floor"], ALLOCATOR),

@@ -11,7 +11,7 @@ from PIL import Image
 from chalicelib.imaging import colour, jpeg, linear, png
 from chalicelib.imaging.box import Box
 from chalicelib.imaging.header import Deadline, TimedFile
-from chalicelib.imaging.route import DRAFT_GAP, REDUCE_GAP, Route
+from chalicelib.imaging.route import REDUCE_GAP, Route
 
 LANCZOS = Image.Resampling.LANCZOS
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
@@ -87,10 +87,9 @@ def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, dea
 
 def _from_draft(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
     size = image.size
-    wanted = box.scaled(*size)
     lighter = jpeg.without_refinements(data, route.shrink) if route.shrink >= 4 else data
     source = image if lighter is data else Image.open(TimedFile(lighter, deadline), formats=("JPEG",))
-    drafted = source.draft(None, (max(1, int(wanted[0] * DRAFT_GAP)), max(1, int(wanted[1] * DRAFT_GAP))))
+    drafted = source.draft(None, (max(1, size[0] // route.shrink), max(1, size[1] // route.shrink)))
     source.load()
     # A side that 8 does not divide ends in part of a pixel: the part says how much of it.
     return _from_pixels(_averageable(source), size, box, drafted[1] if drafted else None)

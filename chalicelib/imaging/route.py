@@ -38,9 +38,9 @@ def choose(image: Image.Image, data: bytes, settings: ThumbnailSettings) -> Rout
     ratio = min(side / least for side, least in zip(image.size, wanted, strict=True))
     if image.format in ("JPEG", "MPO"):
         return Route("draft", next((shrink for shrink in (8, 4, 2) if ratio >= shrink * DRAFT_GAP), 1))
-    shrink = int(ratio / REDUCE_GAP)
+    shrink = max(1, int(ratio / REDUCE_GAP))
     # A strip cannot tell a file cut short from one with an error; whoever accepts those pays in memory.
-    if image.format == "PNG" and shrink > 1 and not settings.accept_truncated and png.can_be_split(data):
+    if image.format == "PNG" and ratio > 1 and not settings.accept_truncated and png.can_be_split(data):
         lines = _STRIP_BYTES // (image.width * 4)
         return Route("strips", shrink, rows=max(1, lines // shrink) * shrink)
     return Route("whole")
