@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cold_start.stage import settings_of
+from benchmarks.cold_start.stage import fill, forget_thumbnails, settings_of
 from dev.lambda_runtime import events
 from dev.lambda_runtime.interpreters import LambdaPython, prepared
 from dev.lambda_runtime.packages import unpacked
@@ -69,7 +70,13 @@ def first_events(settings: dict[str, str]) -> dict[str, object]:
     }
 
 
-def measure(python: LambdaPython, aws_settings: dict[str, str], folder: Path, rounds: int) -> Rounds:
+def measure(
+    python: LambdaPython,
+    settings: dict[str, str],
+    folder: Path,
+    rounds: int,
+    forget: Callable[[], None],
+) -> Rounds:
     """All starts of all rounds. Raises AssertionError when a function fails: a failure would be fast."""
     package = unpacked(python, folder).folder
     bare = folder / "without-bytecode"
@@ -81,16 +88,17 @@ def measure(python: LambdaPython, aws_settings: dict[str, str], folder: Path, ro
     (empty / "empty.py").write_text(EMPTY)
 
     def start(code: Path, handler: str, event: object) -> Start:
-        with sandbox(python, code, handler, aws_settings, folder / "log") as function:
+        with sandbox(python, code, handler, settings, folder / "log") as function:
             answer = function.invoke(event)
             assert not answer.failed, f"{handler}: {answer.payload}"
+            forget()  # a thumbnail that is there already is not made
             return Start(function.import_s, answer.ended - answer.began)
 
     starts: dict[str, Callable[[], Start]] = {
         "interpreter": lambda: Start(_interpreter(python), 0.0),
         "empty": lambda: start(empty, "empty.handler", {}),
     }
-    for name, event in first_events(aws_settings).items():
+    for name, event in first_events(settings).items():
         starts[name] = lambda name=name, event=event: start(package, f"app.{name}", event)  # type: ignore[misc]
         starts[f"{name}, no bytecode"] = lambda name=name, event=event: start(bare, f"app.{name}", event)  # type: ignore[misc]
     done = []
@@ -117,7 +125,9 @@ def summary(rounds: Rounds) -> dict[str, dict[str, float]]:
             "first_call_ms": statistics.median(one[name].first_call for one in rounds) * 1000,
             "x_empty": statistics.median(one[name].total / one["empty"].total for one in rounds),
             "x_empty_import": statistics.median(one[name].imports / one["empty"].total for one in rounds),
-            "x_empty_first_call": statistics.median(one[name].first_call / one["empty"].total for one in rounds),
+            "x_empty_first_call": statistics.median(
+                one[name].first_call / one["empty"].total for one in rounds
+            ),
             "x_interpreter": statistics.median(one[name].total / one["interpreter"].total for one in rounds),
         }
     return {name: {key: round(value, 2) for key, value in one.items()} for name, one in found.items()}
@@ -151,10 +161,14 @@ def main(rounds: int, versions: tuple[str, ...]) -> None:
         folder = Path(temporary)
         with local_aws(free_port(), folder / "aws") as aws:
             os.environ.update(aws.environment())
-            settings = settings_of(aws, boto3.client("s3"), boto3.client("sqs"))
+            sqs = boto3.client("sqs")
+            s3 = boto3.client("s3")
+            settings = settings_of(aws, s3, sqs)
+            forget = partial(forget_thumbnails, s3, settings["THUMBNAILS_BUCKET"])
+            fill(sqs, settings["SOURCE_QUEUE_URL"], 2 * (rounds + 1) * len(versions))
             for version in versions:
                 (folder / version).mkdir()
-                measured = measure(prepared(version), settings, folder / version, rounds)
+                measured = measure(prepared(version), settings, folder / version, rounds, forget)
                 results[version] = summary(measured)
                 show(version, results[version])
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dev import photos
+from dev.lambda_runtime.events import body
 from dev.local_aws import LocalAws
 from dev.workspace import ROOT
 
@@ -25,5 +26,22 @@ def settings_of(aws: LocalAws, s3: S3Client, sqs: SQSClient) -> dict[str, str]:
         for name in ("source", "destination", "dead_letter")
     }
     access = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    # Each start makes the thumbnails anew: none it finds is of these settings.
-    return {**buckets, **queues, **{name: aws.environment()[name] for name in access}}
+    return {
+        **buckets,
+        **queues,
+        **{name: aws.environment()[name] for name in access},
+        # A tick that finds less than its capacity asks once more, for a second.
+        "CAPACITY": "1",
+    }
+
+
+def fill(sqs: SQSClient, queue_url: str, ticks: int) -> None:
+    """As many messages as there will be ticks of capacity 1."""
+    for number in range(ticks):
+        sqs.send_message(QueueUrl=queue_url, MessageBody=body("bench-images", f"{number}.jpg"))
+
+
+def forget_thumbnails(s3: S3Client, bucket: str) -> None:
+    """The next consume makes them again."""
+    for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=one["Key"])
