@@ -32,6 +32,12 @@ def photos(cache: Path) -> Path:
     return folder
 
 
+def photograph(cache: Path, name: str) -> Image.Image:
+    """One of the package's own photographs, such as `coffee.png`. Raises Unusable, as photos does."""
+    cache.mkdir(parents=True, exist_ok=True)
+    return Image.open(io.BytesIO(_wheel(cache).read(f"skimage/data/{name}")))
+
+
 def _wheel(cache: Path) -> zipfile.ZipFile:
     if not list(cache.glob("scikit_image-*.whl")):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]

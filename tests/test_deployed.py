@@ -10,7 +10,7 @@ from PIL import Image
 
 from dev.pipeline import Pipeline, Upload
 from tests.conftest import deploy
-from tests.deployment import environment, nobody_consumes, only_our_ticks, wait_for
+from tests.deployment import environment, nobody_consumes, only_our_ticks, ticks, wait_for
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
 
@@ -68,14 +68,19 @@ def test_the_schedule_ticks_by_itself_every_minute(deployed, photographs):
 
 @pytest.mark.parametrize(("waiting", "forwarded", "stopped"), [(100, 25, "capacity"), (7, 7, "empty")])
 def test_a_tick_forwards_exactly_capacity_or_all_there_is(deployed, waiting, forwarded, stopped):
-    with only_our_ticks(deployed), nobody_consumes(deployed), environment(deployed, "drain", CAPACITY="25"):
-        wait_for(lambda: not deployed.depth("source"), "an empty source queue")
-        send(
-            deployed,
-            "source",
-            *(json.dumps({"Bucket": "nobodys-bucket", "Key": f"{i}.jpg"}) for i in range(waiting)),
-        )
+    def one_tick():
+        """Messages sent, one tick, its result; None when the schedule's own tick came between."""
+        for queue in ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL"):
+            deployed.sqs.purge_queue(QueueUrl=deployed.settings[queue])
+        before = ticks(deployed)
+        bodies = [json.dumps({"Bucket": "nobodys-bucket", "Key": f"{i}.jpg"}) for i in range(waiting)]
+        send(deployed, "source", *bodies)
         result = deployed.tick()
+        return result if ticks(deployed) == before + 1 else None
+
+    # A scheduled tick that was held back by ours runs a minute later, rule or no rule.
+    with only_our_ticks(deployed), nobody_consumes(deployed), environment(deployed, "drain", CAPACITY="25"):
+        result = one_tick() or one_tick() or one_tick()
         assert (result["forwarded"], result["stopped"]) == (forwarded, stopped)
         assert deployed.depth("source") == waiting - forwarded
         assert deployed.depth("destination") == forwarded

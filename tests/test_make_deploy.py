@@ -51,6 +51,7 @@ def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
     assert (before["mappings"], before["rules"], before["notifications"]) == (1, 1, 1)
     assert before["functions"] == [
         "s3-event-scheduler-twice",
+        "s3-event-scheduler-twice-backfill",
         "s3-event-scheduler-twice-consume",
         "s3-event-scheduler-twice-drain",
         "s3-event-scheduler-twice-enqueue",

@@ -1,6 +1,6 @@
 """docs/thumbnails-grid.png: one photograph in every orientation, mode and kind, as the engine shows it.
 
-python -m benchmarks.thumbnails.grid (after `make bench-thumbnails`, which fetches the photograph)
+python -m benchmarks.thumbnails.grid; the photograph is CC0, from scikit-image's package (dev/photos.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.thumbnails import fetch
 from benchmarks.thumbnails.workers import ROOT
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from chalicelib.thumbnails import make
+from dev import photos
 from tests.pictures import LAID_DOWN, encoded, oriented
 
-PHOTOGRAPH = "LadyBird.jpg"
+PHOTOGRAPH = "coffee.png"
 SIZE = 160
 GAP = 8
 COLUMNS = 6
@@ -24,10 +24,8 @@ CAPTION = 16
 
 
 def main() -> None:
-    folder = fetch.CACHE / "debs"
-    (path,) = [path for path in folder.rglob(PHOTOGRAPH) if path.is_file()]
-    with Image.open(path) as image:
-        photograph = image.convert("RGB").resize((1200, 1200 * image.height // image.width))
+    small = photos.photograph(ROOT / ".cache", PHOTOGRAPH).convert("RGB")
+    photograph = small.resize((1200, 1200 * small.height // small.width), Image.Resampling.LANCZOS)
     shown = [(caption, shown_by(data, **options)) for caption, data, options in kinds(photograph)]
     rows = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
     heights = [max(picture.height for _, picture in row) + CAPTION + GAP for row in rows]
