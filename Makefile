@@ -30,10 +30,12 @@ test: check ## everything: lint, types, tests
 test-deploy: setup ## the deployment package, for each Python installed, under Lambda's own runtime client
 	@$(BIN)/python -m pytest -m package $(ARGS)
 
-check: setup ## lint and types
+check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/cfn-lint infra/template.yaml
+	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
 	@$(BIN)/python -m dev drop "$(FILE)"
