@@ -40,6 +40,7 @@ from dev.lambda_runtime.process import sandbox
 from dev.local_aws import free_port, local_aws
 
 RESULTS = Path(__file__).parent.parent / "results" / "cold_start.json"
+NO_BYTECODE = ", no bytecode"
 EMPTY = "def handler(event, context):\n    return None\n"
 
 
@@ -58,15 +59,15 @@ class Start:
 Rounds = list[dict[str, Start]]  # what was started -> its times, in each round
 
 
-def first_events(settings: dict[str, str]) -> dict[str, object]:
-    """For each function the event of its first call: handler's name -> event."""
+def first_calls(settings: dict[str, str]) -> dict[str, tuple[str, object]]:
+    """For each function its handler, and the event of its first call."""
     bucket = settings["IMAGES_BUCKET"]
     return {
-        "enqueue": events.uploaded(bucket, ["photo.jpg"]),
-        "drain": events.TICK,
-        "consume": events.sqs_batch("destination", [events.body(bucket, "photo.jpg")]),
-        "backfill": events.batch_task(bucket, "photo.jpg"),
-        "app": events.rest("GET", "/health"),
+        "enqueue": ("app.enqueue", events.uploaded(bucket, ["photo.jpg"])),
+        "drain": ("app.drain", events.TICK),
+        "consume": ("app.consume", events.sqs_batch("destination", [events.body(bucket, "photo.jpg")])),
+        "backfill": ("app.backfill", events.batch_task(bucket, "photo.jpg")),
+        "api_handler": ("app.app", events.rest("GET", "/health")),
     }
 
 
@@ -98,14 +99,15 @@ def measure(
         "interpreter": lambda: Start(_interpreter(python), 0.0),
         "empty": lambda: start(empty, "empty.handler", {}),
     }
-    for name, event in first_events(settings).items():
-        starts[name] = lambda name=name, event=event: start(package, f"app.{name}", event)  # type: ignore[misc]
-        starts[f"{name}, no bytecode"] = lambda name=name, event=event: start(bare, f"app.{name}", event)  # type: ignore[misc]
+    for name, (handler, event) in first_calls(settings).items():
+        starts[name] = partial(start, package, handler, event)
+        starts[f"{name}{NO_BYTECODE}"] = partial(start, bare, handler, event)
     done = []
     for number in range(rounds + 1):
-        one = {name: starts[name]() for name in random.sample(sorted(starts), len(starts))}
+        shuffled = random.sample(sorted(starts), len(starts))
+        one = {name: starts[name]() for name in shuffled}
         if number:  # the first one only warms the disk
-            done.append(one)
+            done.append({name: one[name] for name in starts})
     return done
 
 
@@ -138,9 +140,9 @@ def show(version: str, found: dict[str, dict[str, float]]) -> None:
     for column in ("", "import", "first call", "both", "without bytecode", "x interpreter", "ms"):
         table.add_column(column, justify="left" if not column else "right")
     for name, one in found.items():
-        if "no bytecode" in name:
+        if name.endswith(NO_BYTECODE):
             continue
-        bare = found.get(f"{name}, no bytecode")
+        bare = found.get(name + NO_BYTECODE)
         table.add_row(
             name,
             *(f"{one[key]:.2f}" for key in ("x_empty_import", "x_empty_first_call", "x_empty")),
