@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import platform
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ Start = Callable[..., contextlib.AbstractContextManager[Sandbox]]
 @pytest.fixture(scope="session", params=VERSIONS)
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
     """The package of this checkout for one Python."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("the package is for Linux on x86_64, and could not run here")
     try:
         python = prepared(request.param)
     except Unusable as e:

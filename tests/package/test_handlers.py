@@ -32,6 +32,23 @@ def queues(settings):
     return names
 
 
+@pytest.fixture
+def thumbnails(settings):
+    """What is in the thumbnails bucket, empty at first: the images by key."""
+    s3, bucket = boto3.client("s3"), settings["THUMBNAILS_BUCKET"]
+
+    def keys() -> list[str]:
+        return [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+    def images() -> dict[str, Image.Image]:
+        contents = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys()}
+        return {key: Image.open(io.BytesIO(data)) for key, data in contents.items()}
+
+    for key in keys():
+        s3.delete_object(Bucket=bucket, Key=key)
+    return images
+
+
 def bodies(url: str) -> list[dict]:
     found = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in found.get("Messages", [])]
@@ -62,16 +79,23 @@ def test_enqueue_puts_every_upload_on_the_source_queue(start, settings, queues):
     assert {body["Key"] for body in bodies(queues["source"])} == {"a b.jpg", "ü.png"}
 
 
-def test_drain_moves_exactly_capacity(start, settings, queues):
+def test_drain_moves_exactly_capacity(start, package, queues, capsys):
     sqs = boto3.client("sqs")
     for number in range(5):
         sqs.send_message(QueueUrl=queues["source"], MessageBody=events.body("any", f"{number}.jpg"))
-    result = answer_of(start("drain", CAPACITY="3"), events.TICK)
+    function = start("drain", CAPACITY="3")
+    answer = function.invoke(events.TICK)
+    with capsys.disabled():
+        print(
+            f"\nPython {package.python.version}, cold start of drain: import {function.import_s * 1000:.0f} ms, "
+            f"first call {(answer.ended - answer.began) * 1000:.0f} ms; `make bench-cold-start` has ratios"
+        )
+    result = answer.payload
     assert (result["forwarded"], result["stopped"]) == (3, "capacity")
     assert len(bodies(queues["destination"])) == 3
 
 
-def test_consume_makes_thumbnails_of_jpeg_png_webp_avif_and_gif(start, settings, queues):
+def test_consume_makes_thumbnails_of_jpeg_png_webp_avif_and_gif(start, settings, queues, thumbnails):
     s3, bucket = boto3.client("s3"), settings["IMAGES_BUCKET"]
     formats = ["jpeg", "png", "webp", "avif", "gif"]
     for format in formats:
@@ -79,24 +103,17 @@ def test_consume_makes_thumbnails_of_jpeg_png_webp_avif_and_gif(start, settings,
     messages = [events.body(bucket, f"a.{format}") for format in formats]
     made = answer_of(start("consume"), events.sqs_batch("package-destination", messages))
     assert made == {"done": 5, "rejected": 0, "retry": 0}, bodies(queues["dead_letter"])
-    thumbnails = s3.list_objects_v2(Bucket=settings["THUMBNAILS_BUCKET"])["Contents"]
-    assert {one["Key"].rpartition("_")[0] for one in thumbnails} == {f"a.{format}" for format in formats}
-    for one in thumbnails:
-        contents = s3.get_object(Bucket=settings["THUMBNAILS_BUCKET"], Key=one["Key"])["Body"].read()
-        assert Image.open(io.BytesIO(contents)).size == (64, 64)
-        s3.delete_object(Bucket=settings["THUMBNAILS_BUCKET"], Key=one["Key"])
+    sizes = {key.rpartition("_")[0]: image.size for key, image in thumbnails().items()}
+    assert sizes == {f"a.{format}": (64, 64) for format in formats}
 
 
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp", "avif"])
-def test_consume_can_write_every_output_format(start, settings, queues, output):
+def test_consume_can_write_every_output_format(start, settings, thumbnails, output):
     s3, bucket = boto3.client("s3"), settings["IMAGES_BUCKET"]
     s3.put_object(Bucket=bucket, Key="b.png", Body=picture("png"))
     batch = events.sqs_batch("package-destination", [events.body(bucket, "b.png")])
     assert answer_of(start("consume", THUMBNAIL_OUTPUT=output), batch)["done"] == 1
-    (made,) = s3.list_objects_v2(Bucket=settings["THUMBNAILS_BUCKET"])["Contents"]
-    contents = s3.get_object(Bucket=settings["THUMBNAILS_BUCKET"], Key=made["Key"])["Body"].read()
-    s3.delete_object(Bucket=settings["THUMBNAILS_BUCKET"], Key=made["Key"])
-    assert Image.open(io.BytesIO(contents)).format == output.upper()
+    assert [image.format for image in thumbnails().values()] == [output.upper()]
 
 
 def test_backfill_puts_an_existing_object_on_the_source_queue(start, settings, queues):
