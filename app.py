@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Request, Response, S3Event, SQSEvent
 
 from chalicelib import actions, aws, jobs_api, status
 from chalicelib import backfill as job_tasks
@@ -24,6 +24,7 @@ except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
 app = Chalice(app_name="s3-event-scheduler")
+signed = IAMAuthorizer()  # callers sign their requests (SigV4) and need execute-api:Invoke
 action = cache(lambda: actions.of(config))
 
 
@@ -110,7 +111,7 @@ def json_body() -> Any:
     return request().json_body if request().raw_body else None
 
 
-@app.route("/status")
+@app.route("/status", authorizer=signed)
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
     return status.snapshot(aws.sqs(), config)
@@ -122,46 +123,46 @@ def get_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.route("/jobs", methods=["POST"])
+@app.route("/jobs", methods=["POST"], authorizer=signed)
 @plain_errors
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
     return jobs_api.create_job(json_body(), aws.s3(), aws.s3control(), config)
 
 
-@app.route("/jobs", methods=["GET"])
+@app.route("/jobs", methods=["GET"], authorizer=signed)
 @plain_errors
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
     return jobs_api.list_jobs(request().query_params, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}")
+@app.route("/jobs/{job_id}", authorizer=signed)
 @plain_errors
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
     return jobs_api.get_job(job_id, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/run", methods=["POST"])
+@app.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
 @plain_errors
 def run_job(job_id: str) -> dict[str, Any]:
     return jobs_api.run_job(job_id, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/cancel", methods=["POST"])
+@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
 @plain_errors
 def cancel_job(job_id: str) -> dict[str, Any]:
     return jobs_api.cancel_job(job_id, json_body(), aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/priority", methods=["PUT"])
+@app.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
 @plain_errors
 def put_priority(job_id: str) -> dict[str, Any]:
     return jobs_api.set_priority(job_id, json_body(), aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/report")
+@app.route("/jobs/{job_id}/report", authorizer=signed)
 @plain_errors
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""
