@@ -7,7 +7,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
-.PHONY: help setup run test check bench-drain bench-thumbnails test-faults test-corpus
+.PHONY: help setup run test test-deploy check bench-cold-start bench-drain bench-thumbnails test-faults test-corpus
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,12 +25,17 @@ run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 	@$(BIN)/python -m dev run $(ARGS)
 
 test: check ## everything: lint, types, tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)
 
-check: setup ## lint and types
+test-deploy: setup ## the deployment package, for each Python installed, under Lambda's own runtime client
+	@$(BIN)/python -m pytest -m package $(ARGS)
+
+check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/cfn-lint infra/template.yaml
+	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
 	@$(BIN)/python -m dev drop "$(FILE)"
@@ -50,6 +55,9 @@ policies: setup ## the IAM policies of a stage from the code: make policies STAG
 bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm; writes benchmarks/results/drain.json
 	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
 	@$(BIN)/python -m benchmarks.drain.plot
+
+bench-cold-start: setup ## each function's cold start against an empty handler; writes benchmarks/results/cold_start.json
+	@$(BIN)/python -m benchmarks.cold_start.bench $(ARGS)
 
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)

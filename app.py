@@ -1,6 +1,8 @@
 """The S3 event scheduler's table of contents; chalicelib tells the rest.
 
 images bucket -> enqueue -> source queue -> drain -> destination queue -> consume -> action
+
+Every function imports this file, and each handler what it alone needs: a cold start pays for no other.
 """
 
 from collections.abc import Callable
@@ -9,13 +11,9 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Request, Response, S3Event, SQSEvent
 
-from chalicelib import actions, aws, jobs_api, status
-from chalicelib import backfill as job_tasks
+from chalicelib import actions, aws, status
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
-from chalicelib.consume import consume_batch
-from chalicelib.drain import run
-from chalicelib.enqueue import enqueue_events
 from chalicelib.errors import ConfigError, RestError
 
 try:
@@ -51,6 +49,8 @@ if config.s3_notifies == "lambda":
     )
     def enqueue(event: S3Event) -> dict[str, int]:
         """Every created object goes on the source queue."""
+        from chalicelib.enqueue import enqueue_events
+
         return enqueue_events(event.to_dict(), aws.sqs(), config)
 
     enqueue.event_class = AnyNotification
@@ -59,6 +59,8 @@ if config.s3_notifies == "lambda":
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
+    from chalicelib.drain import run
+
     return run(config, remaining_ms(event)).as_dict()
 
 
@@ -66,6 +68,8 @@ def add_shard(shard: int, name: str) -> None:
     """One more drain beside the first, with its part of the capacity (docs/shards.md)."""
 
     def tick(event: CloudWatchEvent) -> dict[str, Any]:
+        from chalicelib.drain import run
+
         return run(config, remaining_ms(event), shard).as_dict()
 
     tick.__name__ = name.replace("-", "_")  # Lambda looks for the handler under this name
@@ -80,12 +84,16 @@ for index, shard_name in enumerate(shard_names(config.drain_shards)):
 @app.on_sqs_message(queue=queue_name(config.destination_queue_url), batch_size=10)
 def consume(event: SQSEvent) -> dict[str, int]:
     """The stage's action for each event."""
+    from chalicelib.consume import consume_batch
+
     return consume_batch(event.to_dict(), action(), aws.sqs(), config, remaining_ms(event))
 
 
 @app.lambda_function()
 def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """S3 Batch Operations: existing objects to the source queue, or tags merged and put back."""
+    from chalicelib import backfill as job_tasks
+
     return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
 
 
@@ -127,6 +135,8 @@ def get_health() -> dict[str, str]:
 @plain_errors
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
+    from chalicelib import jobs_api
+
     return jobs_api.create_job(json_body(), aws.s3(), aws.s3control(), config)
 
 
@@ -134,6 +144,8 @@ def post_job() -> dict[str, Any]:
 @plain_errors
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
+    from chalicelib import jobs_api
+
     return jobs_api.list_jobs(request().query_params, aws.s3control(), config)
 
 
@@ -141,24 +153,32 @@ def get_jobs() -> dict[str, Any]:
 @plain_errors
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
+    from chalicelib import jobs_api
+
     return jobs_api.get_job(job_id, aws.s3control(), config)
 
 
 @app.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
 @plain_errors
 def run_job(job_id: str) -> dict[str, Any]:
+    from chalicelib import jobs_api
+
     return jobs_api.run_job(job_id, aws.s3control(), config)
 
 
 @app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
 @plain_errors
 def cancel_job(job_id: str) -> dict[str, Any]:
+    from chalicelib import jobs_api
+
     return jobs_api.cancel_job(job_id, json_body(), aws.s3control(), config)
 
 
 @app.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
 @plain_errors
 def put_priority(job_id: str) -> dict[str, Any]:
+    from chalicelib import jobs_api
+
     return jobs_api.set_priority(job_id, json_body(), aws.s3control(), config)
 
 
@@ -166,4 +186,6 @@ def put_priority(job_id: str) -> dict[str, Any]:
 @plain_errors
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""
+    from chalicelib import jobs_api
+
     return jobs_api.get_report(job_id, request().query_params, aws.s3(), aws.s3control(), config)

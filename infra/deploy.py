@@ -5,11 +5,13 @@ Every step may be repeated: a deploy that failed half-way is mended by the next 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -17,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from infra import notify, policies, stack
+from infra import notify, package, policies, stack
 from infra.errors import Unusable
 from infra.stage import Account, Stage
 
@@ -27,8 +29,13 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 GONE_WITHIN = 180  # seconds
-# The Chalice CLI of this very environment: it has no __main__.
-CHALICE = (sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())")
+# The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
+CHALICE = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.append({str(Path(__file__).parent.parent)!r}); "
+    "from infra import chalice_cli; sys.exit(chalice_cli.main())",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,9 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     check_settings(stage, settings, account)
     notifies_queue = settings.get("S3_NOTIFIES") == "queue"
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
+    say("Package: built and checked before anything is changed")
+    built = package.build(stage.root, stage.name)
+    say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
     say("Stack: buckets and queues")
     made = stack.deploy(
         boto3.client("cloudformation"),
@@ -184,7 +194,13 @@ def run_chalice(stage: Stage, *arguments: str) -> None:
     """Run the Chalice CLI in the stage's project. Raises Unusable with its last words."""
     command = [*CHALICE, *arguments]
     done = subprocess.run(
-        command, cwd=stage.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=stage.root,
+        # Bytecode that Chalice left in chalicelib would be another package to it.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode:
         raise Unusable(f"chalice {arguments[0]} failed, and may be repeated: {_last_words(done.stdout)}")

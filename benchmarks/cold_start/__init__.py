@@ -1,0 +1,1 @@
+"""How long a function takes that starts anew: `make bench-cold-start`."""

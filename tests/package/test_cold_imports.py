@@ -1,0 +1,78 @@
+"""What a cold start imports: each function what it needs, and nothing another one needs."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import boto3
+import pytest
+from PIL import Image
+
+from dev.lambda_runtime import events
+
+pytestmark = [pytest.mark.aws, pytest.mark.package, pytest.mark.xdist_group("package")]
+
+
+@pytest.fixture
+def imported(start, settings, tmp_path):
+    """The modules that a function has imported after its first call."""
+
+    def modules(function: str, event: object, **more: str) -> set[str]:
+        running = start(function, PYTHONVERBOSE="1", **more)
+        answer = running.invoke(event)
+        assert not answer.failed, answer.payload
+        return set(re.findall(r"^import '([\w.]+)' #", running.log.read_text(), re.MULTILINE))
+
+    return modules
+
+
+def test_the_drain_needs_neither_boto3_nor_pillow_nor_another_functions_code(imported, settings):
+    url = settings["SOURCE_QUEUE_URL"]
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=events.body("any", "a.jpg"))
+    modules = imported("drain", events.TICK, CAPACITY="1")
+    assert "chalicelib.drain" in modules
+    assert not modules & {"boto3", "botocore", "PIL", "isal"}
+    assert not modules & {
+        "chalicelib.consume",
+        "chalicelib.enqueue",
+        "chalicelib.jobs_api",
+        "chalicelib.backfill",
+    }
+
+
+def test_consume_that_only_logs_needs_no_pillow(imported):
+    batch = events.sqs_batch("destination", [events.body("any", "a.jpg")])
+    modules = imported("consume", batch, ACTION="log")
+    assert "chalicelib.actions.log" in modules
+    assert not modules & {"PIL", "asyncio", "chalicelib.drain", "chalicelib.jobs_api", "chalicelib.backfill"}
+
+
+def test_consume_loads_no_codec_of_a_format_it_does_not_meet(imported, settings, package):
+    """Beyond the five common formats, which Pillow always loads."""
+    bucket, file = settings["IMAGES_BUCKET"], io.BytesIO()
+    Image.new("RGB", (200, int(package.python.version[2:]))).save(
+        file, "JPEG"
+    )  # new to this Python's consume
+    boto3.client("s3").put_object(Bucket=bucket, Key="a.jpg", Body=file.getvalue())
+    modules = imported("consume", events.sqs_batch("destination", [events.body(bucket, "a.jpg")]))
+    plugins = {name for name in modules if name.startswith("PIL.") and name.endswith("Plugin")}
+    assert "PIL.JpegImagePlugin" in plugins
+    assert not plugins & {"PIL.AvifImagePlugin", "PIL.WebPImagePlugin", "PIL.TiffImagePlugin"}
+    assert not modules & {"chalicelib.drain", "chalicelib.jobs_api", "chalicelib.backfill"}
+
+
+def test_backfill_needs_no_pillow_and_no_rest(imported, settings):
+    modules = imported("backfill", events.batch_task(settings["IMAGES_BUCKET"], "a.jpg"))
+    assert "chalicelib.backfill" in modules
+    assert not modules & {"PIL", "asyncio", "chalicelib.jobs_api", "chalicelib.consume"}
+
+
+def test_enqueue_needs_no_pillow_no_drain_and_no_jobs(imported, settings):
+    modules = imported("enqueue", events.uploaded(settings["IMAGES_BUCKET"], ["a.jpg"]))
+    assert "boto3" in modules
+    assert not modules & {"PIL", "asyncio", "chalicelib.drain", "chalicelib.jobs_api", "chalicelib.consume"}
+
+
+def test_health_needs_no_client(imported):
+    assert not imported("app", events.rest("GET", "/health")) & {"boto3", "PIL", "chalicelib.jobs_api"}

@@ -1,0 +1,174 @@
+"""What is in the package: wheels that fit Lambda, for both architectures; and what stops a deploy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from pathlib import Path
+
+import boto3
+import pytest
+
+from dev.lambda_runtime.packages import unpacked
+from infra.errors import Unusable
+from infra.package import FINISHED, finish
+from infra.package_checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
+
+ELF_ARM64 = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
+ELF_X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def wheel(*tags: str) -> dict[str, bytes]:
+    return {"pillow-13.0.0.dist-info/WHEEL": "".join(f"Tag: cp311-cp311-{tag}\n" for tag in tags).encode()}
+
+
+@pytest.fixture
+def pillow() -> dict[str, bytes]:
+    """The names a Pillow from a wheel has."""
+    return {f"{need}x": b"" for need in PILLOW_NEEDS}
+
+
+@pytest.mark.package
+@pytest.mark.xdist_group("package")
+class TestBuilt:
+    """By Chalice, from the package index, for each Python."""
+
+    def test_native_code_fits_lambda_and_webp_and_avif_are_in(self, package, capsys):
+        runtime = Runtime(f"python{package.python.version}")
+        files = files_of(package.folder)
+        assert problems(files, runtime) == []
+        libraries = [contents for contents in files.values() if contents.startswith(b"\x7fELF")]
+        newest = max(map(glibc_needed, libraries))
+        assert len(libraries) > 20
+        assert newest <= runtime.glibc
+        sizes = package.package
+        with capsys.disabled():
+            print(
+                f"\n{runtime.python} x86_64: zip {sizes.zipped / 1e6:.2f} MB, "
+                f"unzipped {sizes.unzipped / 1e6:.2f} MB (bytecode {sizes.bytecode / 1e6:.2f} MB), "
+                f"needs glibc {newest[0]}.{newest[1]}, Lambda has {runtime.glibc[0]}.{runtime.glibc[1]}"
+            )
+
+    def test_it_stays_small_and_holds_nothing_of_the_development(self, package):
+        assert package.package.zipped < 10_000_000
+        assert package.package.unzipped < 28_000_000
+        top = {path.partition("/")[0] for path in files_of(package.folder)}
+        assert {name for name in top if not name.endswith((".dist-info", ".libs"))} == {
+            "PIL",
+            "__pycache__",
+            "app.py",
+            "chalice",
+            "chalicelib",
+            "isal",
+        }
+
+    def test_the_same_sources_give_the_same_bytes(self, package, tmp_path):
+        again = unpacked(package.python, tmp_path)
+        assert Path(again.package.file).read_bytes() == Path(package.package.file).read_bytes()
+
+    def test_for_arm64_too(self, package, tmp_path, capsys):
+        """By looking at the wheels: nothing of it can run here."""
+        runtime = Runtime(f"python{package.python.version}", "arm64")
+        try:
+            arm = unpacked(package.python, tmp_path, "arm64")
+        except Unusable as e:
+            if "cannot be had" in str(e):
+                pytest.skip(f"no package index: {e}")
+            raise
+        files = files_of(arm.folder)
+        assert problems(files, runtime) == []
+        assert {contents[18] for contents in files.values() if contents.startswith(b"\x7fELF")} == {183}
+        with capsys.disabled():
+            print(f"\n{runtime.python} arm64: zip {arm.package.zipped / 1e6:.2f} MB")
+
+
+@pytest.mark.aws
+@pytest.mark.deploy
+@pytest.mark.xdist_group("deployed")
+def test_make_deploy_uploads_the_checked_package(deployed):
+    (file,) = (deployed.stage.root / ".chalice" / "deployments").glob("*.zip")
+    assert zipfile.ZipFile(file).comment == FINISHED
+    digest = base64.b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
+    for function in ("enqueue", "drain", "consume", "backfill", "api_handler"):
+        name = deployed.stage.function_name(function)
+        found = boto3.client("lambda").get_function_configuration(FunctionName=name)
+        assert found["CodeSha256"] == digest, function
+
+
+def test_a_pillow_compiled_here_is_refused_with_what_to_do(pillow):
+    (wrong,) = problems({**pillow, **wheel("linux_x86_64")}, Runtime("python3.11"))
+    assert wrong == (
+        "pillow 13.0.0 was compiled on this machine, which Lambda's python3.11 on x86_64 (glibc 2.26) cannot "
+        "load: pin in requirements.txt a version with a wheel for manylinux_2_26 or older, or deploy from a "
+        "newer Python (Lambda's glibc is 2.34 from Python 3.12 on)"
+    )
+
+
+@pytest.mark.parametrize("need", PILLOW_NEEDS)
+def test_a_pillow_without_a_part_that_thumbnails_need_is_refused(pillow, need):
+    del pillow[f"{need}x"]
+    (wrong,) = problems(pillow, Runtime("python3.13"))
+    assert f"without {need.rstrip('.')}" in wrong
+
+
+@pytest.mark.parametrize(
+    ("tag", "runtime", "expected"),
+    [
+        ("any", Runtime("python3.11"), True),
+        ("manylinux2014_x86_64", Runtime("python3.11"), True),
+        ("manylinux_2_28_x86_64", Runtime("python3.11"), False),
+        ("manylinux_2_28_x86_64", Runtime("python3.12"), True),
+        ("manylinux_2_39_x86_64", Runtime("python3.13"), False),
+        ("manylinux_2_28_aarch64", Runtime("python3.13"), False),
+        ("manylinux_2_28_aarch64", Runtime("python3.13", "arm64"), True),
+        ("linux_x86_64", Runtime("python3.13"), False),
+        ("musllinux_1_2_x86_64", Runtime("python3.13"), False),
+        ("macosx_11_0_arm64", Runtime("python3.13", "arm64"), False),
+    ],
+)
+def test_which_wheels_fit(tag, runtime, expected):
+    assert fits(tag, runtime) is expected
+
+
+def test_a_wheel_for_several_platforms_fits_when_one_of_them_does(pillow):
+    tags = wheel("manylinux_2_28_x86_64", "manylinux2014_x86_64")
+    assert problems({**pillow, **tags}, Runtime("python3.11")) == []
+
+
+def test_a_library_for_another_machine_or_a_newer_glibc_is_refused(pillow):
+    files = {**pillow, "a.so": ELF_ARM64, "b.so": ELF_X86 + b"GLIBC_2.9 GLIBC_2.35 GLIBC_PRIVATE"}
+    assert problems(files, Runtime("python3.12")) == [
+        "a.so is for aarch64, the functions run on x86_64",
+        "b.so needs glibc 2.35, Lambda's python3.12 has 2.34",
+    ]
+
+
+def test_nothing_is_left_of_a_refused_package(tmp_path):
+    """Chalice would take it again, as it is."""
+    file = tmp_path / "package.zip"
+    with zipfile.ZipFile(file, "w") as package:
+        package.writestr("app.py", "")
+    with pytest.raises(Unusable, match="the package would not run on Lambda: Pillow comes without"):
+        finish(file, Runtime("python3.13"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_package_has_fresh_bytecode_for_every_module_and_is_not_finished_again(tmp_path, pillow):
+    file = tmp_path / "package.zip"
+    with zipfile.ZipFile(file, "w") as package:
+        for name, contents in pillow.items():
+            package.writestr(name, contents)
+        package.writestr("app.py", "x = 1")
+        package.writestr("chalicelib/other.py", "print 'for another Python'")
+        package.writestr("chalicelib/__pycache__/old.cpython-38.pyc", "stray")
+    finish(file, Runtime("python3.13"))
+    names = zipfile.ZipFile(file).namelist()
+    assert [Path(name).name.partition(".")[0] for name in names if name.endswith(".pyc")] == ["app"]
+    before = file.stat().st_mtime_ns
+    finish(file, Runtime("python3.13"))
+    assert file.stat().st_mtime_ns == before
