@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Request, Response, S3Event, SQSEvent
 
 from chalicelib import actions, aws, status
 from chalicelib.capacity import shard_names
@@ -22,6 +22,7 @@ except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
 app = Chalice(app_name="s3-event-scheduler")
+signed = IAMAuthorizer()  # callers sign their requests (SigV4) and need execute-api:Invoke
 action = cache(lambda: actions.of(config))
 
 
@@ -118,7 +119,7 @@ def json_body() -> Any:
     return request().json_body if request().raw_body else None
 
 
-@app.route("/status")
+@app.route("/status", authorizer=signed)
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
     return status.snapshot(aws.sqs(), config)
@@ -130,7 +131,7 @@ def get_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.route("/jobs", methods=["POST"])
+@app.route("/jobs", methods=["POST"], authorizer=signed)
 @plain_errors
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
@@ -139,7 +140,7 @@ def post_job() -> dict[str, Any]:
     return jobs_api.create_job(json_body(), aws.s3(), aws.s3control(), config)
 
 
-@app.route("/jobs", methods=["GET"])
+@app.route("/jobs", methods=["GET"], authorizer=signed)
 @plain_errors
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
@@ -148,7 +149,7 @@ def get_jobs() -> dict[str, Any]:
     return jobs_api.list_jobs(request().query_params, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}")
+@app.route("/jobs/{job_id}", authorizer=signed)
 @plain_errors
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
@@ -157,7 +158,7 @@ def get_job(job_id: str) -> dict[str, Any]:
     return jobs_api.get_job(job_id, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/run", methods=["POST"])
+@app.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
 @plain_errors
 def run_job(job_id: str) -> dict[str, Any]:
     from chalicelib import jobs_api
@@ -165,7 +166,7 @@ def run_job(job_id: str) -> dict[str, Any]:
     return jobs_api.run_job(job_id, aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/cancel", methods=["POST"])
+@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
 @plain_errors
 def cancel_job(job_id: str) -> dict[str, Any]:
     from chalicelib import jobs_api
@@ -173,7 +174,7 @@ def cancel_job(job_id: str) -> dict[str, Any]:
     return jobs_api.cancel_job(job_id, json_body(), aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/priority", methods=["PUT"])
+@app.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
 @plain_errors
 def put_priority(job_id: str) -> dict[str, Any]:
     from chalicelib import jobs_api
@@ -181,7 +182,7 @@ def put_priority(job_id: str) -> dict[str, Any]:
     return jobs_api.set_priority(job_id, json_body(), aws.s3control(), config)
 
 
-@app.route("/jobs/{job_id}/report")
+@app.route("/jobs/{job_id}/report", authorizer=signed)
 @plain_errors
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""

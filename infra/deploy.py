@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
+GONE_WITHIN = 180  # seconds
 # The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
 CHALICE = (
     sys.executable,
@@ -154,6 +156,19 @@ def remove_orphaned_mappings(client: LambdaClient, stage: Stage, say: Say) -> No
         if uuid not in known:
             say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
             client.delete_event_source_mapping(UUID=uuid)
+            _wait_until_gone(client, uuid)
+
+
+def _wait_until_gone(client: LambdaClient, uuid: str) -> None:
+    """Lambda deletes a mapping in its own time, and refuses a second one until then."""
+    end = time.monotonic() + GONE_WITHIN
+    while time.monotonic() < end:
+        try:
+            client.get_event_source_mapping(UUID=uuid)
+        except client.exceptions.ResourceNotFoundException:
+            return
+        time.sleep(2)
+    raise Unusable(f"event source mapping {uuid} is still being deleted: deploy again in a minute")
 
 
 def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Account) -> None:

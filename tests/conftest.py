@@ -49,8 +49,8 @@ def deploy(folder: Path, stage: str, **settings: str) -> Pipeline:
 
 @pytest.fixture(autouse=True)
 def _no_real_aws(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A test without the local AWS must not find anybody's credentials."""
-    if "aws" not in request.fixturenames:
+    """A test not marked `aws` must find neither the local AWS nor anybody's credentials."""
+    if not request.node.get_closest_marker("aws"):
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

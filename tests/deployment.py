@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import URLLib3Session
 
 from dev.pipeline import Pipeline
 
@@ -103,6 +106,28 @@ def _reduced(policy: dict[str, Any], action: str, resource: str) -> dict[str, An
     assert found, f"no policy allows {action} on ...{resource}"
     reduced["Statement"] = [statement for statement in statements if statement]
     return reduced
+
+
+def rest(
+    pipeline: Pipeline, aws_url: str, path: str, body: object = None, *, signed: bool = True
+) -> tuple[int, Any]:
+    """Status and JSON of a route of the deployed REST API; a POST when there is a body."""
+    (api_url,) = [one["rest_api_url"] for one in pipeline.stage.deployed() if "rest_api_url" in one]
+    api_id = api_url.partition("://")[2].partition(".")[0]
+    request = AWSRequest(
+        "GET" if body is None else "POST",
+        f"{aws_url}/restapis/{api_id}/api/_user_request_/{path}",
+        headers={"Content-Type": "application/json"},
+        data=None if body is None else json.dumps(body),
+    )
+    if signed:
+        session = boto3.Session()
+        credentials = session.get_credentials()
+        assert credentials
+        SigV4Auth(credentials, "execute-api", session.region_name).add_auth(request)
+    prepared = request.prepare()
+    answer = URLLib3Session().send(prepared)
+    return answer.status_code, json.loads(answer.content)
 
 
 def ticks(pipeline: Pipeline) -> int:

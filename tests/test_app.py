@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from chalice.config import Config as ChaliceConfig
+from chalice.deploy.swagger import SwaggerGenerator
 from chalice.test import Client
 
 from chalicelib import aws, consume
@@ -118,6 +119,19 @@ def test_a_job_call_that_cannot_be_answered_is_a_status_and_one_line(client, mon
     answer = client.http.get("/jobs")  # this stage has no role for jobs
     assert answer.status_code == 501
     assert "JOBS_ROLE_ARN" in answer.json_body["error"]
+
+
+def test_every_route_but_health_wants_a_signed_request(app):
+    function = "arn:aws:lambda:eu-central-1:123456789012:function:app"
+    document = SwaggerGenerator("eu-central-1", {"api_handler_arn": function}).generate_swagger(app)
+    assert document["securityDefinitions"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    unsigned = [
+        (method, path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security") != [{"sigv4": []}]
+    ]
+    assert unsigned == [("get", "/health")]
 
 
 def test_prefix_and_suffix_come_from_the_stage(monkeypatch):

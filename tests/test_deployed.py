@@ -10,7 +10,7 @@ from PIL import Image
 
 from dev.pipeline import Pipeline, Upload
 from tests.conftest import deploy
-from tests.deployment import environment, nobody_consumes, only_our_ticks, ticks, wait_for
+from tests.deployment import environment, nobody_consumes, only_our_ticks, rest, ticks, wait_for
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
 
@@ -161,3 +161,11 @@ def test_the_start_execution_action_starts_one_execution_an_event_even_for_a_dup
     assert json.loads(found()["input"])["Key"] == "order 1.jpg"
     wait_for(lambda: found()["status"] == "SUCCEEDED", "the execution to succeed")
     assert not steps.dead_letters()
+
+
+def test_the_rest_api_answers_only_signed_requests_but_for_health(deployed, aws):
+    assert rest(deployed, aws.url, "health", signed=False) == (200, {"status": "ok"})
+    for path, body in [("status", None), ("jobs", None), ("jobs", {"kind": "backfill"})]:
+        assert rest(deployed, aws.url, path, body, signed=False)[0] == 403
+    status, answer = rest(deployed, aws.url, "status")
+    assert (status, answer["version"]) == (200, 1)

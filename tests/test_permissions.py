@@ -2,8 +2,6 @@
 
 import json
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
@@ -11,7 +9,7 @@ from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra import policies
 from infra.stage import Account, Stage
-from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, wait_for, without
+from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, rest, wait_for, without
 from tests.test_deployed import send
 from tests.test_events import notification, record
 
@@ -209,19 +207,9 @@ class Work:
         return self.backfill("merge", tags0=json.dumps({"time": str(time.time())}))
 
     def rest(self, path, body=None):
-        """The answer of a route on the local API Gateway, and whether it is a success."""
-        (url,) = [one["rest_api_url"] for one in self.pipeline.stage.deployed() if "rest_api_url" in one]
-        api_id = url.partition("://")[2].partition(".")[0]
-        request = urllib.request.Request(
-            f"{self.aws_url}/restapis/{api_id}/api/_user_request_/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return json.load(answer), True
-        except urllib.error.HTTPError as e:
-            return json.load(e), False
+        """The answer of a route, and whether it is a success."""
+        status, answer = rest(self.pipeline, self.aws_url, path, body)
+        return answer, status < 300
 
     def job_over_a_prefix(self):
         """Listed, written as a manifest, the tags that are there kept: all before the job is created."""

@@ -42,7 +42,7 @@ def main() -> None:
     axes.set_title(f"One shard, a call takes {result['latency_ms']:.0f} ms", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(right=axes.get_xlim()[1] * 1.08)
-    figure.savefig(RESULTS / "drain.svg", metadata={"Date": None})
+    figure.savefig(RESULTS / "drain.svg", metadata={"Date": None}, bbox_inches="tight")
 
 
 if __name__ == "__main__":

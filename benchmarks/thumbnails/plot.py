@@ -32,10 +32,17 @@ def draw(results: dict[str, Any], path: Path) -> None:
         panel.set_title(f"{title} ({results['photographs'][kind]})", fontsize=10)
         panel.axvline(1, color="#c2410c", linewidth=0.6, linestyle=":")
         panel.grid(alpha=0.25)
-        panel.set_xlim(0, None)
+        panel.margins(y=0.2)
         panel.set_xlabel("CPU time, sharp = 1")
+    slowest = max(max(ratios.values()) for ratios in _shown_ratios(results))
+    panels[0].set_xlim(0, slowest * 1.2)  # shared by all; room for the label
     panels[0].set_ylabel("PSNR before encoding, dB")
     panels[0].legend(fontsize=8, frameon=False)
     figure.suptitle("256-pixel thumbnails: further left is faster, further up is closer to the original")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
+
+
+def _shown_ratios(results: dict[str, Any]) -> list[dict[str, float]]:
+    by_engine = results["ratio_cpu_vs_sharp_by_engine"]
+    return [{kind: by_engine[name][kind] for kind in _TITLES} for name in _SHOWN]
