@@ -87,7 +87,7 @@ def test_drain_moves_exactly_capacity(start, package, queues, capsys):
     answer = function.invoke(events.TICK)
     with capsys.disabled():
         print(
-            f"\nCold start on Python {package.python.version}, drain: import {function.import_s * 1000:.0f} ms, "
+            f"\ndrain on Python {package.python.version}: cold import {function.import_s * 1e3:.0f} ms, "
             f"first call {(answer.ended - answer.began) * 1000:.0f} ms; `make bench-cold-start` has ratios"
         )
     result = answer.payload
