@@ -130,17 +130,6 @@ def rest(
     return answer.status_code, json.loads(answer.content)
 
 
-def ticks(pipeline: Pipeline) -> int:
-    """How many ticks have ended so far."""
-    group = f"/aws/lambda/{pipeline.stage.function_name('drain')}"
-    pages = (
-        boto3.client("logs")
-        .get_paginator("filter_log_events")
-        .paginate(logGroupName=group, filterPattern='"tick"')
-    )
-    return sum(len(page["events"]) for page in pages)
-
-
 def mappings(pipeline: Pipeline) -> list[Any]:
     return boto3.client("lambda").list_event_source_mappings(
         FunctionName=pipeline.stage.function_name("consume")
