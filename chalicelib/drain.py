@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import aws, batches, logs
 from chalicelib.capacity import Ledger, share
@@ -22,6 +22,8 @@ from chalicelib.sqs_http import CallFailed
 if TYPE_CHECKING:
     from chalicelib.config import Config
     from chalicelib.sqs_http import AsyncSqs
+
+Result = TypeVar("Result")
 
 # A long poll asks every SQS server; a short one only some, and its empty answer means nothing.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
@@ -65,11 +67,19 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> Tick
         finally:
             sqs.close()
 
-    result = asyncio.run(connected())
+    result = in_loop(connected())
     logs.line("tick", shard=shard, **result.as_dict())
     if result.errors:
         raise TickFailed(result.as_dict())
     return result
+
+
+def in_loop(main: Coroutine[Any, Any, Result]) -> Result:
+    """What the coroutine returns, run in the drain's event loop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 async def tick(

@@ -104,12 +104,12 @@ def test_tls_is_verified(tmp_path):
 
     with ServerProcess(str(certificate)) as server:
         trusted = ssl.create_default_context(cafile=str(certificate))
-        status, _ = asyncio.run(post(server.tls_endpoint, trusted))
+        status, _ = drain.in_loop(post(server.tls_endpoint, trusted))
         assert status == 200
         with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
-            asyncio.run(post(server.tls_endpoint))
+            drain.in_loop(post(server.tls_endpoint))
         with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
-            asyncio.run(post(server.tls_endpoint.replace("127.0.0.1", "localhost"), trusted))
+            drain.in_loop(post(server.tls_endpoint.replace("127.0.0.1", "localhost"), trusted))
 
 
 def test_without_keys_in_the_environment_botocore_finds_and_refreshes_them(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.config import AwsEnvironment
+from chalicelib.drain import in_loop
 from chalicelib.sqs_http import CallFailed
 from dev.fake_sqs.process import ServerProcess
 from tests.fakes import FakeSqs
@@ -125,7 +126,7 @@ def contract(statement):
                 if not isinstance(sqs, FakeSqs):
                     sqs.close()
 
-        asyncio.run(run())
+        in_loop(run())
 
     test.__doc__ = statement.__doc__
     return test

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.config import AwsEnvironment
+from chalicelib.drain import in_loop
 from chalicelib.errors import ConfigError
 from chalicelib.http1 import Http1, NoAnswer, NotSent
 from chalicelib.signing import Credentials, Signer
@@ -54,7 +55,7 @@ def send(*answers, credentials=lambda: Credentials("AKID", "secret")):
 
     sqs = AsyncSqs(script, signer(credentials), sleep=sleep, uniform=lambda: 1.0)
     try:
-        outcome = asyncio.run(sqs.send_message_batch(QueueUrl="u", Entries=[{"Id": "0", "MessageBody": "b"}]))
+        outcome = in_loop(sqs.send_message_batch(QueueUrl="u", Entries=[{"Id": "0", "MessageBody": "b"}]))
     except CallFailed as e:
         outcome = e
     return outcome, script, pauses
@@ -203,7 +204,7 @@ def posted(*answers, posts=1, within_s=5.0):
         finally:
             http.close()
 
-    return asyncio.run(serving(handle, ask)), connections
+    return in_loop(serving(handle, ask)), connections
 
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -247,7 +248,7 @@ def test_a_server_that_is_not_there_has_seen_nothing():
         with pytest.raises(NotSent):
             await Http1("http://127.0.0.1:1").post({}, b"", 5.0)
 
-    asyncio.run(ask())
+    in_loop(ask())
 
 
 @pytest.mark.parametrize("endpoint", ["ftp://h", "sqs.amazonaws.com", "http://"])

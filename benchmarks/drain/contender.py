@@ -166,7 +166,7 @@ def asynchronous(name: str) -> Any:
                 raise SystemExit(str(result.errors))
             return result.forwarded
 
-        return lambda: asyncio.run(tick())
+        return lambda: drain.in_loop(tick())
 
     return run
 
