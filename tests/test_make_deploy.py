@@ -111,6 +111,22 @@ def test_a_changed_setting_reaches_the_functions(first):
     assert found["Environment"]["Variables"]["CAPACITY"] == "77"
 
 
+def test_more_shards_are_more_functions_each_once_at_a_time_and_fewer_take_them_away_again(first):
+    before = inventory(first)
+    first.stage.record({"DRAIN_SHARDS": "2"}, {})
+    redeploy(first)
+    after = inventory(first)
+    assert set(after["functions"]) - set(before["functions"]) == {"s3-event-scheduler-twice-drain-1"}
+    assert after["rules"] == 2
+    client = boto3.client("lambda")
+    for name in map(first.stage.function_name, ("drain", "drain-1")):
+        assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 1
+        assert client.get_function_event_invoke_config(FunctionName=name)["MaximumRetryAttempts"] == 0
+    first.stage.record({"DRAIN_SHARDS": "1"}, {})
+    redeploy(first)
+    assert inventory(first) == before
+
+
 def test_a_bad_setting_stops_a_deploy_before_it_changes_anything(first):
     before = first.stage.config_file.read_text()
     first.stage.record({"ACTION": "rezise"}, {})

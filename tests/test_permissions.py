@@ -81,6 +81,15 @@ def test_a_stage_is_granted_only_what_its_action_needs(stage):
     }
 
 
+def test_each_shard_of_the_drain_has_a_policy_and_a_concurrency_of_its_own(stage):
+    stage.record({"DRAIN_SHARDS": "3"}, {})
+    found = policies.documents(stage, ACCOUNT)
+    assert {"drain", "drain-1", "drain-2"} <= set(found)
+    assert "-dev-drain-2:*" in json.dumps(found["drain-2"])
+    shards = json.loads(stage.config_file.read_text())["stages"]["dev"]["lambda_functions"]
+    assert [shards[name]["reserved_concurrency"] for name in ("drain-1", "drain-2")] == [1, 1]
+
+
 # What follows takes one permission away from the deployed app and shows that its work then fails.
 
 
