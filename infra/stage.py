@@ -63,12 +63,11 @@ class Stage:
 
     def environment(self) -> dict[str, str]:
         """The stage's settings as the functions get them."""
-        config = self._config()
-        settings: dict[str, str] = {
-            **config.get("environment_variables", {}),
-            **config["stages"].get(self.name, {}).get("environment_variables", {}),
-        }
-        return settings
+        return self._environment(self._config())
+
+    def _environment(self, config: dict[str, Any]) -> dict[str, str]:
+        stage = config["stages"].get(self.name, {})
+        return {**config.get("environment_variables", {}), **stage.get("environment_variables", {})}
 
     def account(self) -> Account:
         """Where the stage was deployed, by its buckets' names. Raises Unusable before the first deploy."""
@@ -96,7 +95,7 @@ class Stage:
 
     def drains(self) -> list[str]:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
-        return shard_names(int(self.environment().get("DRAIN_SHARDS") or 1))
+        return _shards(self.environment())
 
     def visibility(self, function: str) -> int:
         """Seconds a message stays hidden from others while the function works on it."""
@@ -110,7 +109,7 @@ class Stage:
         functions = stage.setdefault("lambda_functions", {})
         for function, file in policy_files.items():
             functions.setdefault(function, {})["iam_policy_file"] = file
-        for shard in self.drains()[1:]:  # each is a copy of the first
+        for shard in _shards(self._environment(config))[1:]:  # each is a copy of the first
             for name in ("lambda_memory_size", "lambda_timeout", "reserved_concurrency"):
                 functions.setdefault(shard, {})[name] = self.function_setting("drain", name)
         self.config_file.write_text(json.dumps(config, indent=2) + "\n")
@@ -130,3 +129,7 @@ class Stage:
         if not isinstance(config, dict) or not isinstance(config.setdefault("stages", {}), dict):
             raise Unusable(f"{self.config_file}: expected an object with stages")
         return config
+
+
+def _shards(environment: Mapping[str, str]) -> list[str]:
+    return shard_names(int(environment.get("DRAIN_SHARDS") or 1))
