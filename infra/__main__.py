@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chalicelib.errors import ConfigError
 from infra import deploy as deploying
 from infra import destroy as destroying
 from infra import policies as policy_files
@@ -69,6 +71,6 @@ def _say(step: str) -> None:
 if __name__ == "__main__":
     try:
         cli(prog_name="python -m infra", standalone_mode=True)
-    except (Unusable, policy_files.Disagreement) as e:
+    except (Unusable, policy_files.Disagreement, ConfigError, ClientError, BotoCoreError) as e:
         console.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.capacity import shard_names
+from chalicelib.config import Config
+from chalicelib.settings import whole
 from infra.errors import Unusable
 
 APP = "s3-event-scheduler"
@@ -132,4 +134,4 @@ class Stage:
 
 
 def _shards(environment: Mapping[str, str]) -> list[str]:
-    return shard_names(int(environment.get("DRAIN_SHARDS") or 1))
+    return shard_names(whole(environment, "DRAIN_SHARDS", Config.drain_shards, 1, 100))
