@@ -26,7 +26,7 @@ console = Console(stderr=True)
 def cli() -> None:
     """Put the S3 event scheduler into an AWS account, and take it out again.
 
-    The account is the one your AWS credentials lead to (AWS_PROFILE, AWS_REGION, ...).
+    The account is the one your AWS credentials lead to (AWS_PROFILE, AWS_DEFAULT_REGION, ...).
     Exit codes: 0 done, 1 something failed and may be repeated, 2 the command line is wrong.
     """
 

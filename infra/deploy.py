@@ -101,7 +101,7 @@ def current_account() -> Account:
     """Where the present credentials lead. Raises Unusable when they lead nowhere."""
     session = boto3.Session()
     if not session.region_name:
-        raise Unusable("no region: set AWS_REGION, or a region in the AWS profile")
+        raise Unusable("no region: set AWS_DEFAULT_REGION, or a region in the AWS profile")
     try:
         identity = boto3.client("sts").get_caller_identity()
     except Exception as e:  # every way in which credentials can be missing or refused
