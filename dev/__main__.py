@@ -14,7 +14,7 @@ from chalicelib.config import ACTIONS, Config
 from dev import run as running
 from dev.local_aws import client_environment
 from dev.pipeline import Pipeline
-from dev.workspace import ROOT, run_folder
+from dev.workspace import run_folder
 from infra.errors import Unusable
 from infra.policies import Disagreement
 from infra.stage import Stage
@@ -50,9 +50,9 @@ def cli() -> None:
 @click.option("--status-port", default=8000, show_default=True, help="Of GET /status.")
 @click.option(
     "--out",
-    default=ROOT / "thumbnails",
+    default=running.OUT,
     type=click.Path(path_type=Path),
-    help="Where the thumbnails are written; emptied first. [default: thumbnails/]",
+    help="Where the thumbnails are written. [default: thumbnails/, emptied first]",
 )
 def run(
     images: Path | None, capacity: int, action: str, once: bool, port: int, status_port: int, out: Path

@@ -10,7 +10,10 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 import zipfile
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -24,18 +27,26 @@ ORIENTATION = 0x0112  # the Exif tag
 
 def photos(cache: Path) -> Path:
     """The folder with the photographs, made at the first call. Raises Unusable without a package index."""
-    folder = cache / "photos"
-    if not (folder / "ready").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _make(_wheel(cache), folder)
-        (folder / "ready").touch()
+    folder = cache / "photographs"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as beside:
+            made = Path(beside, folder.name)
+            made.mkdir()
+            _make(_wheel(cache), made)
+            with suppress(OSError):  # another process was faster; its photographs are the same
+                made.rename(folder)
     return folder
 
 
 def photograph(cache: Path, name: str) -> Image.Image:
     """One of the package's own photographs, such as `coffee.png`. Raises Unusable, as photos does."""
     cache.mkdir(parents=True, exist_ok=True)
-    return Image.open(io.BytesIO(_wheel(cache).read(f"skimage/data/{name}")))
+    return _photo(_wheel(cache), name)
+
+
+def _photo(wheel: zipfile.ZipFile, name: str) -> Image.Image:
+    return Image.open(io.BytesIO(wheel.read(f"skimage/data/{name}")))
 
 
 def _wheel(cache: Path) -> zipfile.ZipFile:
@@ -52,9 +63,7 @@ def _wheel(cache: Path) -> zipfile.ZipFile:
 
 
 def _make(wheel: zipfile.ZipFile, folder: Path) -> None:
-    def photo(name: str) -> Image.Image:
-        return Image.open(io.BytesIO(wheel.read(f"skimage/data/{name}")))
-
+    photo = partial(_photo, wheel)
     (folder / "rocket.jpg").write_bytes(wheel.read("skimage/data/rocket.jpg"))
     (folder / "astronaut.png").write_bytes(wheel.read("skimage/data/astronaut.png"))
     photo("hubble_deep_field.jpg").save(folder / "deep field.tiff", compression="tiff_lzw")

@@ -33,6 +33,7 @@ from dev.s3_batch.process import s3_batch
 from infra import deploy as deploying
 from infra.errors import Unusable
 
+OUT = workspace.ROOT / "thumbnails"  # where thumbnails are written unless the user says otherwise
 SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
 STATUS_WITHIN = 60  # seconds, likewise
 UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
@@ -62,7 +63,8 @@ def run(options: Options, console: Console) -> int:
         console.print(f"Local AWS on {aws.url}, no account needed")
         pipeline = _deploy(options, folder, jobs, console)
         uploads = _upload_and_follow(pipeline, files, console)
-        shutil.rmtree(options.out, ignore_errors=True)
+        if options.out == OUT:  # ours to empty; a folder the user names is not
+            shutil.rmtree(OUT, ignore_errors=True)
         written = save(uploads, options.out)
         console.print(_table(uploads, pipeline.settings["ACTION"]))
         if written:
@@ -85,7 +87,7 @@ def run(options: Options, console: Console) -> int:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise Unusable(f"--images {folder}: there is no such folder")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "ready"]
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     if not files:
         raise Unusable(f"--images {folder}: the folder holds no file")
     return files

@@ -209,7 +209,7 @@ def run_chalice(stage: Stage, *arguments: str) -> None:
 def fetch_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
     """Take what the last successful deploy wrote down, whoever's machine it ran on."""
     try:
-        kept = s3.get_object(Bucket=bucket, Key=_deployed_key(stage))["Body"].read()
+        kept = s3.get_object(Bucket=bucket, Key=deployed_key(stage))["Body"].read()
     except ClientError as e:
         if e.response["Error"]["Code"] == "NoSuchKey":
             return
@@ -220,10 +220,10 @@ def fetch_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
 
 def keep_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
     """Keep what Chalice wrote down with the stage, so that the next deploy may run on any machine."""
-    s3.put_object(Bucket=bucket, Key=_deployed_key(stage), Body=stage.deployed_file.read_bytes())
+    s3.put_object(Bucket=bucket, Key=deployed_key(stage), Body=stage.deployed_file.read_bytes())
 
 
-def _deployed_key(stage: Stage) -> str:
+def deployed_key(stage: Stage) -> str:
     return f"deployed/{stage.name}.json"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from infra import stack
-from infra.deploy import Say, current_account, expected_settings, fetch_deployed, run_chalice
+from infra.deploy import Say, current_account, deployed_key, expected_settings, fetch_deployed, run_chalice
 from infra.errors import Unusable
 from infra.stage import Stage
 
@@ -73,7 +73,7 @@ def _delete_log_groups(logs: CloudWatchLogsClient, prefix: str) -> None:
 def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
     """Delete our own record of the deploy, which would otherwise keep its bucket from being empty."""
     try:
-        s3.delete_object(Bucket=bucket, Key=f"deployed/{stage.name}.json")
+        s3.delete_object(Bucket=bucket, Key=deployed_key(stage))
     except s3.exceptions.NoSuchBucket:
         return
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dev import photos, workspace
+from dev.fake_sqs.queues import Queues
 from dev.local_aws import LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline
 from dev.s3_batch.process import s3_batch
@@ -45,6 +46,15 @@ def deploy(folder: Path, stage: str, **settings: str) -> Pipeline:
     )
     deploying.deploy(made, say=lambda step: None, tls_only=False)
     return Pipeline(made)
+
+
+@pytest.fixture
+def queues() -> Queues:
+    """The three queues of tests/test_config.py's settings, in memory."""
+    queues = Queues()
+    for name in ("source", "destination", "dead"):
+        queues.create(name)
+    return queues
 
 
 @pytest.fixture(autouse=True)

@@ -26,14 +26,6 @@ def load_app(monkeypatch, **settings):
 
 
 @pytest.fixture
-def queues():
-    queues = Queues()
-    for name in ("source", "destination", "dead"):
-        queues.create(name)
-    return queues
-
-
-@pytest.fixture
 def app(monkeypatch, queues):
     monkeypatch.setattr(aws, "sqs", lambda: FakeBotoSqs(queues))
     return load_app(monkeypatch, ACTION="log")

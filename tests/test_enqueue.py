@@ -13,14 +13,6 @@ from tests.test_config import GOOD
 from tests.test_events import notification, record
 
 
-@pytest.fixture
-def queues():
-    queues = Queues()
-    for name in ("source", "destination", "dead"):
-        queues.create(name)
-    return queues
-
-
 def enqueue(queues, payload, **settings):
     return enqueue_events(payload, FakeBotoSqs(queues), Config.from_env({**GOOD, **settings}))
 

@@ -87,7 +87,7 @@ def test_a_deploy_that_failed_half_way_is_mended_by_the_next(first, monkeypatch)
         raise Unusable("the machine went down")
 
     monkeypatch.setattr(deploying, "run_chalice", dies_before_it_writes)
-    kept = deploying._deployed_key(first.stage)
+    kept = deploying.deployed_key(first.stage)
     first.s3.delete_object(Bucket=first.settings["REPORTS_BUCKET"], Key=kept)
     with pytest.raises(Unusable, match="the machine went down"):
         redeploy(first)

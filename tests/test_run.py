@@ -42,9 +42,12 @@ def test_once_makes_the_users_own_images_and_ends_with_0(tmp_path, photographs):
     (images / "deep").mkdir(parents=True)
     (images / "deep" / "[red]rocket.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
     (images / "letter.jpg").write_text("Dear all")
+    out.mkdir()
+    (out / "the user's own").touch()  # stays, whatever we write beside it
     arguments = ["--once", "--images", str(images), "--out", str(out), "--port", str(port), "--capacity", "1"]
     done = run("run", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+    (out / "the user's own").unlink()
     assert sorted(file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()) == [
         "photos/deep/[red]rocket.jpg_1024.jpg",
         "photos/deep/[red]rocket.jpg_256.jpg",
