@@ -6,15 +6,16 @@ Every function imports this file, and each handler what it alone needs: a cold s
 """
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, IAMAuthorizer, Rate, Request, Response, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
 
-from chalicelib import actions, aws, status
+from chalicelib import actions, aws
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
-from chalicelib.errors import ConfigError, RestError
+from chalicelib.errors import ConfigError
+from chalicelib.routes import jobs, seeing
 
 try:
     config = Config.from_env()
@@ -22,7 +23,6 @@ except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
 app = Chalice(app_name="s3-event-scheduler")
-signed = IAMAuthorizer()  # callers sign their requests (SigV4) and need execute-api:Invoke
 action = cache(lambda: actions.of(config))
 
 
@@ -97,95 +97,5 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
 
 
-def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view's RestError becomes its status and one clear line."""
-
-    @wraps(view)
-    def answered(**path: str) -> Any:
-        try:
-            return view(**path)
-        except RestError as e:
-            return Response(e.as_dict(), status_code=e.status)
-
-    return answered
-
-
-def request() -> Request:
-    assert app.current_request is not None  # every view has one
-    return app.current_request
-
-
-def json_body() -> Any:
-    return request().json_body if request().raw_body else None
-
-
-@app.route("/status", authorizer=signed)
-def get_status() -> dict[str, Any]:
-    """Where everything stands."""
-    return status.snapshot(aws.sqs(), config)
-
-
-@app.route("/health")
-def get_health() -> dict[str, str]:
-    """The API answers; nothing else is asked."""
-    return {"status": "ok"}
-
-
-@app.route("/jobs", methods=["POST"], authorizer=signed)
-@plain_errors
-def post_job() -> dict[str, Any]:
-    """A bulk job, checked; it waits until somebody runs it."""
-    from chalicelib import jobs_api
-
-    return jobs_api.create_job(json_body(), aws.s3(), aws.s3control(), config)
-
-
-@app.route("/jobs", methods=["GET"], authorizer=signed)
-@plain_errors
-def get_jobs() -> dict[str, Any]:
-    """The newest first."""
-    from chalicelib import jobs_api
-
-    return jobs_api.list_jobs(request().query_params, aws.s3control(), config)
-
-
-@app.route("/jobs/{job_id}", authorizer=signed)
-@plain_errors
-def get_job(job_id: str) -> dict[str, Any]:
-    """Its status, progress and failures."""
-    from chalicelib import jobs_api
-
-    return jobs_api.get_job(job_id, aws.s3control(), config)
-
-
-@app.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
-@plain_errors
-def run_job(job_id: str) -> dict[str, Any]:
-    from chalicelib import jobs_api
-
-    return jobs_api.run_job(job_id, aws.s3control(), config)
-
-
-@app.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
-@plain_errors
-def cancel_job(job_id: str) -> dict[str, Any]:
-    from chalicelib import jobs_api
-
-    return jobs_api.cancel_job(job_id, json_body(), aws.s3control(), config)
-
-
-@app.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
-@plain_errors
-def put_priority(job_id: str) -> dict[str, Any]:
-    from chalicelib import jobs_api
-
-    return jobs_api.set_priority(job_id, json_body(), aws.s3control(), config)
-
-
-@app.route("/jobs/{job_id}/report", authorizer=signed)
-@plain_errors
-def get_report(job_id: str) -> dict[str, Any]:
-    """Totals, and a page of rows with their reasons."""
-    from chalicelib import jobs_api
-
-    return jobs_api.get_report(job_id, request().query_params, aws.s3(), aws.s3control(), config)
+for part in (seeing.routes, jobs.routes):
+    app.register_blueprint(part)

@@ -17,6 +17,7 @@ S3_NOTIFIES = ("lambda", "queue")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
@@ -31,6 +32,7 @@ class Config:
     source_queue_url: str
     destination_queue_url: str
     dead_letter_queue_url: str
+    stage: str = ""  # written by `make deploy`; the names of functions, rules and alarms follow from it
     images_prefix: str = ""
     images_suffix: str = ""
     s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
@@ -58,6 +60,7 @@ class Config:
             source_queue_url=_queue(env, "SOURCE_QUEUE_URL"),
             destination_queue_url=_queue(env, "DESTINATION_QUEUE_URL"),
             dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
+            stage=optional(env, "STAGE", _STAGE, "the stage's name, lower case, 12 letters at most"),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             s3_notifies=one_of(env, "S3_NOTIFIES", cls.s3_notifies, S3_NOTIFIES),

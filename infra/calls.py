@@ -41,15 +41,17 @@ class _Module:
 
 
 def handlers(root: Path) -> dict[str, list[str]]:
-    """The Lambda functions of app.py: Chalice's name for each, and the handlers behind it.
+    """The Lambda functions of the app: Chalice's name for each, and the handlers (dotted) behind it.
 
     All REST routes are one Lambda function, which Chalice names `api_handler`.
     """
     found: dict[str, list[str]] = {}
-    for node in ast.walk(ast.parse((root / "app.py").read_text())):
-        if isinstance(node, ast.FunctionDef):
-            for kind in _decorators(node):
-                found.setdefault("api_handler" if kind == "route" else node.name, []).append(node.name)
+    for module, file in _sources(root):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                for kind in _decorators(node):
+                    name = "api_handler" if kind == "route" else node.name
+                    found.setdefault(name, []).append(f"{module}.{node.name}")
     return found
 
 
@@ -57,7 +59,7 @@ def calls(root: Path) -> dict[str, Calls]:
     """The AWS calls of each Lambda function, as Chalice's analyser sees them."""
     modules = {module.name: module for module in map(_read, _sources(root))}
     return {
-        name: get_client_calls(_flat_program(_reachable(modules, (f"app.{one}" for one in entries))))
+        name: get_client_calls(_flat_program(_reachable(modules, entries)))
         for name, entries in handlers(root).items()
     }
 
@@ -158,8 +160,8 @@ def _methods(function: Function, client: str) -> Iterator[str]:
 
 
 def _decorators(function: ast.FunctionDef) -> Iterator[str]:
-    """The Chalice bindings: `schedule` for `@app.schedule(...)`."""
+    """The Chalice bindings: `schedule` for `@app.schedule(...)`, `route` for a blueprint's."""
     for decorator in function.decorator_list:
         match decorator:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="app"), attr=kind)):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="app" | "routes"), attr=kind)):
                 yield kind

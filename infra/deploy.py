@@ -134,7 +134,7 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
 def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     """Write the stack's names into the stage's settings, and the policies that follow from them."""
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
-    stage.record({**made, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
     files = policies.write(stage, account)
     stage.record({}, {function: file.name for function, file in files.items()})
 

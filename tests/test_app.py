@@ -21,7 +21,8 @@ def load_app(monkeypatch, **settings):
     for name, value in {**GOOD, **settings}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(ROOT))
-    monkeypatch.delitem(sys.modules, "app", raising=False)
+    for module in [name for name in sys.modules if name == "app" or name.startswith("chalicelib.routes")]:
+        monkeypatch.delitem(sys.modules, module)
     return importlib.import_module("app").app
 
 

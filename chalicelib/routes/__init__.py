@@ -1,0 +1,42 @@
+"""The REST API's routes, one blueprint for each part; app.py puts them together.
+
+Every route but /health wants a signed request (SigV4) and execute-api:Invoke. A view imports what it needs
+when it is called: every function imports this package, and only one of them answers the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any
+
+from chalice.app import Blueprint, IAMAuthorizer, Response
+
+from chalicelib.config import Config
+from chalicelib.errors import RestError
+
+signed = IAMAuthorizer()
+config = cache(Config.from_env)
+
+
+def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view's RestError becomes its status and one clear line."""
+
+    @wraps(view)
+    def answered(**path: str) -> Any:
+        try:
+            return view(**path)
+        except RestError as e:
+            return Response(e.as_dict(), status_code=e.status)
+
+    return answered
+
+
+def json_body(routes: Blueprint) -> Any:
+    """The request's JSON; None when it has no body."""
+    return routes.current_request.json_body if routes.current_request.raw_body else None
+
+
+def query(routes: Blueprint) -> Mapping[str, str] | None:
+    """The request's query parameters, each once; None when there are none."""
+    return routes.current_request.query_params

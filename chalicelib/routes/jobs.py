@@ -1,0 +1,75 @@
+"""/jobs: bulk work on S3 Batch Operations (docs/jobs.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib import aws
+from chalicelib.routes import config, json_body, plain_errors, query, signed
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/jobs", methods=["POST"], authorizer=signed)
+@plain_errors
+def post_job() -> dict[str, Any]:
+    """A bulk job, checked; it waits until somebody runs it."""
+    from chalicelib import jobs_api
+
+    return jobs_api.create_job(json_body(routes), aws.s3(), aws.s3control(), config())
+
+
+@routes.route("/jobs", methods=["GET"], authorizer=signed)
+@plain_errors
+def get_jobs() -> dict[str, Any]:
+    """The newest first."""
+    from chalicelib import jobs_api
+
+    return jobs_api.list_jobs(query(routes), aws.s3control(), config())
+
+
+@routes.route("/jobs/{job_id}", methods=["GET"], authorizer=signed)
+@plain_errors
+def get_job(job_id: str) -> dict[str, Any]:
+    """Its status, progress and failures."""
+    from chalicelib import jobs_api
+
+    return jobs_api.get_job(job_id, aws.s3control(), config())
+
+
+@routes.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
+@plain_errors
+def run_job(job_id: str) -> dict[str, Any]:
+    """The job begins."""
+    from chalicelib import jobs_api
+
+    return jobs_api.run_job(job_id, aws.s3control(), config())
+
+
+@routes.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
+@plain_errors
+def cancel_job(job_id: str) -> dict[str, Any]:
+    """The job ends; what it has done stays done."""
+    from chalicelib import jobs_api
+
+    return jobs_api.cancel_job(job_id, json_body(routes), aws.s3control(), config())
+
+
+@routes.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
+@plain_errors
+def put_priority(job_id: str) -> dict[str, Any]:
+    """Of the jobs that wait, the highest number runs first."""
+    from chalicelib import jobs_api
+
+    return jobs_api.set_priority(job_id, json_body(routes), aws.s3control(), config())
+
+
+@routes.route("/jobs/{job_id}/report", methods=["GET"], authorizer=signed)
+@plain_errors
+def get_report(job_id: str) -> dict[str, Any]:
+    """Totals, and a page of rows with their reasons."""
+    from chalicelib import jobs_api
+
+    return jobs_api.get_report(job_id, query(routes), aws.s3(), aws.s3control(), config())
