@@ -6,8 +6,8 @@ STAGE  ?= dev
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
-.PHONY: help setup run test test-deploy check bench-cold-start bench-drain bench-thumbnails test-faults test-corpus
+.PHONY: help setup run test check drop jobs plan deploy destroy policies test-deploy test-faults test-corpus
+.PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ deploy: setup ## into your AWS account: make deploy STAGE=dev
 
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages too)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
+	@$(BIN)/python -m infra plan $(ARGS)
 
 policies: setup ## the IAM policies of a stage from the code: make policies STAGE=dev
 	@$(BIN)/python -m infra policies --stage $(STAGE)
