@@ -27,7 +27,7 @@ run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)
 
-test-deploy: setup ## the deployment package, for each Python installed, under Lambda's own runtime client
+test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
 	@$(BIN)/python -m pytest -m package $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
