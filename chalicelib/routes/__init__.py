@@ -12,6 +12,7 @@ from typing import Any
 
 from chalice.app import Blueprint, IAMAuthorizer, Response
 
+from chalicelib import aws
 from chalicelib.config import Config
 from chalicelib.errors import RestError
 
@@ -20,7 +21,7 @@ config = cache(Config.from_env)
 
 
 def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view's RestError becomes its status and one clear line."""
+    """A view's RestError, or AWS's refusal, becomes its status and one clear line."""
 
     @wraps(view)
     def answered(**path: str) -> Any:
@@ -28,6 +29,11 @@ def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
             return view(**path)
         except RestError as e:
             return Response(e.as_dict(), status_code=e.status)
+        except Exception as e:
+            refused = aws.refusal(e)
+            if refused is None:
+                raise
+            return Response(refused.as_dict(), status_code=refused.status)
 
     return answered
 
