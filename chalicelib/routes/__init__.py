@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, IAMAuthorizer, Response
 
@@ -16,6 +16,7 @@ from chalicelib import aws
 from chalicelib.config import Config
 from chalicelib.errors import RestError
 
+View = TypeVar("View", bound=Callable[..., Any])
 signed = IAMAuthorizer()
 config = cache(Config.from_env)
 
@@ -36,6 +37,21 @@ def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
             return Response(refused.as_dict(), status_code=refused.status)
 
     return answered
+
+
+def documented(
+    answer: str, *, query: str = "", body: str = "", errors: tuple[int, ...] = ()
+) -> Callable[[View], View]:
+    """What the view takes and answers, for the OpenAPI document: names of types in infra/api_types.py.
+
+    `errors` are the statuses of its own; infra/openapi.py adds those that any route may have.
+    """
+
+    def marked(view: View) -> View:
+        view.__dict__["documented"] = {"answer": answer, "query": query, "body": body, "errors": errors}
+        return view
+
+    return marked
 
 
 def json_body(routes: Blueprint) -> Any:
