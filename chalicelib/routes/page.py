@@ -29,4 +29,4 @@ def _answer(name: str) -> Response:
     from chalicelib import page
 
     found = page.file(name)
-    return Response(found.text, headers=found.headers)
+    return Response(found.text, headers={**found.headers})

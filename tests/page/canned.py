@@ -178,7 +178,7 @@ def recent() -> dict[str, Any]:
             "seconds": 58.3 + 7 * i,
             "thumbnails": [f"{key}_256.png"],
         }
-        for i, key in enumerate(names)
+        for i, key in enumerate(f"photos/{name}" for name in names)
     ]
     reason = "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)"
     for i, key in enumerate((HOSTILE, DISGUISED)):
@@ -288,4 +288,22 @@ def traced(key: str) -> dict[str, Any]:
             "worked": None,
         },
         "not_known": ["how long it was worked on: the log of that run is gone"],
+    }
+
+
+def plan() -> dict[str, Any]:
+    lines = [
+        {"what": "Lambda consume, duration", "amount": 1_250_000, "unit": "GB-s", "usd": 20.83},
+        {"what": "S3 PUT", "amount": 2_000_000, "unit": "requests", "usd": 10.0},
+    ]
+    return {
+        "version": 1,
+        "given": {},
+        "minutes_to_clear": 1440,
+        "peak_backlog": 31_200,
+        "concurrency": {"enqueue": 12.0, "drain": 1.0, "consume": 30.4},
+        "first_quota": {"name": "Lambda concurrency", "limit": 1000, "needed": 43, "from_capacity": 41_000},
+        "cost_per_month_usd": {"lines": lines, "total": 30.83},
+        "prices_of": "2026-01-01",
+        "backlog": [[i * 10, max(0, 31_200 - abs(i - 72) * 500)] for i in range(145)],
     }

@@ -34,6 +34,7 @@ class StandIn:
             "GET dead-letters": canned.letters,
             "GET dead-letters/redrive": {"tasks": []},
             "GET jobs": canned.jobs,
+            "GET plan": canned.plan,
         }
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
@@ -78,7 +79,14 @@ def _handler(stand_in: Callable[[], StandIn]) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *arguments: object) -> None:
             return None
 
-        do_GET = do_POST = do_PUT = _serve
+        def do_GET(self) -> None:
+            self._serve()
+
+        def do_POST(self) -> None:
+            self._serve()
+
+        def do_PUT(self) -> None:
+            self._serve()
 
     return Handler
 
