@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAGE  ?= dev
 ARGS   ?=
+PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
+.PHONY: help setup run status test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
 .PHONY: help setup run test test-deploy check bench-cold-start bench-drain bench-thumbnails test-faults test-corpus
 
 help: ## this list
@@ -23,6 +24,9 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 
 run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 	@$(BIN)/python -m dev run $(ARGS)
+
+status: setup ## the page of a deployed stage, with your own AWS credentials: make status STAGE=prod PORT=8000
+	@$(BIN)/python -m infra status --stage $(STAGE) --port $(PORT)
 
 test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from dev.workspace import ROOT
 from tests.page.stand_in import StandIn, serve
@@ -63,6 +63,10 @@ class Visit:
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.problems.append(f"console: {text}")
+
+    def _alerted(self, dialog: Dialog) -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, url: str) -> None:
         if urlsplit(url).scheme != "data" and urlsplit(url).netloc != self.host:
