@@ -93,23 +93,30 @@ class Visit:
 Visits = Callable[..., Visit]
 
 
+def visit_of(
+    browser: Browser, url: str, width: int = 1360, scheme: Any = "light", clock: bool = False
+) -> Visit:
+    """The page at the URL, opened; `clock` makes its time stand still until the test moves it."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE)
+    visit = Visit(context.new_page(), urlsplit(url).netloc)
+    visit.watch()
+    if clock:
+        visit.page.clock.install()
+    visit.page.goto(url)
+    return visit
+
+
 @pytest.fixture
 def visits(browser: Browser) -> Iterator[Visits]:
     """Opens pages: visits(url, width=..., scheme="dark"); afterwards none may have had a problem."""
     made: list[Visit] = []
 
-    def visit(url: str, *, width: int = 1360, scheme: Any = "light", clock: bool = False) -> Visit:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        context.set_default_timeout(PATIENCE)
-        one = Visit(context.new_page(), urlsplit(url).netloc)
-        one.watch()
-        if clock:
-            one.page.clock.install()
-        one.page.goto(url)
-        made.append(one)
-        return one
+    def visit(url: str, **how: Any) -> Visit:
+        made.append(visit_of(browser, url, **how))
+        return made[-1]
 
     yield visit
     for one in made:
