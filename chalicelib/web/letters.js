@@ -1,6 +1,6 @@
 // Dead letters by reason, sent back all at once or reason by reason, and how far that is.
 
-import { get, post } from "./api.js";
+import { broken, get, post } from "./api.js";
 import { ask } from "./dialog.js";
 import { byId, el, keyed, setText } from "./dom.js";
 import { clock, count, isKnown, moment, name, number } from "./format.js";
@@ -22,10 +22,11 @@ export function startLetters(poll) {
   });
 }
 
-/** How many there are comes with every status; the letters themselves are read when that has changed. */
+/** Whether to read them now: how many there are comes with every status; the letters themselves are read when that has changed. */
 export function lettersToRead(status) {
   const total = deadLetters(status);
   byId("redrive-all").hidden = !total;
+  if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.queues?.dead_letter) ?? "no answer"}`);
   return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || moving);
 }
 

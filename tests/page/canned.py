@@ -164,9 +164,9 @@ def series(minutes: int = 180) -> dict[str, Any]:
 
 def recent() -> dict[str, Any]:
     names = [
-        "photos/astronaut, cut out.png",
-        "photos/coffee (held upright).jpg",
-        "photos/chelsea the cat.jpg",
+        "astronaut, cut out.png",
+        "coffee (held upright).jpg",
+        "chelsea the cat.jpg",
     ]
     found = [
         {
