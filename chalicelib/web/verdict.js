@@ -16,9 +16,11 @@ export function deadLetters(status) {
 export function verdict(status) {
   const notes = [...letterNotes(status), ...tickNotes(status), ...functionNotes(status)];
   const main = flow(status);
-  const worst = notes.some((note) => note.state === "bad") ? "bad" : notes.length ? "warn" : "ok";
-  const state = main.state === "ok" ? worst : main.state;
-  return { ...main, state, kind: `${main.kind} ${deadLetters(status)}`, notes };
+  const letters = deadLetters(status);
+  const failing = functionNotes(status).some((note) => note.state === "bad");
+  const state = main.state !== "ok" ? main.state : failing ? "bad" : notes.length ? "warn" : "ok";
+  const but = main.state === "ok" && letters ? `, but ${count(letters, "dead letter")}` : "";
+  return { state, kind: `${main.kind} ${letters}`, headline: main.headline + but, notes };
 }
 
 function flow(status) {

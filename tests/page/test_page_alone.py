@@ -83,7 +83,10 @@ def test_dead_letters_and_failing_functions_are_said_beside_it(visits, stand_in)
 def test_a_dead_letter_that_somebody_reads_is_still_one(visits, stand_in):
     page = opened(visits, stand_in).page
     queues = {**canned.status()["queues"], "dead_letter": canned.queue(1, 3)}
-    assert verdict(page, canned.status(queues=queues))["notes"][0]["text"] == "4 dead letters"
+    found = verdict(page, canned.status(queues=queues))
+    assert found["notes"][0]["text"] == "4 dead letters"
+    assert found["headline"] == "Keeping up: backlog gone in about 3 minutes, but 4 dead letters"
+    assert found["state"] == "warn"
 
 
 def test_the_numbers_change_without_a_reload(visits, stand_in):
