@@ -7,8 +7,8 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop deploy destroy policies bench-drain bench-thumbnails test-faults test-corpus jobs
-.PHONY: help setup run test test-deploy check bench-cold-start bench-drain bench-thumbnails test-faults test-corpus
+.PHONY: help setup run status test check drop jobs plan deploy destroy policies test-deploy test-faults test-corpus
+.PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ status: setup ## the page of a deployed stage, with your own AWS credentials: ma
 test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)
 
-test-deploy: setup ## the deployment package, for each Python installed, under Lambda's own runtime client
+test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
 	@$(BIN)/python -m pytest -m package $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
@@ -52,6 +52,9 @@ deploy: setup ## into your AWS account: make deploy STAGE=dev
 
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages too)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
+	@$(BIN)/python -m infra plan $(ARGS)
 
 policies: setup ## the IAM policies of a stage from the code: make policies STAGE=dev
 	@$(BIN)/python -m infra policies --stage $(STAGE)

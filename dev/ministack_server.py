@@ -63,6 +63,8 @@ def _replace(api_id: str, document: dict[str, Any]) -> Response:
     root["resourceMethods"] = {}
     apigateway._resources[api_id] = {root["id"]: root}
     apigateway._authorizers_v1[api_id] = {}
+    if policy := _settings(document)["policy"]:
+        apigateway._rest_apis[api_id]["policy"] = policy
     schemes = apigateway._import_security_schemes(api_id, document)
     for path, item in document.get("paths", {}).items():
         apigateway._import_path_item(api_id, path, item, schemes, document.get("security"))

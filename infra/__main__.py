@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from chalicelib.errors import ConfigError
 from infra import deploy as deploying
 from infra import destroy as destroying
 from infra import local_api
+from infra import plan as planning
 from infra import policies as policy_files
 from infra.errors import Unusable
 from infra.stage import Stage
@@ -76,6 +78,33 @@ def policies(stage: str) -> None:
     there = Stage(ROOT, stage)
     for file in policy_files.write(there, there.account()).values():
         click.echo(file.relative_to(ROOT))
+
+
+@cli.command()
+@click.option("--objects", required=True, help="How many arrive, such as 1e9.")
+@click.option("--per", required=True, help="Within how long, evenly: 90s, 5m, 24h, 7d.")
+@click.option("--size", help="Of one object: 500KB, 2MB (default), 1GB.")
+@click.option("--capacity", help="CAPACITY: events a tick.")
+@click.option("--shards", help="DRAIN_SHARDS.")
+@click.option("--action", help="ACTION: log, resize or start_execution.")
+@click.option("--notifies", help="S3_NOTIFIES: lambda or queue.")
+@click.option("--thumbnails", help="Thumbnails of one object.")
+@click.option("--seconds", help="Of consume for one object; estimated without.")
+@click.option("--times", help="How often a month this happens (default 1).")
+@click.option("--concurrency", help="The account's Lambda quota (default 1000).")
+@click.option("--prices", type=click.Path(path_type=Path), help="A JSON file with other prices.")
+@click.option(
+    "--stage", default="dev", show_default=True, help="Its settings are used where nothing is given."
+)
+@click.option("--json", "as_json", is_flag=True, help="The answer of GET /plan.")
+def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) -> None:
+    """What if so many objects came: how long, which limit, how much a month. Asks AWS nothing."""
+    values = {name: value for name, value in given.items() if value is not None}
+    found = planning.answer(values, Stage(ROOT, stage), prices)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        planning.show(found, Console())
 
 
 def _say(step: str) -> None:

@@ -5,10 +5,11 @@ Every step may be repeated: a deploy that failed half-way is mended by the next 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,18 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from infra import notify, package, policies, stack
+from chalicelib.settings import optional
+from infra import access, leftovers, notify, package, policies, stack
 from infra.errors import Unusable
 from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
-GONE_WITHIN = 180  # seconds
+KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
 # The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
 CHALICE = (
     sys.executable,
@@ -72,6 +75,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "DestinationVisibility": str(stage.visibility("consume")),
             "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
+            "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
             "TlsOnly": str(tls_only).lower(),
         },
         account,
@@ -87,11 +91,14 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         prefix=settings.get("IMAGES_PREFIX", ""),
         suffix=settings.get("IMAGES_SUFFIX", ""),
     )
-    remove_orphaned_mappings(boto3.client("lambda"), stage, say)
+    leftovers.remove_mappings(boto3.client("lambda"), stage, say)
+    leftovers.remove_apis(boto3.client("apigateway"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
+    keep_api_logs(boto3.client("logs"), stage)
+    access.take_away(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
@@ -127,48 +134,19 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
     """Refuse a bad setting before anything is made. Raises Unusable, one line."""
     try:
         Config.from_env({**expected_settings(stage, account), **settings})
+        optional(settings, "KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region")
     except ConfigError as e:
         raise Unusable(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
+    access.addresses(settings.get("ALLOWED_ADDRESSES", ""))
 
 
 def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     """Write the stack's names into the stage's settings, and the policies that follow from them."""
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
     stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    stage.set_api_policy(access.write(stage))
     files = policies.write(stage, account)
     stage.record({}, {function: file.name for function, file in files.items()})
-
-
-def remove_orphaned_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
-    """Delete event source mappings that a deploy made and, failing later, did not write down.
-
-    Chalice would make each a second time, which AWS refuses. The queue keeps its messages meanwhile.
-    """
-    known = {resource.get("event_uuid") for resource in stage.deployed()}
-    try:
-        pages = client.get_paginator("list_event_source_mappings").paginate(
-            FunctionName=stage.function_name("consume")
-        )
-        found = [mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"]]
-    except client.exceptions.ResourceNotFoundException:
-        return  # no function yet
-    for uuid in found:
-        if uuid not in known:
-            say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
-            client.delete_event_source_mapping(UUID=uuid)
-            _wait_until_gone(client, uuid)
-
-
-def _wait_until_gone(client: LambdaClient, uuid: str) -> None:
-    """Lambda deletes a mapping in its own time, and refuses a second one until then."""
-    end = time.monotonic() + GONE_WITHIN
-    while time.monotonic() < end:
-        try:
-            client.get_event_source_mapping(UUID=uuid)
-        except client.exceptions.ResourceNotFoundException:
-            return
-        time.sleep(2)
-    raise Unusable(f"event source mapping {uuid} is still being deleted: deploy again in a minute")
 
 
 def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Account) -> None:
@@ -187,6 +165,19 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
         MaximumRetryAttempts=2,
         MaximumEventAgeInSeconds=21_600,
         DestinationConfig={"OnFailure": {"Destination": account.arn("sqs", queue_name(dead_letter_url))}},
+    )
+
+
+def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
+    """Make the log group of the REST API's function, which may not make it itself.
+
+    Chalice makes one with another name (`...-api_handler`), in which nothing is ever written.
+    """
+    group = f"/aws/lambda/{stage.function_name('api_handler')}"
+    with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+        client.create_log_group(logGroupName=group)
+    client.put_retention_policy(
+        logGroupName=group, retentionInDays=stage.function_setting("api_handler", "log_retention_in_days")
     )
 
 

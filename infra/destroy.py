@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from infra import stack
+from infra import leftovers, stack
 from infra.deploy import Say, current_account, deployed_key, expected_settings, fetch_deployed, run_chalice
 from infra.errors import Unusable
 from infra.stage import Stage
@@ -37,8 +37,9 @@ def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
         say("Functions, schedule, event sources, REST API (chalice delete)")
         run_chalice(stage, "delete", "--stage", stage.name)
     stage.deployed_file.unlink(missing_ok=True)
+    leftovers.remove_all(stage, say)
     say("Log groups")
-    _delete_log_groups(boto3.client("logs"), f"/aws/lambda/{stage.stack_name}")
+    _delete_log_groups(boto3.client("logs"), stage)
     say("Stack: queues")
     stack.delete(cloudformation, stage.stack_name)
     say("Buckets")
@@ -62,12 +63,13 @@ def _refuse_waiting_messages(sqs: SQSClient, made: dict[str, str]) -> None:
             )
 
 
-def _delete_log_groups(logs: CloudWatchLogsClient, prefix: str) -> None:
+def _delete_log_groups(logs: CloudWatchLogsClient, stage: Stage) -> None:
+    of_lambda = "/aws/lambda/"
+    prefix = of_lambda + stage.stack_name
     for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
         for group in page["logGroups"]:
-            name = group["logGroupName"]
-            if name == prefix or name.startswith(f"{prefix}-"):
-                logs.delete_log_group(logGroupName=name)
+            if leftovers.is_of(stage, group["logGroupName"].removeprefix(of_lambda)):
+                logs.delete_log_group(logGroupName=group["logGroupName"])
 
 
 def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:

@@ -93,6 +93,17 @@ POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 POLLED = {"consume": DESTINATION}
 LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
+# With a KMS key of the account's own, what each action on a queue or bucket asks of the key besides.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+READS, WRITES = {"kms:Decrypt"}, {"kms:Decrypt", "kms:GenerateDataKey"}
+ON_KEY = {
+    "sqs:ReceiveMessage": READS,
+    "sqs:SendMessage": WRITES,
+    "s3:GetObject": READS,
+    "s3:PutObject": WRITES,
+}
+
 # What only one value of ACTION needs, a stage with another has not.
 ONLY_FOR = {
     ("consume", "s3:GetObject"): "resize",
@@ -145,6 +156,10 @@ def _document(
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
         allowed.setdefault(polled, set()).update(POLLER)
+    if key := env.get("KMS_KEY_ARN"):
+        used = set().union(*allowed.values()) & set(ON_KEY)
+        if used:
+            allowed[(key,)] = set().union(*(ON_KEY[action] for action in used))
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
     allowed[(logs,)] = set(LOGS)

@@ -45,6 +45,9 @@ class Stage:
                 f"STAGE is {self.name!r}: expected a lower-case letter, then up to 11 lower-case letters, "
                 "digits or hyphens"
             )
+        # The API of a stage `dev-drain` would have the name of the stage `dev`'s drain.
+        if found := re.search(r"-(enqueue|drain|consume|backfill)(-\d+)?$", self.name):
+            raise Unusable(f"STAGE is {self.name!r}: may not end with {found[0]!r}, which names a function")
 
     @property
     def stack_name(self) -> str:
@@ -114,6 +117,15 @@ class Stage:
         for shard in _shards(self._environment(config))[1:]:  # each is a copy of the first
             for name in ("lambda_memory_size", "lambda_timeout", "reserved_concurrency"):
                 functions.setdefault(shard, {})[name] = self.function_setting("drain", name)
+        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+
+    def set_api_policy(self, file: str) -> None:
+        """Name the REST API's resource policy in the stage's settings; an empty name takes it out."""
+        config = self._config()
+        stage = config["stages"].setdefault(self.name, {})
+        stage.pop("api_gateway_policy_file", None)
+        if file:
+            stage["api_gateway_policy_file"] = file
         self.config_file.write_text(json.dumps(config, indent=2) + "\n")
 
     def deployed(self) -> list[dict[str, Any]]:

@@ -61,3 +61,9 @@ def test_a_broken_config_is_one_line(stage):
     stage.config_file.write_text("{")
     with pytest.raises(Unusable, match=r"config\.json: Expecting property name"):
         stage.environment()
+
+
+@pytest.mark.parametrize("name", ["dev-drain", "dev-drain-3", "x-consume"])
+def test_a_stage_may_not_be_named_like_a_function_of_another(tmp_path, name):
+    with pytest.raises(Unusable, match=f"STAGE is '{name}': may not end with '-"):
+        Stage(tmp_path, name)

@@ -1,0 +1,137 @@
+"""What AWS allows by default, and how near the scenario comes to it. An account may have more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.planning.forecast import Forecast
+from chalicelib.planning.scenario import Scenario
+
+RETENTION_MINUTES = 10 * 24 * 60  # of the source queue, infra/template.yaml
+BATCH = 10  # messages that consume is given at once
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One limit. It is met when `needed` is more than `limit`."""
+
+    name: str
+    limit: float
+    needed: float
+    source: str  # where the number comes from
+    # The capacity at which it is met, everything else as it is; None when capacity is not what drives it.
+    from_capacity: int | None
+    advice: str  # what to do when it is met
+
+    @property
+    def used(self) -> float:
+        return self.needed / self.limit
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "limit": self.limit,
+            "needed": round(self.needed, 1),
+            "used_percent": round(100 * self.used, 1),
+            "met": self.needed > self.limit,
+            "from_capacity": self.from_capacity,
+            "advice": self.advice,
+            "source": self.source,
+        }
+
+
+def quotas(scenario: Scenario, ahead: Forecast) -> list[Quota]:
+    """Every limit that this app can meet, the nearest first."""
+    aws = "https://docs.aws.amazon.com"
+    consume = ahead.concurrency["consume"]
+    others = ahead.concurrency["enqueue"] + ahead.concurrency["drain"]
+    moved_a_second = ahead.most_in_one_tick / 60
+    arrive_a_second = scenario.objects / scenario.per_s
+    found = [
+        Quota(
+            "Lambda: concurrent executions in the account and region",
+            scenario.concurrency,
+            others + consume,
+            f"{aws}/lambda/latest/dg/gettingstarted-limits.html",
+            _capacity_for(scenario.concurrency - others, scenario.per_object_s / 60),
+            "ask AWS for more concurrency, or lower CAPACITY; S3_NOTIFIES=queue does without enqueue",
+        ),
+        Quota(
+            "Lambda: concurrent invocations for one SQS queue",
+            1250,
+            consume,
+            f"{aws}/lambda/latest/dg/services-sqs-scaling.html",
+            _capacity_for(1250, scenario.per_object_s / 60),
+            "lower CAPACITY, or make an object take less time: more memory is more CPU",
+        ),
+        Quota(
+            "SQS: messages in flight in the destination queue",
+            120_000,
+            consume * BATCH,
+            f"{aws}/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html",
+            _capacity_for(120_000, BATCH * scenario.per_object_s / 60),
+            "lower CAPACITY",
+        ),
+        Quota(
+            "S3: PUT a second into one prefix of the images bucket",
+            3500,
+            arrive_a_second,
+            f"{aws}/AmazonS3/latest/userguide/optimizing-performance.html",
+            None,
+            "spread the uploads over more prefixes",
+        ),
+        Quota(
+            "Source queue: minutes that a message is kept",
+            RETENTION_MINUTES,
+            ahead.longest_wait,
+            "infra/template.yaml (SQS allows 14 days)",
+            None,
+            f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
+        ),
+        Quota(
+            "Drain: events a tick that its shards reach in their time",
+            scenario.reach,
+            min(scenario.capacity, ahead.peak_backlog),
+            "docs/shards.md",
+            scenario.reach + 1,
+            "more DRAIN_SHARDS, or more memory for drain",
+        ),
+    ]
+    if scenario.action == "resize":
+        found.append(
+            Quota(
+                "S3: PUT a second into one prefix of the thumbnails bucket",
+                3500,
+                moved_a_second * scenario.thumbnails,
+                f"{aws}/AmazonS3/latest/userguide/optimizing-performance.html",
+                _capacity_for(3500, scenario.thumbnails / 60),
+                "spread the objects over more prefixes: their thumbnails follow",
+            )
+        )
+    if scenario.action == "start_execution":
+        found.append(
+            Quota(
+                "Step Functions: StartExecution a second (300 in the three largest regions, else 150)",
+                300,
+                moved_a_second,
+                f"{aws}/step-functions/latest/dg/service-quotas.html",
+                _capacity_for(300, 1 / 60),
+                "lower CAPACITY, or ask AWS for more: what is refused is tried again later",
+            )
+        )
+    return sorted(found, key=lambda quota: quota.used, reverse=True)
+
+
+def lossless(scenario: Scenario) -> int:
+    """The smallest capacity at which no event waits longer than the source queue keeps it.
+
+    The last to arrive, in minute m, waits for what m - 1 ticks have left.
+    """
+    minutes = -(-int(scenario.per_s) // 60)
+    return -(-scenario.objects // (RETENTION_MINUTES + minutes - 1))
+
+
+def _capacity_for(limit: float, per_event: float) -> int:
+    """The smallest capacity that needs more than the limit."""
+    return max(1, int(max(0.0, limit) / per_event) + 1)

@@ -1,0 +1,21 @@
+"""/plan: what if so many objects came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.routes import config, plain_errors, query, signed
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/plan", methods=["GET"], authorizer=signed)
+@plain_errors
+def get_plan() -> dict[str, Any]:
+    """Minutes to clear, concurrency, the first quota and the cost of a month, for ?objects=1e6&per=24h."""
+    from chalicelib import planning
+    from chalicelib.planning import scenario
+
+    return planning.from_query(query(routes) or {}, scenario.defaults(config()))

@@ -1,0 +1,100 @@
+"""`make plan`: what if so many objects came, as tables or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chalicelib.config import Config
+from chalicelib.errors import BadRequest
+from chalicelib.planning import plan, scenario
+from chalicelib.planning.costs import PRICES, Prices
+from infra.errors import Unusable
+from infra.stage import Stage
+
+MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}
+
+
+def settings(stage: Stage) -> dict[str, str | int]:
+    """What the stage says of a scenario: all of it once it is deployed, its memory sizes before."""
+    memory: dict[str, str | int] = {
+        name: stage.function_setting(function, "lambda_memory_size") for name, function in MEMORY.items()
+    }
+    env = stage.environment()
+    if not env.get("SOURCE_QUEUE_URL"):
+        return memory
+    return {**scenario.defaults(Config.from_env(env)), **memory}
+
+
+def prices(file: Path | None) -> Prices:
+    """The table, but for the prices in a JSON file such as `{"of": "eu-west-1, May", "s3_put": 5.4e-6}`."""
+    if file is None:
+        return PRICES
+    try:
+        changes = json.loads(file.read_text())
+    except (OSError, ValueError) as e:
+        raise Unusable(f"--prices {file}: {e}") from e
+    if not isinstance(changes, dict):
+        raise Unusable(f"--prices {file}: expected an object of prices")
+    return PRICES.with_changes(changes)
+
+
+def answer(given: Mapping[str, str], stage: Stage, price_file: Path | None) -> dict[str, Any]:
+    """The plan as GET /plan has it. Raises Unusable with one line for a value that cannot be."""
+    try:
+        return plan(scenario.Scenario.read({**settings(stage), **given}), prices(price_file))
+    except BadRequest as e:
+        raise Unusable(f"--{e}") from e
+
+
+def show(found: Mapping[str, Any], console: Console) -> None:
+    """Print it for people."""
+    given = found["given"]
+    console.print(
+        f"{given['objects']:,} objects within {_span(given['per_s'] / 60)}, "
+        f"CAPACITY={given['capacity']:,}, DRAIN_SHARDS={given['shards']}, ACTION={given['action']}\n",
+        soft_wrap=True,
+    )
+    facts = Table(show_header=False, box=None)
+    facts.add_column()
+    facts.add_column(justify="right")
+    facts.add_row("Until the source queue is empty", _span(found["minutes_to_clear"]))
+    facts.add_row("Longest wait of an event", _span(found["longest_wait_minutes"]))
+    facts.add_row("Peak backlog", f"{found['peak_backlog']:,} events")
+    for function, executions in found["concurrency"].items():
+        facts.add_row(f"Lambda concurrency, {function}", f"{executions:,.1f}")
+    console.print(facts)
+    limits = Table(title="\nLimits, the nearest first", title_justify="left")
+    for column in ("Limit", "Allowed", "Needed", "Met from CAPACITY"):
+        limits.add_column(column, justify="left" if column == "Limit" else "right")
+    for one in found["quotas"]:
+        style = "red" if one["met"] else ""
+        start = f"{one['from_capacity']:,}" if one["from_capacity"] else "-"
+        limits.add_row(one["name"], f"{one['limit']:,.0f}", f"{one['needed']:,.1f}", start, style=style)
+    console.print(limits)
+    for one in found["quotas"]:
+        if one["met"]:
+            console.print(f"[red]{escape(one['name'])}[/]: {escape(one['advice'])}", soft_wrap=True)
+    bill = Table(title=f"\nUS dollars a month, list prices of {found['prices_of']}", title_justify="left")
+    bill.add_column("For")
+    for column in ("Amount", "USD"):
+        bill.add_column(column, justify="right")
+    for line in found["cost_per_month_usd"]["lines"]:
+        bill.add_row(line["what"], f"{line['amount']:,.0f} {line['unit']}", f"{line['usd']:,.2f}")
+    bill.add_section()
+    bill.add_row("Total", "", f"{found['cost_per_month_usd']['total']:,.2f}")
+    console.print(bill)
+    console.print("Estimated: " + "; ".join(found["assumed"]) + ".", soft_wrap=True, highlight=False)
+
+
+def _span(minutes: float) -> str:
+    """Such as `90 min`, `36.0 h`, `13.9 days`."""
+    if minutes < 120:
+        return f"{minutes:,.0f} min"
+    return f"{minutes / 60:,.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:,.1f} days"
