@@ -14,15 +14,15 @@ const WIDE = {
 };
 
 const TALL = {
-  size: [360, 838],
+  size: [360, 848],
   images: [36, 4, 160, 60],
   enqueue: [58, 108, 116, 60],
   source: [16, 216, 200, 116],
   drain: [58, 380, 116, 60],
   destination: [16, 488, 200, 116],
   consume: [58, 652, 116, 60],
-  result: [16, 760, 176, 74],
-  dead_letter: [212, 738, 144, 96],
+  result: [16, 760, 176, 84],
+  dead_letter: [212, 748, 144, 96],
 };
 
 const LINE = ["images", "enqueue", "source", "drain", "destination", "consume", "result"];

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, el, setText } from "./dom.js";
 import { count, dollars, duration, isKnown, number, UNKNOWN } from "./format.js";
+import { icon } from "./icons.js";
 
 let chart = null;
 
@@ -30,24 +31,34 @@ async function simulate() {
   } catch (error) {
     if (error.status === 404 || error.status === 403 || error.status === 0) return false;
     byId("plan-facts").replaceChildren();
+    byId("plan-quota").replaceChildren();
     setText(problem, error.message);
     return true;
   }
+}
+
+/** The AWS quota that is met first, and what to do where it is met already. */
+function quotaSays(quota) {
+  if (!quota) return [];
+  const met = quota.needed > quota.limit;
+  const pill = el("span", { class: `pill ${met ? "bad" : "ok"}` }, icon(met ? "bad" : "ok"), met ? "Over an AWS quota" : "Within AWS's quotas");
+  const later = isKnown(quota.from_capacity) && !met ? `; met from a capacity of ${number(quota.from_capacity)} on` : "";
+  const advice = met && quota.advice ? `: ${quota.advice}` : "";
+  return [pill, ` First comes ${quota.name}, ${number(quota.needed)} of ${number(quota.limit)}${later}${advice}.`];
 }
 
 function show(plan) {
   chart ??= new Chart(byId("plan-plot"), "Backlog in the simulation", [["backlog", "s1 area"]]);
   const points = plan.backlog ?? [];
   chart.show(points.map(([minute]) => duration(minute * 60)), [points.map(([, backlog]) => backlog)]);
-  const quota = plan.first_quota;
   const facts = [
     ["Clear after", isKnown(plan.minutes_to_clear) ? duration(plan.minutes_to_clear * 60) : "not at this capacity"],
     ["Peak backlog", number(plan.peak_backlog)],
     ...Object.entries(plan.concurrency ?? {}).map(([name, value]) => [`${name} at once`, number(value)]),
-    ["First AWS quota met", quota ? `${quota.name}: ${number(quota.needed)} of ${number(quota.limit)}` : "none"],
     ["Cost a month", isKnown(plan.cost_per_month_usd?.total) ? dollars(plan.cost_per_month_usd.total) : UNKNOWN],
   ];
   byId("plan-facts").replaceChildren(...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
+  byId("plan-quota").replaceChildren(...quotaSays(plan.first_quota));
   const lines = plan.cost_per_month_usd?.lines ?? [];
   byId("plan-cost").replaceChildren(...lines.map((line) =>
     el("tr", {}, el("th", { scope: "row" }, line.what), el("td", {}, `${number(line.amount)} ${line.unit}`), el("td", {}, dollars(line.usd)))));

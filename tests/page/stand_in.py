@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +27,7 @@ class StandIn:
     def __init__(self, url: str) -> None:
         self.url = url
         self.down = False
+        self.photographs: Sequence[Path] = ()
         self.asked: list[tuple[str, Any]] = []  # every call but GET: method and path, body
         self.answers: dict[str, Answer] = {
             "GET status": canned.status,
@@ -36,6 +38,15 @@ class StandIn:
             "GET jobs": canned.jobs,
             "GET plan": canned.plan,
         }
+
+    def thumbnail(self, name: str) -> bytes:
+        """A PNG: of the photograph with such a name where there is one, else a pattern of the name's own."""
+        found = [file for file in self.photographs if file.stem.partition(",")[0].split(" ")[0] in name]
+        with Image.open(found[0]) if found else _pattern(name) as image:
+            image.thumbnail((256, 256))
+            contents = io.BytesIO()
+            image.convert("RGB").save(contents, "PNG")
+        return contents.getvalue()
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         call = f"{method} {path}"
@@ -62,7 +73,7 @@ def _handler(stand_in: Callable[[], StandIn]) -> type[BaseHTTPRequestHandler]:
                 file = page.file(name)
                 self._send(200, file.text.encode(), file.headers)
             elif path.startswith("thumbnails/"):
-                self._send(200, _thumbnail(path), {"Content-Type": "image/png"})
+                self._send(200, server.thumbnail(unquote(path)), {"Content-Type": "image/png"})
             else:
                 answer = server.answer(self.command, path, json.loads(body) if body else None)
                 status = answer.status if isinstance(answer, RestError) else 200
@@ -91,14 +102,11 @@ def _handler(stand_in: Callable[[], StandIn]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _thumbnail(name: str) -> bytes:
-    """A picture of one's own for each name."""
+def _pattern(name: str) -> Image.Image:
     hue = sum(name.encode()) % 256
     image = Image.merge("HSV", [Image.new("L", (96, 96), value) for value in (hue, 90, 200)])
     image.paste(((hue + 40) % 256, 120, 150), (0, 56, 96, 96))
-    contents = io.BytesIO()
-    image.convert("RGB").save(contents, "PNG")
-    return contents.getvalue()
+    return image
 
 
 @contextlib.contextmanager

@@ -364,6 +364,8 @@ def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_seen_again(visits, stan
 def test_what_if_is_there_only_where_the_api_has_it(visits, stand_in):
     page = opened(visits, stand_in).page
     expect(page.locator("#plan-facts")).to_contain_text("31,200")
+    quota = page.locator("#plan-quota")
+    expect(quota).to_contain_text("Lambda concurrency, 43 of 1,000; met from a capacity of 41,000 on")
     page.fill("#plan-capacity", "50000")
     with page.expect_response("**/plan?objects=1000000&per=24h&size=2MB&capacity=50000"):
         page.click("#plan-form button")
