@@ -4,9 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAGE  ?= dev
 ARGS   ?=
+PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check drop jobs plan openapi deploy destroy policies test-deploy test-faults test-corpus
+.PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
+.PHONY: test-deploy test-faults test-corpus
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -23,6 +25,9 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 
 run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 	@$(BIN)/python -m dev run $(ARGS)
+
+status: setup ## the page of a deployed stage, with your own AWS credentials: make status STAGE=prod PORT=8000
+	@$(BIN)/python -m infra status --stage $(STAGE) --port $(PORT)
 
 test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)

@@ -47,7 +47,7 @@ def cli() -> None:
 )
 @click.option("--once", is_flag=True, help="Do the job and exit: 0 when every object ended where it should.")
 @click.option("--port", default=PORT, show_default=True, help="Of the local AWS.")
-@click.option("--status-port", default=8000, show_default=True, help="Of GET /status.")
+@click.option("--status-port", default=8000, show_default=True, help="Of the page and the API.")
 @click.option(
     "--out",
     default=running.OUT,

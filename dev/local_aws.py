@@ -18,6 +18,7 @@ from pathlib import Path
 import botocore
 
 from infra.errors import Unusable
+from infra.local_api import refuse_taken_port
 
 SERVICES = "s3,sqs,lambda,iam,sts,events,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
 REGION = "us-east-1"
@@ -117,16 +118,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def refuse_taken_port(port: int, option: str) -> None:
-    """Raises Unusable when something listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as e:
-            raise Unusable(f"port {port} is in use: stop what uses it, or give another with {option}") from e
 
 
 def _wait_until_up(server: LocalAws) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,15 +24,15 @@ from rich.table import Table
 
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from dev import photos, tagging, workspace
-from dev.local_aws import LocalAws, free_port, local_aws, refuse_taken_port
+from dev.local_aws import LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline, Upload, dimensions, save
 from dev.s3_batch.process import s3_batch
 from infra import deploy as deploying
 from infra.errors import Unusable
+from infra.local_api import local_api, refuse_taken_port
 
 OUT = workspace.ROOT / "thumbnails"  # where thumbnails are written unless the user says otherwise
 SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
-STATUS_WITHIN = 60  # seconds, likewise
 UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
 
 
@@ -178,11 +175,11 @@ def _relative(path: Path) -> Path:
 
 
 def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> None:
-    """Serve the status API and show every new object, until Ctrl-C."""
+    """Serve the page and the API, and show every new object, until Ctrl-C."""
     bucket = pipeline.settings["IMAGES_BUCKET"]
-    with _status_api(pipeline, options.status_port):
+    with local_api(pipeline.stage, options.status_port, pipeline.stage.root.parent / "status-api.log") as url:
         console.print(
-            f"\nStatus: http://127.0.0.1:{options.status_port}/status\n"
+            f"\n[bold]See it and steer it: {url}[/]   (as JSON: {url}status)\n"
             f"One more: make drop FILE=photo.jpg   (or: aws --endpoint-url {aws.url} s3 cp photo.jpg "
             f"s3://{bucket}/)\nA tick comes every minute by itself. Ctrl-C stops everything.",
             highlight=False,
@@ -210,29 +207,3 @@ def _objects(pipeline: Pipeline) -> set[tuple[str, datetime]]:
     """What is in the images bucket: key and time of upload, so that a second upload counts again."""
     pages = pipeline.s3.get_paginator("list_objects_v2").paginate(Bucket=pipeline.settings["IMAGES_BUCKET"])
     return {(one["Key"], one["LastModified"]) for page in pages for one in page.get("Contents", [])}
-
-
-@contextlib.contextmanager
-def _status_api(pipeline: Pipeline, port: int) -> Iterator[None]:
-    """`chalice local` for the stage, for as long as the block lasts."""
-    command = [*deploying.CHALICE, "local", "--stage", pipeline.stage.name]
-    command += ["--port", str(port), "--no-autoreload"]
-    with (pipeline.stage.root.parent / "status-api.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=pipeline.stage.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        end = time.monotonic() + STATUS_WITHIN
-        while not _listens(port):
-            if process.poll() is not None or time.monotonic() > end:
-                raise Unusable(f"the status API did not start; its log: {log.name}")
-            time.sleep(0.2)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -16,6 +16,7 @@ from rich.table import Table
 from chalicelib.errors import ConfigError
 from infra import deploy as deploying
 from infra import destroy as destroying
+from infra import local_api
 from infra import plan as planning
 from infra import policies as policy_files
 from infra.errors import Unusable
@@ -56,6 +57,19 @@ def destroy(stage: str, force: bool) -> None:
     for bucket in kept:
         console.print(f"kept: {bucket} holds objects; FORCE=1 deletes them", soft_wrap=True)
     console.print(f"Stage {stage} is gone" + (", its buckets are not" if kept else ""))
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Of the page.")
+@click.option(
+    "--open/--no-open", "browse", default=None, help="In a browser. [default: where there is a screen]"
+)
+def status(stage: str, port: int, browse: bool | None) -> None:
+    """The page of a stage that is deployed, on this machine, with your own AWS credentials."""
+    log = ROOT / ".cache" / f"status-{stage}.log"
+    browse = local_api.has_a_screen() if browse is None else browse
+    local_api.status(Stage(ROOT, stage), port, log, click.echo, browse=browse)
 
 
 @cli.command()

@@ -85,6 +85,9 @@ def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c
         wait_for("Ctrl-C stops everything")
         with urllib.request.urlopen(f"http://127.0.0.1:{status_port}/status") as answer:
             assert b'"capacity":1000' in answer.read()
+        assert f"See it and steer it: http://127.0.0.1:{status_port}/" in log.read_text()
+        with urllib.request.urlopen(f"http://127.0.0.1:{status_port}/") as answer:
+            assert b"S3 event scheduler" in answer.read()
         assert run("drop", str(photographs / "astronaut.png"), "--port", str(port)).returncode == 0
         wait_for(r"astronaut\.png: 256 x 256 jpeg")  # by the tick of the one-minute rule
         assert (tmp_path / "out" / "astronaut.png_256.jpg").exists()

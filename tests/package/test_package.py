@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from chalicelib import page
 from dev.lambda_runtime.packages import unpacked
 from infra.errors import Unusable
 from infra.package import FINISHED, finish
@@ -66,6 +67,12 @@ class TestBuilt:
             "chalice",
             "chalicelib",
             "isal",
+        }
+
+    def test_the_page_is_in_it_whole(self, package):
+        files = files_of(package.folder)
+        assert {name: files[f"chalicelib/web/{name}"] for name in page.TYPES} == {
+            name: (page.WEB / name).read_bytes() for name in page.TYPES
         }
 
     def test_the_same_sources_give_the_same_bytes(self, package, tmp_path):

@@ -1,0 +1,101 @@
+// Dead letters by reason, sent back all at once or reason by reason, and how far that is.
+
+import { broken, get, post } from "./api.js";
+import { ask } from "./dialog.js";
+import { byId, el, keyed, setText } from "./dom.js";
+import { clock, count, isKnown, moment, name, number } from "./format.js";
+import { trace } from "./trace.js";
+import { deadLetters } from "./verdict.js";
+
+const LIMIT = 20;
+const READ_AGAIN = 60_000; // milliseconds; reading hides them from other readers for some seconds
+
+let seen = null; // the number of dead letters when they were last read
+let readAt = 0;
+let moving = false; // a redrive is on its way
+
+export function startLetters(poll) {
+  byId("redrive-all").addEventListener("click", () => askRedrive(null, null, poll));
+  byId("letters-again").addEventListener("click", () => {
+    readAt = 0;
+    poll.now();
+  });
+}
+
+/** Whether to read them now: how many there are comes with every status; the letters themselves are read when that has changed. */
+export function lettersToRead(status) {
+  const total = deadLetters(status);
+  byId("redrive-all").hidden = !total;
+  if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.queues?.dead_letter) ?? "no answer"}`);
+  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || moving);
+}
+
+export async function askLetters(total, poll) {
+  const note = byId("letters-note");
+  try {
+    const answer = total === 0 ? { total: 0, reasons: {}, letters: [], complete: true } : await get("dead-letters", { limit: LIMIT });
+    seen = total;
+    readAt = Date.now();
+    const reasons = Object.entries(answer.reasons ?? {}).sort(([, a], [, b]) => b - a);
+    keyed(byId("reasons"), reasons, ([reason]) => reason, (one) => reasonRow(one, poll));
+    keyed(byId("letters"), answer.letters ?? [], (letter) => letter.id, letterRow);
+    const shown = answer.letters?.length ?? 0;
+    const rest = answer.complete === false ? ` Shown: ${number(shown)} of ${number(answer.total)}; the reasons count only what was read.` : "";
+    setText(note, answer.error ?? (answer.total === 0 ? "None. Everything that could be handled was." : `${count(answer.total, "dead letter")}.${rest}`));
+    byId("letters-box").hidden = shown === 0;
+    await askRedrives();
+  } catch (error) {
+    setText(note, `Not up to date: ${error.message}`);
+    throw error;
+  }
+}
+
+async function askRedrives() {
+  const { tasks = [] } = await get("dead-letters/redrive");
+  moving = tasks.some((task) => task.status === "RUNNING");
+  const latest = tasks.slice(0, moving ? 3 : 1);
+  keyed(byId("redrives"), latest, (task) => `${task.started}`, (task) => {
+    const bar = isKnown(task.moved) && isKnown(task.to_move) ? el("progress", { max: Math.max(1, task.to_move), value: task.moved, "aria-label": "Redriven" }) : null;
+    const of = isKnown(task.to_move) ? ` of ${number(task.to_move)}` : "";
+    const why = task.reason ? ` (${task.reason})` : "";
+    return el("li", {}, `Redrive of ${clock(moment(task.started))}: ${String(task.status).toLowerCase()}, ${number(task.moved)}${of} sent back${why}`, bar);
+  });
+}
+
+function reasonRow([reason, many], poll) {
+  const button = el("button", { type: "button", "data-keep": `redrive ${reason}`, "aria-label": `Redrive those with the reason: ${reason}` }, "Redrive");
+  button.addEventListener("click", () => askRedrive(reason, many, poll));
+  return el("li", {}, el("b", { class: "many" }, number(many)), el("span", { class: "grow reason" }, el("bdi", {}, reason)), button);
+}
+
+function letterRow(letter) {
+  const shown = letter.key ?? letter.body ?? "";
+  const what = letter.key
+    ? el("button", { type: "button", class: "link name", "data-keep": `letter ${letter.id}` }, el("bdi", {}, name(shown)))
+    : el("code", { class: "name" }, name(shown).slice(0, 300));
+  if (letter.key) what.addEventListener("click", () => trace(letter.key));
+  const from = [letter.function, letter.rejected_at ? clock(moment(letter.rejected_at)) : null].filter(Boolean).join(", ");
+  return el("li", {}, what, el("p", { class: "reason" }, el("bdi", {}, letter.reason ?? "no reason given: it was tried too often")), el("p", { class: "small" }, from));
+}
+
+function askRedrive(reason, many, poll) {
+  const which = reason === null ? `All dead letters (${number(seen)})` : `${count(many, "dead letter")} with this reason`;
+  ask(
+    reason === null ? "Send all dead letters back?" : "Send these dead letters back?",
+    [
+      reason === null ? null : el("p", { class: "reason" }, el("bdi", {}, reason)),
+      el("ul", { class: "says" },
+        el("li", {}, `${which} go to the source queue, and then through the same capacity again as new uploads do.`),
+        el("li", {}, "What has not been mended comes back here, with its reason."),
+      ),
+    ].filter(Boolean),
+    "Redrive",
+    async () => {
+      const answer = await post("dead-letters/redrive", reason === null ? undefined : { reason });
+      seen = null;
+      moving = true;
+      poll.now();
+      return answer.says ?? (isKnown(answer.moved) ? `${count(answer.moved, "dead letter")} sent back.` : "The redrive has begun.");
+    },
+  );
+}

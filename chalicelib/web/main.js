@@ -1,0 +1,131 @@
+// Puts the parts together: who is asked how often, and what the page says of itself.
+
+import { broken, get } from "./api.js";
+import { byId, el, keyed, setText } from "./dom.js";
+import { ago, bytes, clock, duration, number, UNKNOWN } from "./format.js";
+import { askHistory, startHistory } from "./history.js";
+import { icon } from "./icons.js";
+import { askJobs, jobsEvery, startJobs } from "./jobs.js";
+import { askLetters, lettersToRead, startLetters } from "./letters.js";
+import { showPipeline, startPipeline } from "./pipeline.js";
+import { startPlan } from "./plan.js";
+import { Poll } from "./poll.js";
+import { askRecent, startRecent } from "./recent.js";
+import { showSteering, startSteering } from "./steering.js";
+import { startTheme } from "./theme.js";
+import { deadLetters, verdict } from "./verdict.js";
+
+const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000 }; // milliseconds
+const STALE_AFTER = 30_000; // milliseconds; an answer this old is no news
+
+let status = null;
+let answeredAt = null;
+let problem = null;
+let announced = null;
+let toRead = false;
+
+const polls = {
+  status: new Poll(askStatus, () => EVERY.status),
+  recent: new Poll(askRecent, () => EVERY.recent),
+  history: new Poll(askHistory, () => EVERY.history),
+  jobs: new Poll(() => askJobs(polls.jobs), jobsEvery),
+  letters: new Poll(readLetters, () => EVERY.letters),
+};
+
+async function askStatus() {
+  try {
+    status = await get("status");
+    answeredAt = new Date();
+    problem = null;
+    show();
+  } catch (error) {
+    problem = error.message;
+    throw error;
+  } finally {
+    showFreshness();
+  }
+}
+
+async function readLetters() {
+  if (!status || problem || !toRead) return;
+  await askLetters(deadLetters(status), polls.letters);
+  toRead = lettersToRead(status);
+}
+
+function show() {
+  const says = verdict(status);
+  const box = byId("verdict");
+  if (box.dataset.state !== says.state) {
+    box.dataset.state = says.state;
+    byId("verdict-icon").replaceChildren(icon(says.state));
+  }
+  const stage = status.stage || "stage not known";
+  setText(byId("stage"), stage);
+  keyed(byId("notes"), says.notes, (note) => note.text, (note) => {
+    const content = [icon(note.state), note.text];
+    return el("li", {}, note.link ? el("a", { class: `pill ${note.state}`, href: note.link }, content) : el("span", { class: `pill ${note.state}` }, content));
+  });
+  const letters = deadLetters(status);
+  document.title = `${says.state === "ok" ? "" : "! "}${letters ? `${number(letters)} dead · ` : ""}${stage} · S3 event scheduler`;
+  if (announced !== says.kind) {
+    // only what changes the judgement is read aloud, not every number
+    setText(byId("announce"), [says.headline, ...says.notes.map((note) => note.text)].join(". "));
+    announced = says.kind;
+  }
+  showPipeline(status);
+  showSteering(status);
+  showHour(status.hour);
+  const news = lettersToRead(status);
+  if (news && !toRead) polls.letters.now();
+  toRead = news;
+}
+
+function showHour(hour) {
+  const wrong = broken(hour);
+  const known = wrong ? {} : (hour ?? {});
+  const took = known.upload_to_done ?? {};
+  const facts = [
+    ["Forwarded a minute", number(known.forwarded_per_minute)],
+    ["Done", number(known.done)],
+    ["Rejected", number(known.rejected)],
+    ["Thumbnails", number(known.thumbnails)],
+    ["Half done within", duration(took.p50)],
+    ["95% done within", duration(took.p95)],
+    ["Read", bytes(known.bytes_in)],
+    ["Written", bytes(known.bytes_out)],
+  ];
+  keyed(byId("hour"), facts, ([term]) => term, ([term, value]) =>
+    el("div", {}, el("dt", {}, term), el("dd", { title: value === UNKNOWN ? "not known" : null }, value)));
+  setText(byId("hour-note"), wrong ? `Not known: ${wrong}` : "");
+}
+
+/** How old the numbers are. Old ones stay to be read, but never look new. */
+function showFreshness() {
+  const age = answeredAt ? Date.now() - answeredAt : null;
+  const stale = problem !== null || (age !== null && age > STALE_AFTER);
+  document.body.classList.toggle("stale", stale);
+  const text = !answeredAt ? (problem ? "Never answered" : "Asking ...") : `${stale ? "Numbers of" : "Updated"} ${clock(answeredAt)}`;
+  setText(byId("fresh"), text);
+  if (status) setText(byId("headline"), `${stale ? `At ${clock(answeredAt)}: ` : ""}${verdict(status).headline}`);
+  setText(byId("fresh-age"), answeredAt ? ago(answeredAt) : "");
+  byId("outage").hidden = !stale;
+  setText(byId("outage-says"), stale ? outage(answeredAt) : "");
+  if (stale) announced = null; // its return is news, too
+}
+
+function outage(since) {
+  const why = `The API cannot be asked: ${problem ?? "no answer"}.`;
+  return since ? `${why} What you see is from ${clock(since)}.` : `${why} Nothing is known yet.`;
+}
+
+startTheme();
+startPipeline();
+startRecent();
+startSteering(() => polls.status.now());
+startHistory(polls.history);
+startJobs(polls.jobs);
+startLetters(polls.letters);
+setInterval(showFreshness, 1_000);
+await polls.status.now(); // first of all the answer to the first question
+for (const poll of [polls.recent, polls.letters, polls.jobs, polls.history]) poll.now();
+startPlan();

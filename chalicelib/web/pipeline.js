@@ -1,0 +1,168 @@
+// The pipeline as a picture, with live numbers; and the same in words.
+
+import { broken } from "./api.js";
+import { byId, el, setText, svg } from "./dom.js";
+import { clock, compact, count, duration, isKnown, moment, number, percent, UNKNOWN } from "./format.js";
+import { layout } from "./pipeline_layout.js";
+
+const TITLES = {
+  images: "Images bucket",
+  enqueue: "enqueue",
+  source: "Source queue",
+  drain: "drain",
+  destination: "Destination queue",
+  consume: "consume",
+  dead_letter: "Dead letters",
+};
+const RESULTS = { resize: "Thumbnails", log: "Log lines", start_execution: "Executions" };
+const QUEUES = ["source", "destination", "dead_letter"];
+const NARROW = window.matchMedia("(max-width: 820px)");
+
+let parts = {}; // what changes in the picture, by name
+let last = null;
+
+export function startPipeline() {
+  draw();
+  NARROW.addEventListener("change", () => {
+    draw();
+    if (last) showPipeline(last);
+  });
+}
+
+function draw() {
+  const { size, boxes, arrows, rejects } = layout(!NARROW.matches);
+  parts = {};
+  const picture = svg("svg", {
+    viewBox: `0 0 ${size[0]} ${size[1]}`,
+    role: "img",
+    "aria-label": "Picture of the pipeline. The same in words follows.",
+  });
+  picture.append(
+    svg("defs", {}, head("tip", "tip"), head("tip-reject", "tip reject")),
+    ...rejects.map(({ from, path }) => arrow(`reject-${from}`, path, "reject")),
+    ...arrows.map((one) => svg("g", {}, arrow(one.to, one.path, "forward"), ...label(one))),
+    ...Object.entries(boxes).map(([name, box]) => node(name, box)),
+  );
+  byId("picture").replaceChildren(picture);
+}
+
+function head(id, shape) {
+  const size = { viewBox: "0 0 8 8", refX: 1, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" };
+  return svg("marker", { id, ...size }, svg("path", { d: "M0 .5L7.5 4L0 7.5z", class: shape }));
+}
+
+function arrow(name, path, kind) {
+  const mark = kind === "reject" ? "tip-reject" : "tip";
+  parts[`arrow-${name}`] = svg("path", { d: path, class: `arrow ${kind}`, "marker-end": `url(#${mark})` });
+  return parts[`arrow-${name}`];
+}
+
+function label({ to, label: [x, y, anchor], under }) {
+  const value = svg("text", { x, y, class: "label-value", "text-anchor": anchor });
+  const unit = svg("text", { x, y: y + under, class: "label-unit", "text-anchor": anchor });
+  parts[`label-${to}`] = [value, unit];
+  return [value, unit];
+}
+
+function node(name, [x, y, width, height]) {
+  const queue = QUEUES.includes(name) || name === "result";
+  const box = svg("rect", { x, y, width, height, rx: queue ? 10 : name === "images" ? 14 : height / 2 });
+  const middle = x + width / 2;
+  const text = (dy, kind) => svg("text", { x: middle, y: y + dy, class: kind, "text-anchor": "middle" });
+  const small = !queue;
+  const title = text(small ? height / 2 - 3 : 23, "title");
+  const value = text(height > 90 ? 59 : 51, "value");
+  const [first, second] = small
+    ? [text(height / 2 + 15, "sub"), text(0, "sub")]
+    : [text(height > 90 ? 83 : 68, "sub"), text(102, "sub")];
+  title.textContent = TITLES[name] ?? "";
+  const group = svg("g", { class: `node node-${name} ${queue ? "queue" : "step"}` }, box, title, value, first, second);
+  parts[name] = { group, title, value, first, second };
+  return group;
+}
+
+/** Every number from a status; what is missing is a dash. */
+export function showPipeline(status) {
+  last = status;
+  const words = [];
+  for (const name of QUEUES) showQueue(name, status.queues?.[name], words);
+  const paused = status.schedule?.paused === true;
+  for (const name of ["enqueue", "drain", "consume"]) showFunction(name, status.functions, paused, words);
+  setText(parts.images.first, "new objects");
+  const hour = broken(status.hour) ? {} : (status.hour ?? {});
+  const result = RESULTS[status.action] ?? "Done";
+  const made = status.action === "resize" ? hour.thumbnails : hour.done;
+  setText(parts.result.title, result);
+  setText(parts.result.value, made >= 100_000 ? compact(made) : number(made));
+  setText(parts.result.first, "last hour");
+  const tick = broken(status.last_tick) ? null : status.last_tick;
+  put("enqueue", number(status.arrivals_per_minute), "a minute");
+  put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
+  put("destination", number(tick?.forwarded), "last tick");
+  put("result", number(hour.done), "last hour");
+  flows("enqueue", status.arrivals_per_minute > 0);
+  flows("source", status.arrivals_per_minute > 0);
+  flows("drain", !paused && status.queues?.source?.visible > 0, paused);
+  flows("destination", !paused && tick?.forwarded > 0);
+  const inDestination = status.queues?.destination ?? {};
+  flows("consume", inDestination.visible > 0 || inDestination.in_flight > 0);
+  flows("result", inDestination.visible > 0 || inDestination.in_flight > 0);
+  words.push(
+    `Arriving: ${number(status.arrivals_per_minute)} a minute, over the last 15 minutes.`,
+    tick
+      ? `Last tick, ${clock(moment(tick.at))}: ${number(tick.forwarded)} forwarded of ${number(tick.received)} received, ` +
+          `${number(tick.failed)} failed; stopped: ${String(tick.stopped ?? UNKNOWN).replace("_", " ")}; took ${duration(tick.seconds)}.`
+      : `Last tick: ${broken(status.last_tick) ?? "not known"}.`,
+    `${result} in the last hour: ${number(made)}.`,
+  );
+  byId("words").replaceChildren(...words.map((line) => el("li", {}, line)));
+}
+
+function put(name, value, unit) {
+  setText(parts[`label-${name}`][0], value);
+  setText(parts[`label-${name}`][1], unit);
+}
+
+function flows(name, moving, stopped = false) {
+  parts[`arrow-${name}`].classList.toggle("flowing", Boolean(moving));
+  parts[`arrow-${name}`].classList.toggle("stopped", stopped);
+}
+
+function showQueue(name, queue, words) {
+  const { group, value, first, second } = parts[name];
+  const problem = !queue ? "not known" : broken(queue);
+  group.classList.toggle("broken", Boolean(problem));
+  group.classList.toggle("filled", queue?.visible > 0 || (name === "dead_letter" && queue?.in_flight > 0));
+  // a dead letter that somebody reads just now is still one: the number does not flicker
+  const waits = name === "dead_letter" && !problem ? queue.visible + (queue.in_flight ?? 0) : queue?.visible;
+  setText(value, problem ? "?" : waits >= 10_000_000 ? compact(waits) : number(waits));
+  const delayed = queue?.delayed ? ` · ${number(queue.delayed)} delayed` : "";
+  const below = name === "dead_letter" ? (waits ? "with their reason" : "none") : `${number(queue?.in_flight)} in flight${delayed}`;
+  setText(first, problem ? "not known" : below);
+  const oldest = isKnown(queue?.oldest_age) ? `oldest ${duration(queue.oldest_age)}` : queue?.visible === 0 ? "" : "oldest –";
+  setText(second, problem || name === "dead_letter" ? "" : oldest);
+  words.push(
+    problem
+      ? `${TITLES[name]}: ${problem}.`
+      : `${TITLES[name]}: ${number(queue.visible)} waiting, ${number(queue.in_flight)} in flight, ` +
+          `${number(queue.delayed)} delayed; the oldest has waited ${isKnown(queue.oldest_age) ? duration(queue.oldest_age) : "a time not known"}.`,
+  );
+}
+
+function showFunction(name, functions, paused, words) {
+  const { group, first } = parts[name];
+  const problem = broken(functions);
+  const of = problem ? null : functions?.[name];
+  const failing = of?.errors > 0;
+  const stopped = name === "drain" && paused;
+  group.classList.toggle("failing", failing);
+  group.classList.toggle("paused", stopped);
+  const rate = isKnown(of?.success_rate) ? `${percent(of.success_rate)} ok` : UNKNOWN;
+  setText(first, stopped ? "❚❚ paused" : failing ? `✕ ${number(of.errors)} failed` : rate);
+  words.push(
+    of
+      ? `${name}, last hour: ${count(of.invocations, "run")}, ${number(of.errors)} failed, ` +
+          `${number(of.throttles)} throttled; success rate ${percent(of.success_rate)}${stopped ? "; paused" : ""}.`
+      : `${name}: ${problem ?? "not known"}${stopped ? "; paused" : ""}.`,
+  );
+}

@@ -1,0 +1,94 @@
+// One sentence from a status, and what else the person on call must know. No page here: only data to data.
+
+import { broken } from "./api.js";
+import { count, isKnown, number, percent } from "./format.js";
+
+/** How many there are, with those that somebody is reading just now; null when not known. */
+export function deadLetters(status) {
+  const queue = status.queues?.dead_letter;
+  return isKnown(queue?.visible) ? queue.visible + (queue.in_flight ?? 0) : null;
+}
+
+/**
+ * {state, kind, headline, notes: [{state, text, link}]}; `state` is ok, warn, bad, paused or unknown, and `kind`
+ * changes only when there is something new to announce.
+ */
+export function verdict(status) {
+  const notes = [...letterNotes(status), ...tickNotes(status), ...functionNotes(status)];
+  const main = flow(status);
+  const letters = deadLetters(status);
+  const failing = functionNotes(status).some((note) => note.state === "bad");
+  const state = main.state !== "ok" ? main.state : failing ? "bad" : notes.length ? "warn" : "ok";
+  const but = main.state === "ok" && letters ? `, but ${count(letters, "dead letter")}` : "";
+  return { state, kind: `${main.kind} ${letters}`, headline: main.headline + but, notes };
+}
+
+function flow(status) {
+  const source = status.queues?.source;
+  const waiting = source?.visible;
+  const paused = status.schedule?.paused === true;
+  if (!source || broken(source) || !isKnown(waiting)) {
+    return { state: "unknown", kind: "unknown", headline: "Not known: the source queue does not answer" };
+  }
+  if (paused) {
+    const rest = waiting ? `${number(waiting)} waiting, nothing is forwarded` : "nothing waits";
+    return { state: "paused", kind: "paused", headline: `Paused: ${rest}` };
+  }
+  if (waiting === 0) {
+    const busy = (source.in_flight ?? 0) > 0 || (status.arrivals_per_minute ?? 0) > 0;
+    return { state: "ok", kind: "ok", headline: busy ? "Keeping up: no backlog" : "All quiet: nothing waits" };
+  }
+  if (isKnown(status.arrivals_per_minute) && isKnown(status.capacity) && status.arrivals_per_minute > status.capacity) {
+    const pace = `${number(status.arrivals_per_minute)} arrive a minute, ${number(status.capacity)} can leave`;
+    return { state: "bad", kind: "behind", headline: `Falling behind: ${pace}` };
+  }
+  const minutes = status.drain?.minutes ?? status.minutes_to_drain;
+  const says = status.drain?.says;
+  if (!isKnown(minutes)) {
+    const rest = says ? `the backlog of ${number(waiting)} is ${says}` : "when the backlog will be gone is not known";
+    return { state: "warn", kind: "stuck", headline: `${number(waiting)} waiting: ${rest}` };
+  }
+  const gone = says ?? `gone in about ${count(minutes, "minute")}`;
+  return { state: "ok", kind: "ok", headline: `Keeping up: backlog ${gone}` };
+}
+
+function letterNotes(status) {
+  const letters = deadLetters(status);
+  if (letters === null) return [{ state: "warn", text: "Dead letters: not known", link: "#letters-title" }];
+  return letters === 0 ? [] : [{ state: "bad", text: count(letters, "dead letter"), link: "#letters-title" }];
+}
+
+const STOPPED = {
+  errors: "The last tick stopped because of errors",
+  deadline: "The last tick ran out of time",
+  back_pressure: "Held back: the destination queue is as full as it may be",
+};
+
+function tickNotes(status) {
+  const tick = status.last_tick;
+  if (broken(tick) || status.schedule?.paused) return [];
+  const waiting = status.queues?.source?.visible ?? 0;
+  if (tick === null && waiting > 0) {
+    return [{ state: "warn", text: "No tick was seen in the last 15 minutes" }];
+  }
+  const notes = [];
+  if (STOPPED[tick?.stopped]) notes.push({ state: "warn", text: STOPPED[tick.stopped] });
+  if (tick?.failed > 0) notes.push({ state: "warn", text: `The last tick could not forward ${number(tick.failed)}` });
+  return notes;
+}
+
+function functionNotes(status) {
+  const functions = status.functions;
+  if (!functions || broken(functions)) return [];
+  const notes = [];
+  for (const [name, of] of Object.entries(functions)) {
+    if (of?.errors > 0) {
+      notes.push({
+        state: of.success_rate < 90 ? "bad" : "warn",
+        text: `${name} failed ${count(of.errors, "time")} in the last hour (${percent(of.success_rate)} succeeded)`,
+      });
+    }
+    if (of?.throttles > 0) notes.push({ state: "warn", text: `${name} was throttled ${count(of.throttles, "time")}` });
+  }
+  return notes;
+}

@@ -1,0 +1,309 @@
+"""Answers in the shape of docs/api.md, for the states of the page that a real pipeline is seldom in."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+DISGUISED = "photos/holiday\u202egnp.exe"
+
+
+def at(seconds_ago: float = 0) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat(timespec="seconds")
+
+
+def queue(visible: int = 0, in_flight: int = 0, oldest: float | None = None) -> dict[str, Any]:
+    return {"visible": visible, "in_flight": in_flight, "delayed": 0, "oldest_age": oldest}
+
+
+def function(invocations: int, errors: int = 0, throttles: int = 0) -> dict[str, Any]:
+    rate = 100.0 * (invocations - errors) / invocations if invocations else None
+    return {"invocations": invocations, "errors": errors, "throttles": throttles, "success_rate": rate}
+
+
+def status(**parts: Any) -> dict[str, Any]:
+    """A busy stage that keeps up; `parts` go in the place of its own."""
+    return {
+        "version": 1,
+        "stage": "prod",
+        "at": at(),
+        "queues": {
+            "source": queue(2500, 0, 130),
+            "destination": queue(184, 60, 4),
+            "dead_letter": queue(),
+        },
+        "capacity": 1000,
+        "capacity_deployed": 1000,
+        "capacity_set": None,
+        "max_in_destination": None,
+        "action": "resize",
+        "schedule": {"paused": False},
+        "last_tick": {
+            "at": at(20),
+            "received": 1000,
+            "forwarded": 1000,
+            "rejected": 0,
+            "failed": 0,
+            "stopped": "capacity",
+            "seconds": 3.1,
+        },
+        "arrivals_per_minute": 41.5,
+        "drain": {"minutes": 3, "says": "gone in about 3 minutes"},
+        "minutes_to_drain": 3,
+        "functions": {
+            "enqueue": function(2490),
+            "drain": function(60),
+            "consume": function(2471),
+        },
+        "hour": {
+            "forwarded_per_minute": 412.0,
+            "done": 24700,
+            "rejected": 3,
+            "thumbnails": 49400,
+            "bytes_in": 51_000_000_000,
+            "bytes_out": 1_900_000_000,
+            "upload_to_done": {"p50": 61.0, "p95": 118.2},
+        },
+        "jobs": {"active": []},
+        **parts,
+    }
+
+
+def empty() -> dict[str, Any]:
+    return status(
+        queues={name: queue() for name in ("source", "destination", "dead_letter")},
+        last_tick={
+            "at": at(20),
+            "received": 0,
+            "forwarded": 0,
+            "rejected": 0,
+            "failed": 0,
+            "stopped": "empty",
+            "seconds": 0.2,
+        },
+        arrivals_per_minute=0,
+        drain={"minutes": 0, "says": "nothing waits"},
+        minutes_to_drain=0,
+        functions={"enqueue": function(0), "drain": function(60), "consume": function(0)},
+        hour={
+            "forwarded_per_minute": 0,
+            "done": 0,
+            "rejected": 0,
+            "thumbnails": 0,
+            "bytes_in": 0,
+            "bytes_out": 0,
+            "upload_to_done": {"p50": None, "p95": None},
+        },
+    )
+
+
+def failing() -> dict[str, Any]:
+    return status(
+        queues={
+            "source": queue(184_300, 12, 4210),
+            "destination": queue(9_640, 400, 312),
+            "dead_letter": queue(17, 0, 86_000),
+        },
+        arrivals_per_minute=1840.0,
+        drain={"minutes": None, "says": "not at this capacity"},
+        minutes_to_drain=None,
+        last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
+        functions={
+            "enqueue": function(110_400),
+            "drain": function(60, 9),
+            "consume": function(5100, 612, 40),
+        },
+    )
+
+
+def broken() -> dict[str, Any]:
+    """Every part that may be unavailable is."""
+    error = {"error": "AccessDenied: not allowed to <b>look</b>"}
+    return status(
+        queues={"source": error, "destination": error, "dead_letter": error},
+        schedule=error,
+        last_tick=error,
+        functions=error,
+        hour=error,
+        jobs=error,
+        capacity=None,
+        capacity_deployed=None,
+        arrivals_per_minute=None,
+        drain={"minutes": None, "says": "not known"},
+        minutes_to_drain=None,
+    )
+
+
+def series(minutes: int = 180) -> dict[str, Any]:
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
+    times = [(start + timedelta(minutes=i)).isoformat() for i in range(minutes)]
+
+    def line(function: Any, gaps: bool = True) -> list[float | None]:
+        return [None if gaps and 70 < i < 84 else max(0, round(function(i))) for i in range(minutes)]
+
+    def burst(i: int) -> float:
+        return 5200 * math.exp(-(((i - 110) / 22) ** 2)) + 2500 * math.exp(-(((i - minutes) / 18) ** 2))
+
+    return {
+        "version": 1,
+        "minutes": times,
+        "series": {
+            "backlog": line(burst),
+            "destination": line(lambda i: 180 + 90 * math.sin(i / 5)),
+            "dead_letters": line(lambda i: i // 60, gaps=False),
+            "arrived": line(lambda i: 400 + 600 * math.exp(-(((i - 100) / 14) ** 2)) + 30 * math.sin(i)),
+            "forwarded": line(lambda i: 412 + min(588, burst(i) / 5)),
+            "done": line(lambda i: 405 + min(580, burst(i) / 5.2)),
+            "rejected": line(lambda i: 1 if i % 61 == 7 else 0),
+            "errors": line(lambda i: 2 if i in (120, 121) else 0),
+        },
+    }
+
+
+def recent() -> dict[str, Any]:
+    names = [
+        "astronaut, cut out.png",
+        "coffee (held upright).jpg",
+        "chelsea the cat.jpg",
+    ]
+    found = [
+        {
+            "id": f"done-{i}",
+            "at": at(40 + 13 * i),
+            "key": key,
+            "outcome": "done",
+            "reason": None,
+            "seconds": 58.3 + 7 * i,
+            "thumbnails": [f"{key}_256.png"],
+        }
+        for i, key in enumerate(f"photos/{name}" for name in names)
+    ]
+    reason = "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)"
+    for i, key in enumerate((HOSTILE, DISGUISED)):
+        found.insert(
+            1 + i,
+            {
+                "id": f"rejected-{i}",
+                "at": at(50 + i),
+                "key": key,
+                "outcome": "rejected",
+                "reason": reason,
+                "seconds": 61.0,
+                "thumbnails": [],
+            },
+        )
+    found.append({**found[0], "id": "retry", "key": "photos/slow.jpg", "outcome": "retry", "thumbnails": []})
+    found[-1]["reason"] = "S3 does not answer: try 2 of 5"
+    return {"version": 1, "since": at(3600), "objects": found}
+
+
+def letters(total: int = 17) -> dict[str, Any]:
+    reasons = {
+        "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)": 12,
+        "too many pixels: 40,000 x 40,000 (MAX_PIXELS)": 4,
+        "<script>alert(2)</script>": 1,
+    }
+    keys = [HOSTILE, "photos/scan-0041.tif", DISGUISED]
+    return {
+        "total": total,
+        "reasons": reasons,
+        "letters": [
+            {
+                "id": f"letter-{i}",
+                "key": key,
+                "bucket": "images",
+                "reason": reason,
+                "function": "consume",
+                "rejected_at": at(900 * i),
+                "body": "{}",
+            }
+            for i, (key, reason) in enumerate(zip(keys, reasons, strict=True))
+        ],
+        "complete": False,
+    }
+
+
+def job(number: int, outcome: str, succeeded: int, failed: int, objects: int = 1200) -> dict[str, Any]:
+    return {
+        "id": f"5bb02b37-8475-487e-9a13-00000000000{number}",
+        "operation": "S3PutObjectTagging",
+        "description": f"Tag phototype=finished on photos/{number}*",
+        "status": outcome,
+        "outcome": outcome,
+        "objects": objects,
+        "succeeded": succeeded,
+        "failed": failed,
+        "percent": 100 * (succeeded + failed) / objects,
+        "priority": 10,
+        "created": at(4000 * number),
+        "ended": at(4000 * number - 300) if outcome in ("succeeded", "partly failed") else None,
+    }
+
+
+def jobs() -> dict[str, Any]:
+    listed = [
+        job(1, "waiting to be run", 0, 0),
+        job(2, "running", 731, 4),
+        job(3, "partly failed", 1189, 11),
+        job(4, "succeeded", 1200, 0),
+    ]
+    return {"jobs": listed, "total": 4}
+
+
+def report() -> dict[str, Any]:
+    row = {
+        "bucket": "images",
+        "key": HOSTILE,
+        "version_id": None,
+        "succeeded": False,
+        "http_status": 403,
+        "error_code": "AccessDenied",
+        "message": "Access <i>denied</i>",
+    }
+    totals = {"objects": 1200, "succeeded": 1189, "failed": 11}
+    return {"id": "x", "outcome": "partly failed", "totals": totals, "rows": [row] * 11, "next": None}
+
+
+def traced(key: str) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "key": key,
+        "state": "done",
+        "known_from": "the thumbnails' metadata",
+        "reason": None,
+        "object": {"exists": True, "size": 123456, "etag": "9b2cf535f27731c9", "last_modified": at(120)},
+        "thumbnails": [
+            {"key": f"{key}_256.png", "size": 20480, "made_at": at(60), "of_this_version": True},
+            {"key": f"{key}_1024.png", "size": 204800, "made_at": at(60), "of_this_version": False},
+        ],
+        "legs": {
+            "uploaded": at(120),
+            "forwarded": at(68),
+            "started": at(67),
+            "done": at(66),
+            "waited_in_source": 52.0,
+            "waited_in_destination": 0.4,
+            "worked": None,
+        },
+        "not_known": ["how long it was worked on: the log of that run is gone"],
+    }
+
+
+def plan() -> dict[str, Any]:
+    lines = [
+        {"what": "Lambda consume, duration", "amount": 1_250_000, "unit": "GB-s", "usd": 20.83},
+        {"what": "S3 PUT", "amount": 2_000_000, "unit": "requests", "usd": 10.0},
+    ]
+    return {
+        "version": 1,
+        "given": {},
+        "minutes_to_clear": 1440,
+        "peak_backlog": 31_200,
+        "concurrency": {"enqueue": 12.0, "drain": 1.0, "consume": 30.4},
+        "first_quota": {"name": "Lambda concurrency", "limit": 1000, "needed": 43, "from_capacity": 41_000},
+        "cost_per_month_usd": {"lines": lines, "total": 30.83},
+        "prices_of": "2026-01-01",
+        "backlog": [[i * 10, max(0, 31_200 - abs(i - 72) * 500)] for i in range(145)],
+    }

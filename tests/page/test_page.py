@@ -1,0 +1,173 @@
+"""The page over a pipeline at work: what the person on call does, and what an attacker would try."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dev.local_aws import LocalAws, free_port
+from dev.pipeline import Pipeline
+from dev.s3_batch.process import s3_batch
+from infra.local_api import local_api
+from tests.conftest import deploy
+from tests.page.canned import HOSTILE
+from tests.page.conftest import PATIENCE, Visit, visit_of
+
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("chromium")]
+
+PHOTOGRAPHS = ("rocket.jpg", "astronaut.png")
+
+
+@pytest.fixture(scope="module")
+def pipeline(browser: Browser, aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A stage of its own, so that its queues hold only what these tests put there."""
+    with s3_batch(free_port(), aws.url) as environment:
+        pipeline = deploy(tmp_path_factory.mktemp("page"), "page", **environment)
+        with pytest.MonkeyPatch.context() as patch:  # the API runs here, not in the stage's function
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            yield pipeline
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, pipeline: Pipeline) -> Iterator[Visit]:
+    """One page, open all the time, as on the wall of a control room."""
+    log = pipeline.stage.root.parent / "page.log"
+    with local_api(pipeline.stage, free_port(), log) as url:
+        visit = visit_of(browser, url)
+        yield visit
+        visit.page.context.close()
+
+
+@pytest.fixture
+def page(visit: Visit) -> Iterator[Page]:
+    yield visit.page
+    assert visit.unexpected() == []
+
+
+def rule_state(pipeline: Pipeline) -> str:
+    (rule,) = boto3.client("events").list_rules(NamePrefix=pipeline.stage.stack_name)["Rules"]
+    return rule["State"]
+
+
+def confirm(page: Page) -> None:
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def ticks_until(pipeline: Pipeline, page: Page, selector: str, text: str) -> None:
+    """Tick on until the page shows it."""
+    end = time.monotonic() + PATIENCE / 1000
+    while text not in (page.locator(selector).text_content() or ""):
+        assert time.monotonic() < end, f"{selector} is {page.locator(selector).text_content()!r}"
+        pipeline.tick()
+        page.wait_for_timeout(1000)
+
+
+def test_pausing_stops_the_schedule_and_uploads_then_wait(page, pipeline, photographs):
+    expect(page.locator("#fresh")).to_contain_text("Updated")
+    expect(page.locator("#stage")).to_have_text("page")
+    page.click("#pause")
+    confirm(page)
+    expect(page.locator("#headline")).to_have_text("Paused: nothing waits")
+    assert rule_state(pipeline) == "DISABLED"
+    for name in PHOTOGRAPHS:
+        pipeline.upload(f"photos/{name}", (photographs / name).read_bytes())
+    pipeline.upload(HOSTILE, b"not an image at all")
+    expect(page.locator("#picture .node-source .value")).to_have_text("3")
+    expect(page.locator("#headline")).to_have_text("Paused: 3 waiting, nothing is forwarded")
+
+
+def test_the_capacity_set_here_is_what_the_next_tick_uses(page, pipeline):
+    page.click("#capacity")
+    page.fill("#capacity-field", "2")
+    confirm(page)
+    expect(page.locator("#capacity-value")).to_have_text("2")
+    expect(page.locator("#capacity-says")).to_contain_text("deployed: 1,000")
+    assert pipeline.tick()["forwarded"] == 2
+    expect(page.locator("#picture .node-source .value")).to_have_text("1")
+    page.click("#capacity")
+    page.click("text=Back to deployed (1,000)")
+    expect(page.locator("#capacity-value")).to_have_text("1,000")
+
+
+def test_resuming_starts_the_schedule_again(page, pipeline):
+    page.click("#pause")
+    confirm(page)
+    expect(page.locator("#schedule-says")).to_have_text("A tick every minute")
+    assert rule_state(pipeline) == "ENABLED"
+    ticks_until(pipeline, page, "#picture .node-source .value", "0")
+
+
+def test_uploads_show_up_with_their_thumbnails_and_a_failed_one_with_its_reason(page, pipeline):
+    for name in PHOTOGRAPHS:
+        row = page.locator("#recent li", has_text=f"photos/{name}")
+        expect(row).to_contain_text("done")
+        image = row.locator("img")
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("naturalWidth", 64)
+    failed = page.locator("#recent li", has_text=HOSTILE)
+    expect(failed).to_contain_text("rejected")
+    expect(failed).to_contain_text("not among the formats taken")
+    failed.get_by_role("button").click()
+    dialog = page.locator("dialog")
+    expect(dialog).to_contain_text(HOSTILE)
+    expect(dialog).to_contain_text("Rejected")
+    page.keyboard.press("Escape")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_one_object_is_traced_by_its_key(page):
+    page.fill("#find-key", "photos/rocket.jpg")
+    page.click("#find button")
+    dialog = page.locator("dialog")
+    expect(dialog.locator(".pill").first).to_contain_text("Done")
+    expect(dialog.locator(".made img").first).to_have_js_property("naturalWidth", 64)
+    page.keyboard.press("Escape")
+
+
+def test_a_dead_letter_is_redriven_and_comes_back_with_its_reason(page, pipeline):
+    expect(page.locator("#notes")).to_contain_text("1 dead letter")
+    reason = page.locator("#reasons li", has_text="not among the formats taken")
+    reason.get_by_role("button").click()
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator("#toast")).not_to_be_empty()
+    expect(page.locator("#letters-note")).to_contain_text("None.")
+    ticks_until(pipeline, page, "#notes", "1 dead letter")
+    page.locator("#letters-again").click()
+    page.locator("#letters-box summary").click()
+    expect(page.locator("#letters")).to_contain_text(HOSTILE)
+
+
+def test_a_job_is_created_run_and_read_to_its_report(page, pipeline):
+    page.click("#new-job")
+    page.select_option("#job-kind", "tag")
+    page.fill("#job-prefix", "photos/")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog .found")).to_contain_text("2 objects; estimated cost: about $")
+    page.locator("dialog button[type=submit]", has_text="Create the job").click()
+    row = page.locator("#jobs li", has_text="Tag phototype=finished on photos/*")
+    row.get_by_role("button", name="Run").click()
+    confirm(page)
+    expect(row).to_contain_text("succeeded")
+    row.get_by_role("button", name="Report").click()
+    totals = page.locator("dialog .totals")
+    expect(totals).to_have_text("succeeded: 2 of 2 succeeded, 0 failed")
+    page.keyboard.press("Escape")
+    tags = pipeline.s3.get_object_tagging(Bucket=pipeline.settings["IMAGES_BUCKET"], Key="photos/rocket.jpg")
+    assert tags["TagSet"] == [{"Key": "phototype", "Value": "finished"}]
+
+
+def test_the_numbers_of_the_last_hour_and_the_plots_are_there(page, visit):
+    page.locator("#range").select_option("60")
+    expect(page.locator("#history-note")).to_be_empty()
+    expect(page.locator("#plot-throughput .legend")).to_have_text(re.compile(r"forwarded \d"))
+    expect(page.locator("#hour")).to_contain_text(re.compile(r"Done\s*[2-9]"))
+    visit.screenshot("pipeline-at-work")
+    assert visit.accessible() == []
