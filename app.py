@@ -15,7 +15,7 @@ from chalicelib import actions, aws
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.routes import document, guard, jobs, page, planning, seeing
+from chalicelib.routes import document, guard, jobs, page, planning, seeing, steering
 
 try:
     config = Config.from_env()
@@ -98,5 +98,5 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 app.register_middleware(guard.refuse_other_sites, "http")
-for part in (page, seeing, jobs, planning, document):
+for part in (page, seeing, steering, jobs, planning, document):
     app.register_blueprint(part.routes)

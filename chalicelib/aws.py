@@ -19,13 +19,16 @@ from chalicelib.errors import AwsFailed, ConfigError, Denied, Reject, RestError,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
     from chalicelib.signing import Credentials
     from chalicelib.sqs_http import AsyncSqs
+    from chalicelib.ssm_http import AsyncSsm
 
 # sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com
 _SQS_HOST = re.compile(r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
@@ -64,6 +67,16 @@ def sqs() -> SQSClient:
     return client
 
 
+def ssm() -> SSMClient:
+    client: SSMClient = _client("ssm")
+    return client
+
+
+def events() -> EventBridgeClient:
+    client: EventBridgeClient = _client("events")
+    return client
+
+
 def stepfunctions() -> SFNClient:
     client: SFNClient = _client("stepfunctions")
     return client
@@ -83,12 +96,41 @@ def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
     queue = urlsplit(queue_url)
     endpoint = environment.sqs_endpoint_url or f"{queue.scheme}://{queue.netloc}"
     host = urlsplit(endpoint).netloc
-    named = _SQS_HOST.fullmatch(queue.netloc)
+    region = _region(queue_url, environment)
+    return AsyncSqs(
+        Http1(endpoint), Signer(_credentials(environment), service="sqs", region=region, host=host)
+    )
+
+
+def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSsm:
+    """The drain's client for parameters, in the queue's region. Close it when they are read.
+
+    AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL overrides the endpoint. Raises ConfigError like async_sqs.
+    """
+    from chalicelib.http1 import Http1
+    from chalicelib.signing import Signer
+    from chalicelib.ssm_http import CONTENT_TYPE, AsyncSsm
+
+    environment = environment or AwsEnvironment.from_env()
+    region = _region(queue_url, environment)
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    endpoint = environment.ssm_endpoint_url or f"https://ssm.{region}.{domain}"
+    signer = Signer(
+        _credentials(environment),
+        service="ssm",
+        region=region,
+        host=urlsplit(endpoint).netloc,
+        content_type=CONTENT_TYPE,
+    )
+    return AsyncSsm(Http1(endpoint), signer)
+
+
+def _region(queue_url: str, environment: AwsEnvironment) -> str:
+    named = _SQS_HOST.fullmatch(urlsplit(queue_url).netloc)
     region = named.group(1) if named else environment.region
     if not region:
         raise ConfigError(f"AWS_REGION is not set, and {queue_url} does not name the region")
-    signer = Signer(_credentials(environment), service="sqs", region=region, host=host)
-    return AsyncSqs(Http1(endpoint), signer)
+    return region
 
 
 def _credentials(environment: AwsEnvironment) -> Callable[[], Credentials]:

@@ -40,6 +40,7 @@ class Config:
     capacity: int = 1000  # events a tick
     drain_workers: int = 32  # calls at the same time, in one shard
     drain_shards: int = 1
+    max_in_destination: int = 0  # a tick leaves no more there; 0 is no such limit
     action: str = "resize"
     state_machine_arn: str = ""
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
@@ -68,6 +69,7 @@ class Config:
             capacity=whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
             drain_workers=whole(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
             drain_shards=whole(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
+            max_in_destination=whole(env, "MAX_IN_DESTINATION", cls.max_in_destination, 0, 10_000_000),
             action=one_of(env, "ACTION", cls.action, ACTIONS),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnails=ThumbnailSettings.from_env(env),
@@ -103,6 +105,11 @@ class Config:
                 f"they are {', '.join(queues)}"
             )
 
+    @property
+    def capacity_parameter(self) -> str:
+        """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
+        return f"/s3-event-scheduler/{self.stage}/capacity" if self.stage else ""
+
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
@@ -117,6 +124,7 @@ class AwsEnvironment:
     access_key: str
     secret_key: str
     session_token: str
+    ssm_endpoint_url: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> AwsEnvironment:
@@ -126,6 +134,7 @@ class AwsEnvironment:
             access_key=env.get("AWS_ACCESS_KEY_ID", ""),
             secret_key=env.get("AWS_SECRET_ACCESS_KEY", ""),
             session_token=env.get("AWS_SESSION_TOKEN", ""),
+            ssm_endpoint_url=env.get("AWS_ENDPOINT_URL_SSM") or env.get("AWS_ENDPOINT_URL") or "",
         )
 
 

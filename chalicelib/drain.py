@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import aws, batches, logs
-from chalicelib.capacity import Ledger, share
+from chalicelib.capacity import Ledger
 from chalicelib.errors import TickFailed
+from chalicelib.json_http import CallFailed
 from chalicelib.moving import Tally, move, show_again
-from chalicelib.sqs_http import CallFailed
+from chalicelib.pace import Unknown, allowed
 
 if TYPE_CHECKING:
     from chalicelib.config import Config
@@ -37,6 +38,7 @@ FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 class TickResult:
     """received = forwarded + rejected + split + ignored + returned + failed."""
 
+    capacity: int  # what it was allowed to forward
     received: int
     forwarded: int
     rejected: int  # to the dead-letter queue, with the reason
@@ -45,12 +47,17 @@ class TickResult:
     returned: int  # made visible again untouched, because time was up
     failed: int  # still in the source queue: the next place refused them or did not answer
     duplicates: int  # events that may arrive twice, because an answer was lost or a delete failed
-    stopped: str  # capacity, empty, deadline or errors
+    stopped: str  # capacity, back_pressure, empty, deadline or errors
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def not_begun(why: str) -> TickResult:
+    """Of a tick that forwarded nothing because it did not know how much it may."""
+    return TickResult(0, 0, 0, 0, 0, 0, 0, 0, 0, stopped="errors", seconds=0.0, errors=(why,))
 
 
 def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> TickResult:
@@ -61,11 +68,19 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> Tick
 
     async def connected() -> TickResult:
         sqs = aws.async_sqs(config.source_queue_url)
+        ssm = aws.async_ssm(config.source_queue_url) if config.capacity_parameter else None
         try:
-            capacity = share(config.capacity, config.drain_shards, shard)
-            return await tick(sqs, config, capacity, lambda: remaining_ms() / 1000)
+            pace = await allowed(sqs, ssm, config, shard)
+            result = await tick(sqs, config, pace.events, lambda: remaining_ms() / 1000)
+            if result.stopped == "capacity":
+                result = replace(result, stopped=pace.limit)
+            return result
+        except Unknown as e:
+            return not_begun(str(e))
         finally:
             sqs.close()
+            if ssm:
+                ssm.close()
 
     result = in_loop(connected())
     logs.line("tick", shard=shard, **result.as_dict())
@@ -103,6 +118,7 @@ async def tick(
     await _return_untouched(sqs, config.source_queue_url, state.tally, within_s=cut_s / 2)
     tally = state.tally
     return TickResult(
+        capacity=capacity,
         received=tally.received,
         forwarded=tally.forwarded,
         rejected=tally.rejected,

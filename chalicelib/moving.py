@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib import batches, dead_letters
 from chalicelib.errors import Reject
 from chalicelib.events import parse_body
-from chalicelib.sqs_http import CallFailed
+from chalicelib.json_http import CallFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (

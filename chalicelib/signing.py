@@ -36,12 +36,14 @@ class Signer:
         service: str,
         region: str,
         host: str,
+        content_type: str = CONTENT_TYPE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
         self._service = service
         self._region = region
         self._host = host  # as in the Host header: with the port unless it is the scheme's own
+        self._content_type = content_type
         self._clock = clock
         self._key: tuple[str, str, bytes] = ("", "", b"")  # secret, day and the key made from them
 
@@ -49,7 +51,7 @@ class Signer:
         """Every header of a call of `target`, such as `AmazonSQS.ReceiveMessage`, with this body."""
         credentials = self._credentials()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
-        signed = {"content-type": CONTENT_TYPE, "host": self._host, "x-amz-date": stamp}
+        signed = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
         signed["x-amz-target"] = target  # the names stay sorted, as the signature wants them

@@ -8,6 +8,9 @@ twice. ministack has an importer of its own, used by its CloudFormation; both ca
 
 IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+A rule of the default bus has its bus in the ARN, which AWS's has not.
+
+SQS: move tasks, in dev/ministack_moves.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -22,10 +25,13 @@ from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
 from ministack.services.cloudformation import stacks
 
+from dev import ministack_moves
+
 Response = tuple[int, dict[str, str], Any]
 
 _answer = apigateway.handle_request
 _action = iam_actions.extract_iam_action
+_resource = iam_actions.extract_resource_arn
 _errors = stacks._validation_errors
 
 
@@ -84,6 +90,14 @@ def extract_iam_action(*request: Any) -> str | None:
     return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
 
+def extract_resource_arn(service: str, *request: Any) -> str:
+    """The resource of a request: a move names its queue by ARN, and a rule of the default bus has no bus."""
+    arn: str = _resource(service, *request)
+    if service == "sqs" and (source := iam_actions._safe_json_field(request[3], "SourceArn")):
+        return str(source)
+    return arn.replace(":rule/default/", ":rule/")
+
+
 def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, ...]]:
     """The template's errors, but not that a bucket to be kept exists: it is taken up, not made."""
     found: list[tuple[str, ...]] = _errors(resources, *rest)
@@ -97,6 +111,9 @@ def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, 
 apigateway.handle_request = handle_request
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
+iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
+
+ministack_moves.add()
 
 if __name__ == "__main__":
     main()

@@ -287,3 +287,74 @@ class Status:
     capacity: int
     action: str
     minutes_to_drain: int | None
+
+
+@dataclass
+class Paused:
+    paused: bool
+
+
+@dataclass
+class NewCapacity:
+    capacity: Annotated[int, Field(ge=1, le=1_000_000)] | None
+
+
+@dataclass
+class Capacity:
+    capacity: int
+    capacity_deployed: int
+    capacity_set: int | None
+
+
+@dataclass
+class DeadLettersQuery:
+    limit: Annotated[int | None, Field(ge=1, le=100)] = None
+
+
+@dataclass
+class DeadLetter:
+    id: str
+    bucket: str | None
+    key: str | None
+    reason: str
+    function: str | None
+    rejected_at: str | None
+    body: str
+
+
+@dataclass
+class DeadLetters:
+    total: int
+    reasons: dict[str, int]
+    letters: list[DeadLetter]
+    complete: bool
+
+
+@dataclass
+class NewRedrive:
+    """All of them, at most `per_second`; or those with exactly this `reason`, not both."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] = ""
+    per_second: Annotated[int, Field(ge=1, le=500)] | None = None
+
+
+@dataclass
+class Redrive:
+    redrive: Literal["started", "done", "stopped"]
+    handle: str | None
+    moved: int | None
+    says: str
+
+
+@dataclass
+class RedriveTask:
+    status: str
+    moved: int | None
+    to_move: int | None
+    started: str
+    reason: str | None
+
+
+@dataclass
+class RedriveTasks:
+    tasks: list[RedriveTask]

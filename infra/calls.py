@@ -17,6 +17,7 @@ from chalice.analyzer import get_client_calls
 # The annotation of an argument tells the service of the client.
 CLIENTS = {
     "AsyncSqs": "sqs",
+    "AsyncSsm": "ssm",
     "CloudWatchClient": "cloudwatch",
     "EventBridgeClient": "events",
     "LambdaClient": "lambda",
@@ -139,11 +140,11 @@ def _clients(function: Function) -> dict[str, str]:
     """The arguments that are AWS clients, each with its service."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     annotations = {one.arg: ast.unparse(one.annotation) for one in arguments if one.annotation}
-    return {
-        argument: CLIENTS[annotation.strip("'\"").rpartition(".")[2]]
+    names = {
+        argument: annotation.strip("'\"").removesuffix(" | None").rpartition(".")[2]
         for argument, annotation in annotations.items()
-        if annotation.strip("'\"").rpartition(".")[2] in CLIENTS
     }
+    return {argument: CLIENTS[name] for argument, name in names.items() if name in CLIENTS}
 
 
 def _methods(function: Function, client: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.settings import optional, whole
-from infra import access, leftovers, notify, package, policies, stack
+from infra import access, leftovers, notify, package, policies, schedule, stack
 from infra.errors import Unusable
 from infra.stage import Account, Stage
 
@@ -97,7 +97,8 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
-    run_chalice(stage, "deploy", "--stage", stage.name)
+    with schedule.kept_paused(boto3.client("events"), stage, say):
+        run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
     keep_api_logs(boto3.client("logs"), stage)

@@ -5,6 +5,7 @@ Buckets with objects stay, and queues with messages stop the command, unless tol
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import boto3
@@ -12,12 +13,13 @@ import boto3
 from infra import leftovers, stack
 from infra.deploy import Say, current_account, deployed_key, expected_settings, fetch_deployed, run_chalice
 from infra.errors import Unusable
-from infra.stage import Stage
+from infra.stage import APP, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 
 def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
@@ -40,6 +42,7 @@ def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
     leftovers.remove_all(stage, say)
     say("Log groups")
     _delete_log_groups(boto3.client("logs"), stage)
+    _forget_capacity(boto3.client("ssm"), stage)
     say("Stack: queues")
     stack.delete(cloudformation, stage.stack_name)
     say("Buckets")
@@ -70,6 +73,11 @@ def _delete_log_groups(logs: CloudWatchLogsClient, stage: Stage) -> None:
         for group in page["logGroups"]:
             if leftovers.is_of(stage, group["logGroupName"].removeprefix(of_lambda)):
                 logs.delete_log_group(logGroupName=group["logGroupName"])
+
+
+def _forget_capacity(ssm: SSMClient, stage: Stage) -> None:
+    with contextlib.suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=f"/{APP}/{stage.name}/capacity")
 
 
 def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:

@@ -24,6 +24,8 @@ from infra.stage import Account, Stage
 IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
 SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
+CAPACITY = "the SSM parameter with the capacity set at run time"
+RULES = "the one-minute rules of the stage's drains"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -36,6 +38,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:ChangeMessageVisibility": (SOURCE,),
         # The source queue too: a message of several objects goes back as one message each.
         "sqs:SendMessage": (SOURCE, DESTINATION, DEAD),
+        "sqs:GetQueueAttributes": (DESTINATION,),
+        "ssm:GetParameter": (CAPACITY,),
     },
     "consume": {
         "sqs:DeleteMessage": (DESTINATION,),
@@ -54,6 +58,16 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "api_handler": {
         "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
+        "sqs:ReceiveMessage": (DEAD,),
+        "sqs:DeleteMessage": (DEAD,),
+        "sqs:ChangeMessageVisibility": (DEAD,),
+        "sqs:SendMessage": (SOURCE,),
+        "sqs:StartMessageMoveTask": (DEAD,),
+        "sqs:ListMessageMoveTasks": (DEAD,),
+        "ssm:PutParameter": (CAPACITY,),
+        "ssm:DeleteParameter": (CAPACITY,),
+        "events:EnableRule": (RULES,),
+        "events:DisableRule": (RULES,),
         "s3:CreateJob": (EVERYTHING,),
         "s3:ListJobs": (EVERYTHING,),
         "s3:DescribeJob": (EVERY_JOB,),
@@ -76,6 +90,18 @@ CONTROL = {
     "list_jobs": {"s3:ListJobs"},
     "update_job_status": {"s3:UpdateJobStatus"},
     "update_job_priority": {"s3:UpdateJobPriority"},
+}
+# Nor has it this call, which needs the others of the two queues too.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+MOVES = {
+    "start_message_move_task": {
+        "sqs:StartMessageMoveTask",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:SendMessage",
+    },
+    "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
 }
 # The same calls with a version id need these as well.
 ALSO = {
@@ -151,7 +177,9 @@ def _document(
     allowed: dict[tuple[str, ...], set[str]] = {}
     for action in sorted(actions):
         if ONLY_FOR.get((function, action)) in (None, env.get("ACTION", "resize")):
-            resources = tuple(_arn(action, name, env, account) for name in grants[action])
+            resources = tuple(
+                arn for name in grants[action] for arn in _arns(action, name, stage, env, account)
+            )
             allowed.setdefault(resources, set()).add(action)
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
@@ -184,7 +212,8 @@ def _actions(found: calls.Calls) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            named = CONTROL.get(method, set()) if service == "s3control" else _known(builder, service, method)
+            own = CONTROL.get(method, set()) if service == "s3control" else MOVES.get(method)
+            named = own if own is not None else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
             actions |= named | {ALSO[action] for action in named if action in ALSO}
@@ -195,6 +224,16 @@ def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
         policy = builder.build_policy_from_api_calls({service: {method}})
     return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account: Account) -> tuple[str, ...]:
+    if name == CAPACITY:
+        return (account.arn("ssm", f"parameter/s3-event-scheduler/{stage.name}/capacity"),)
+    if name == RULES:
+        return tuple(
+            account.arn("events", f"rule/{stage.function_name(shard)}-event") for shard in stage.drains()
+        )
+    return (_arn(action, name, env, account),)
 
 
 def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> str:

@@ -109,13 +109,13 @@ def _reduced(policy: dict[str, Any], action: str, resource: str) -> dict[str, An
 
 
 def rest(
-    pipeline: Pipeline, aws_url: str, path: str, body: object = None, *, signed: bool = True
+    pipeline: Pipeline, aws_url: str, path: str, body: object = None, *, method: str = "", signed: bool = True
 ) -> tuple[int, Any]:
-    """Status and JSON of a route of the deployed REST API; a POST when there is a body."""
+    """Status and JSON of a route of the deployed REST API; without a method, a POST when there is a body."""
     (api_url,) = [one["rest_api_url"] for one in pipeline.stage.deployed() if "rest_api_url" in one]
     api_id = api_url.partition("://")[2].partition(".")[0]
     request = AWSRequest(
-        "GET" if body is None else "POST",
+        method or ("GET" if body is None else "POST"),
         f"{aws_url}/restapis/{api_id}/api/_user_request_/{path}",
         headers={"Content-Type": "application/json"},
         data=None if body is None else json.dumps(body),

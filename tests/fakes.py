@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.sqs_http import CallFailed
+from chalicelib.json_http import CallFailed
 from dev.fake_sqs.queues import Queues, Refused
 
 
@@ -41,6 +41,9 @@ class FakeSqs:
 
     async def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:
         return await self._call("ChangeMessageVisibilityBatch", request)
+
+    async def get_queue_attributes(self, **request: Any) -> dict[str, Any]:
+        return await self._call("GetQueueAttributes", request)
 
     async def _call(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
         request = json.loads(json.dumps(request))  # what cannot travel is found here

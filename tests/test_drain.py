@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib import drain
 from chalicelib.config import Config
-from chalicelib.sqs_http import CallFailed
+from chalicelib.json_http import CallFailed
 from tests.fakes import FakeSqs
 
 HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"

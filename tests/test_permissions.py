@@ -1,15 +1,27 @@
 """Each function may do its own work, and each permission it has is needed for it."""
 
+import contextlib
 import json
 import time
 
+import boto3
 import pytest
 
+from chalicelib import dead_letters
 from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra import policies
 from infra.stage import Account, Stage
-from tests.deployment import invoke, messages, nobody_consumes, only_our_ticks, rest, wait_for, without
+from tests.deployment import (
+    environment,
+    invoke,
+    messages,
+    nobody_consumes,
+    only_our_ticks,
+    rest,
+    wait_for,
+    without,
+)
 from tests.test_deployed import send
 from tests.test_events import notification, record
 
@@ -249,6 +261,57 @@ class Work:
         wait_for(lambda: self.rest(f"jobs/{job['id']}")[0]["outcome"] == "succeeded", "the job's end")
         return self.rest(f"jobs/{job['id']}/report")[1]
 
+    def drain_in_a_new_process(self):
+        """One that knows no capacity yet."""
+        with environment(self.pipeline, "drain", LD_BIND_NOW="1"):
+            return self.tick(self.body())
+
+    def drain_under_back_pressure(self):
+        with environment(self.pipeline, "drain", MAX_IN_DESTINATION="5"):
+            return self.tick(self.body())
+
+    def bury(self):
+        letter = dead_letters.message(self.body(), "for a test", "consume")
+        self.pipeline.sqs.send_message(QueueUrl=self.pipeline.settings["DEAD_LETTER_QUEUE_URL"], **letter)
+
+    def look_at_dead_letters(self):
+        self.bury()
+        return self.rest("dead-letters")[1]
+
+    def redrive_by_reason(self):
+        self.bury()
+        return self.rest("dead-letters/redrive", {"reason": "for a test"})[1]
+
+    def redrive_all(self):
+        return self.rest("dead-letters/redrive", {})[1]
+
+    def set_the_capacity(self):
+        fine = self.put("capacity", {"capacity": 999})
+        self.pipeline_owner_forgets_the_capacity()
+        return fine
+
+    def forget_the_capacity(self):
+        fine = self.put("capacity", {"capacity": None})
+        self.pipeline_owner_forgets_the_capacity()
+        return fine
+
+    def pipeline_owner_forgets_the_capacity(self):
+        client = boto3.client("ssm")
+        with contextlib.suppress(client.exceptions.ParameterNotFound):
+            client.delete_parameter(Name="/s3-event-scheduler/local/capacity")
+
+    def put(self, path, body):
+        return rest(self.pipeline, self.aws_url, path, body, method="PUT")[0] == 200
+
+    def pause(self):
+        return self.rest("schedule/pause", {})[1]
+
+    def resume(self):
+        """And paused again, as every test of this file has it."""
+        fine = self.rest("schedule/resume", {})[1]
+        boto3.client("events").disable_rule(Name="s3-event-scheduler-local-drain-event")
+        return fine
+
     def status(self):
         answer, fine = self.rest("status")
         return fine and "error" not in json.dumps(answer)
@@ -277,6 +340,18 @@ NEEDS = [
     ("api_handler", "s3:PutObject", "-reports-000000000000-us-east-1/*", "job_over_a_prefix"),
     ("api_handler", "s3:GetObject", "-reports-000000000000-us-east-1/*", "job_of_a_manifest"),
     ("api_handler", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "job_over_a_prefix"),
+    ("drain", "ssm:GetParameter", "/capacity", "drain_in_a_new_process"),
+    ("drain", "sqs:GetQueueAttributes", "-destination", "drain_under_back_pressure"),
+    ("api_handler", "sqs:ReceiveMessage", "-dead-letter", "look_at_dead_letters"),
+    ("api_handler", "sqs:ChangeMessageVisibility", "-dead-letter", "look_at_dead_letters"),
+    ("api_handler", "sqs:DeleteMessage", "-dead-letter", "redrive_by_reason"),
+    ("api_handler", "sqs:SendMessage", "-source", "redrive_by_reason"),
+    ("api_handler", "sqs:StartMessageMoveTask", "-dead-letter", "redrive_all"),
+    ("api_handler", "sqs:ListMessageMoveTasks", "-dead-letter", "redrive_all"),
+    ("api_handler", "ssm:PutParameter", "/capacity", "set_the_capacity"),
+    ("api_handler", "ssm:DeleteParameter", "/capacity", "forget_the_capacity"),
+    ("api_handler", "events:DisableRule", "-drain-event", "pause"),
+    ("api_handler", "events:EnableRule", "-drain-event", "resume"),
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-destination", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-dead-letter", "status"),

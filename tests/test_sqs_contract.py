@@ -20,7 +20,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.config import AwsEnvironment
 from chalicelib.drain import in_loop
-from chalicelib.sqs_http import CallFailed
+from chalicelib.json_http import CallFailed
 from dev.fake_sqs.process import ServerProcess
 from tests.fakes import FakeSqs
 

@@ -12,8 +12,9 @@ from chalicelib.config import AwsEnvironment
 from chalicelib.drain import in_loop
 from chalicelib.errors import ConfigError
 from chalicelib.http1 import Http1, NoAnswer, NotSent
+from chalicelib.json_http import ATTEMPTS, CallFailed
 from chalicelib.signing import Credentials, Signer
-from chalicelib.sqs_http import ATTEMPTS, AsyncSqs, CallFailed
+from chalicelib.sqs_http import AsyncSqs
 
 
 class Script:

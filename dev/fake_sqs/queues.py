@@ -186,12 +186,17 @@ class Queues:
 
     def _attributes(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         queue.expire(self.clock())
+        attributes = {
+            "QueueArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue.name}",
+            "ApproximateNumberOfMessages": str(len(queue.ready)),
+            "ApproximateNumberOfMessagesNotVisible": str(len(queue.in_flight)),
+            "ApproximateNumberOfMessagesDelayed": "0",
+            "VisibilityTimeout": str(int(queue.visibility_s)),
+        }
+        names = request.get("AttributeNames") or []
         return {
             "Attributes": {
-                "ApproximateNumberOfMessages": str(len(queue.ready)),
-                "ApproximateNumberOfMessagesNotVisible": str(len(queue.in_flight)),
-                "ApproximateNumberOfMessagesDelayed": "0",
-                "VisibilityTimeout": str(int(queue.visibility_s)),
+                name: value for name, value in attributes.items() if name in names or "All" in names
             }
         }
 

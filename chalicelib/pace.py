@@ -1,0 +1,87 @@
+"""What a tick may forward now: the capacity as somebody has set it, and the room in the destination queue.
+
+Whoever lowers the capacity does it because the downstream suffers. So a capacity that cannot be read is never
+taken for the deployed one: the last one known holds, or the tick fails and the next minute asks again
+(docs/decisions/0012-capacity-at-run-time.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.capacity import share
+from chalicelib.json_http import CallFailed
+
+if TYPE_CHECKING:
+    from chalicelib.config import Config
+    from chalicelib.sqs_http import AsyncSqs
+    from chalicelib.ssm_http import AsyncSsm
+
+MAX_CAPACITY = 1_000_000
+_DEPTHS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+_last_known: dict[str, int] = {}  # by parameter; lives as long as the process
+
+
+class Unknown(Exception):
+    """How much may be forwarded is not known: nothing is."""
+
+
+class Pace(NamedTuple):
+    """How many events a tick of one shard may forward, and what sets that limit."""
+
+    events: int
+    limit: str  # capacity or back_pressure
+
+
+async def allowed(sqs: AsyncSqs, ssm: AsyncSsm | None, config: Config, shard: int) -> Pace:
+    """The pace of this tick. Raises Unknown with one line."""
+    capacity = await _capacity(ssm, config.capacity_parameter, config.capacity)
+    of_shard = share(capacity, config.drain_shards, shard)
+    if not config.max_in_destination:
+        return Pace(of_shard, "capacity")
+    room = max(0, config.max_in_destination - await _in_destination(sqs, config.destination_queue_url))
+    room_of_shard = share(room, config.drain_shards, shard)
+    return Pace(room_of_shard, "back_pressure") if room_of_shard < of_shard else Pace(of_shard, "capacity")
+
+
+def capacity_of(text: str) -> int:
+    """The parameter's value. Raises ValueError for what is no capacity."""
+    if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= MAX_CAPACITY:
+        raise ValueError(f"{text!r}: expected a whole number from 1 to {MAX_CAPACITY:,}")
+    return int(text)
+
+
+async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> int:
+    if ssm is None:
+        return deployed
+    try:
+        answer = await ssm.get_parameter(Name=parameter)
+        found = capacity_of(answer["Parameter"].get("Value", ""))
+    except CallFailed as e:
+        if e.code == "ParameterNotFound":
+            found = deployed
+        elif parameter in _last_known:
+            return _last_known[parameter]
+        else:
+            raise Unknown(f"the capacity {parameter} cannot be read: {e}") from e
+    except ValueError as e:
+        raise Unknown(f"the capacity {parameter} is {e}") from e
+    _last_known[parameter] = found
+    return found
+
+
+async def _in_destination(sqs: AsyncSqs, queue_url: str) -> int:
+    """Messages there, waiting or in flight; approximate, as SQS counts them."""
+    try:
+        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=_DEPTHS)
+    except CallFailed as e:
+        raise Unknown(f"the destination's backlog cannot be read: {e}") from e
+    attributes: Mapping[Any, str] = answer["Attributes"]
+    return sum(int(attributes[name]) for name in _DEPTHS)

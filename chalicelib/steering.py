@@ -1,0 +1,98 @@
+"""The schedule stopped and started, and the capacity set, without a deploy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import fields
+from chalicelib.capacity import shard_names
+from chalicelib.errors import AwsFailed, BadRequest, NotSetUp
+from chalicelib.pace import MAX_CAPACITY, capacity_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_ssm import SSMClient
+
+    from chalicelib.config import Config
+
+
+def set_paused(paused: bool, events: EventBridgeClient, config: Config) -> dict[str, Any]:
+    """POST /schedule/pause and /schedule/resume: the one-minute rules of all shards. May be repeated.
+
+    A tick that runs already ends as usual.
+    """
+    for rule in rules(config):
+        if paused:
+            events.disable_rule(Name=rule)
+        else:
+            events.enable_rule(Name=rule)
+    return {"paused": paused}
+
+
+def is_paused(events: EventBridgeClient, config: Config) -> bool:
+    """Whether no shard ticks; one of several that ticks is not paused."""
+    states = [events.describe_rule(Name=rule)["State"] for rule in rules(config)]
+    return all(state == "DISABLED" for state in states)
+
+
+def rules(config: Config) -> list[str]:
+    """EventBridge's rule of each shard, as Chalice names them. Raises NotSetUp."""
+    return [f"s3-event-scheduler-{_stage(config)}-{name}-event" for name in shard_names(config.drain_shards)]
+
+
+def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
+    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
+    if not isinstance(body, dict):
+        raise BadRequest("body", "expected a JSON object")
+    fields.known(body, {"capacity"})
+    wanted = body.get("capacity", False)
+    if wanted is None:
+        _delete(ssm, config)
+        return capacity_now(None, config)
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_CAPACITY:
+        raise BadRequest(
+            "capacity", f"expected a whole number from 1 to {MAX_CAPACITY:,}, or null for the deployed one"
+        )
+    ssm.put_parameter(Name=_parameter(config), Value=str(wanted), Type="String", Overwrite=True)
+    return capacity_now(wanted, config)
+
+
+def capacity_set(ssm: SSMClient, config: Config) -> int | None:
+    """The capacity set at run time; None when there is none. Raises AwsFailed for a value that is none."""
+    if not config.capacity_parameter:
+        return None
+    try:
+        found = ssm.get_parameter(Name=config.capacity_parameter)["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        return None
+    try:
+        return capacity_of(found)
+    except ValueError as e:
+        raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
+
+
+def capacity_now(wanted: int | None, config: Config) -> dict[str, Any]:
+    """The three capacities, as /status too has them."""
+    return {
+        "capacity": config.capacity if wanted is None else wanted,
+        "capacity_deployed": config.capacity,
+        "capacity_set": wanted,
+    }
+
+
+def _delete(ssm: SSMClient, config: Config) -> None:
+    try:
+        ssm.delete_parameter(Name=_parameter(config))
+    except ssm.exceptions.ParameterNotFound:
+        return  # it is the deployed one already
+
+
+def _parameter(config: Config) -> str:
+    _stage(config)
+    return config.capacity_parameter
+
+
+def _stage(config: Config) -> str:
+    if not config.stage:
+        raise NotSetUp("STAGE is not set: this stage was deployed by an older version; deploy it again")
+    return config.stage
