@@ -221,6 +221,16 @@ def test_dead_letters_go_back_by_reason_or_all_after_a_question(visits, stand_in
     expect(page.locator("#redrives")).to_contain_text("running, 10 of 100 sent back")
 
 
+def test_letters_that_another_reader_has_just_now_are_asked_for_again(visits, stand_in):
+    stand_in.answers["GET dead-letters"] = {"total": 0, "reasons": {}, "letters": [], "complete": True}
+    page = opened(visits, stand_in, canned.failing).page
+    expect(page.locator("#letters-note")).to_have_text(
+        "17 dead letters, which somebody reads just now. Asking again."
+    )
+    stand_in.answers["GET dead-letters"] = canned.letters
+    expect(page.locator("#reasons li")).to_have_count(3)
+
+
 def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_in):
     made = []
 
