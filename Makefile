@@ -7,7 +7,8 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan deploy destroy policies test-deploy test-faults test-corpus
+.PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
+.PHONY: test-deploy test-faults test-corpus
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -40,6 +41,9 @@ check: setup ## lint and types; the template and the policies too
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint infra/template.yaml
 	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
+
+openapi: setup ## chalicelib/openapi.json from the routes
+	@$(BIN)/python -m infra openapi
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
 	@$(BIN)/python -m dev drop "$(FILE)"

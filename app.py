@@ -15,7 +15,7 @@ from chalicelib import actions, aws
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.routes import jobs, page, planning, seeing
+from chalicelib.routes import document, guard, jobs, page, planning, seeing
 
 try:
     config = Config.from_env()
@@ -97,5 +97,6 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
 
 
-for part in (page.routes, seeing.routes, jobs.routes, planning.routes):
-    app.register_blueprint(part)
+app.register_middleware(guard.refuse_other_sites, "http")
+for part in (page, seeing, jobs, planning, document):
+    app.register_blueprint(part.routes)

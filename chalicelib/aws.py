@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chalicelib.config import AwsEnvironment
-from chalicelib.errors import ConfigError, Reject, Retry
+from chalicelib.errors import AwsFailed, ConfigError, Denied, Reject, RestError, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,3 +141,19 @@ def errors_translated(doing: str) -> Iterator[None]:
         raise Retry(f"{doing}: {code}: {error.get('Message', '')}") from e
     except BotoCoreError as e:
         raise Retry(f"{doing}: {e}") from e
+
+
+def refusal(error: Exception) -> RestError | None:
+    """What the REST API answers for an error of AWS's; None for any other error, which is a bug of ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, Retry | Reject):
+        return AwsFailed(str(error))
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        code = said.get("Code", "unknown")
+        line = f"AWS refused {error.operation_name}: {code}: {said.get('Message', '')}"
+        return Denied(line) if code.startswith("AccessDenied") else AwsFailed(line)
+    if isinstance(error, BotoCoreError):
+        return AwsFailed(f"AWS was not reached: {error}")
+    return None

@@ -69,3 +69,15 @@ class NotSetUp(RestError):
     """This stage lacks a setting that the call needs."""
 
     status = 501
+
+
+class Denied(RestError):
+    """AWS does not allow the caller's credentials, or the function's role, to do this."""
+
+    status = 403
+
+
+class AwsFailed(RestError):
+    """AWS did not do it: throttled, out of order, or not reached. Trying again may help."""
+
+    status = 502

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) ->
         click.echo(json.dumps(found, indent=2))
     else:
         planning.show(found, Console())
+
+
+@cli.command()
+def openapi() -> None:
+    """Write chalicelib/openapi.json from the app's routes."""
+    from chalice.cli.factory import CLIFactory
+
+    from infra import openapi as documents
+
+    app = CLIFactory(str(ROOT), environ=os.environ).load_chalice_app(Stage(ROOT, "local").environment())
+    click.echo(documents.write(app, ROOT).relative_to(ROOT))
 
 
 def _say(step: str) -> None:

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.config import Config, queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.settings import optional
+from chalicelib.settings import optional, whole
 from infra import access, leftovers, notify, package, policies, stack
 from infra.errors import Unusable
 from infra.stage import Account, Stage
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
 # The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
 CHALICE = (
@@ -75,6 +76,8 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "DestinationVisibility": str(stage.visibility("consume")),
             "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
+            "AlarmEmail": settings.get("ALARM_EMAIL", ""),
+            "AlarmAfterSeconds": str(60 * whole(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)),
             "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
             "TlsOnly": str(tls_only).lower(),
         },
@@ -135,6 +138,8 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
     try:
         Config.from_env({**expected_settings(stage, account), **settings})
         optional(settings, "KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region")
+        optional(settings, "ALARM_EMAIL", EMAIL, "an e-mail address")
+        whole(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)
     except ConfigError as e:
         raise Unusable(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
     access.addresses(settings.get("ALLOWED_ADDRESSES", ""))

@@ -16,7 +16,7 @@ IDLE_POLLS = 5 * 3  # a minute: Lambda's five pollers wait 20 s each
 LOG_INVOCATION, LOG_LINE = 400, 600
 THUMBNAIL_BYTES = 20_000
 # infra/template.yaml: alarms; the metrics that the functions write
-ALARMS, METRICS = 12, 17
+ALARMS, METRICS = 11, 17
 
 
 @dataclass(frozen=True)

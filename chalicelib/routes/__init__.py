@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, IAMAuthorizer, Response
 
+from chalicelib import aws
 from chalicelib.config import Config
 from chalicelib.errors import RestError
 
+View = TypeVar("View", bound=Callable[..., Any])
 signed = IAMAuthorizer()
 config = cache(Config.from_env)
 
 
 def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view's RestError becomes its status and one clear line."""
+    """A view's RestError, or AWS's refusal, becomes its status and one clear line."""
 
     @wraps(view)
     def answered(**path: str) -> Any:
@@ -28,8 +30,28 @@ def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
             return view(**path)
         except RestError as e:
             return Response(e.as_dict(), status_code=e.status)
+        except Exception as e:
+            refused = aws.refusal(e)
+            if refused is None:
+                raise
+            return Response(refused.as_dict(), status_code=refused.status)
 
     return answered
+
+
+def documented(
+    answer: str, *, query: str = "", body: str = "", errors: tuple[int, ...] = ()
+) -> Callable[[View], View]:
+    """What the view takes and answers, for the OpenAPI document: names of types in infra/api_types.py.
+
+    `errors` are the statuses of its own; infra/openapi.py adds those that any route may have.
+    """
+
+    def marked(view: View) -> View:
+        view.__dict__["documented"] = {"answer": answer, "query": query, "body": body, "errors": errors}
+        return view
+
+    return marked
 
 
 def json_body(routes: Blueprint) -> Any:

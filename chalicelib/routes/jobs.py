@@ -7,13 +7,14 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib import aws
-from chalicelib.routes import config, json_body, plain_errors, query, signed
+from chalicelib.routes import config, documented, json_body, plain_errors, query, signed
 
 routes = Blueprint(__name__)
 
 
 @routes.route("/jobs", methods=["POST"], authorizer=signed)
 @plain_errors
+@documented("NewJobAnswer", body="NewJob", errors=(404, 409, 501))
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
     from chalicelib import jobs_api
@@ -23,6 +24,7 @@ def post_job() -> dict[str, Any]:
 
 @routes.route("/jobs", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("Jobs", query="JobsQuery", errors=(501,))
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
     from chalicelib import jobs_api
@@ -32,6 +34,7 @@ def get_jobs() -> dict[str, Any]:
 
 @routes.route("/jobs/{job_id}", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("JobDetails", errors=(404, 501))
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
     from chalicelib import jobs_api
@@ -41,6 +44,7 @@ def get_job(job_id: str) -> dict[str, Any]:
 
 @routes.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
 @plain_errors
+@documented("JobStatus", errors=(404, 409, 501))
 def run_job(job_id: str) -> dict[str, Any]:
     """The job begins."""
     from chalicelib import jobs_api
@@ -50,6 +54,7 @@ def run_job(job_id: str) -> dict[str, Any]:
 
 @routes.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
 @plain_errors
+@documented("JobStatus", body="Cancel | None", errors=(404, 409, 501))
 def cancel_job(job_id: str) -> dict[str, Any]:
     """The job ends; what it has done stays done."""
     from chalicelib import jobs_api
@@ -59,6 +64,7 @@ def cancel_job(job_id: str) -> dict[str, Any]:
 
 @routes.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
 @plain_errors
+@documented("JobPriority", body="Priority", errors=(404, 409, 501))
 def put_priority(job_id: str) -> dict[str, Any]:
     """Of the jobs that wait, the highest number runs first."""
     from chalicelib import jobs_api
@@ -68,6 +74,7 @@ def put_priority(job_id: str) -> dict[str, Any]:
 
 @routes.route("/jobs/{job_id}/report", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("Report", query="ReportQuery", errors=(404, 409, 501))
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""
     from chalicelib import jobs_api

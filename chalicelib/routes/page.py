@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.routes import plain_errors, signed
+from chalicelib.routes import documented, plain_errors, signed
 
 routes = Blueprint(__name__)
 
 
 @routes.route("/", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("text/html")
 def get_page() -> Response:
     """The page."""
     from chalicelib import page
@@ -20,6 +21,7 @@ def get_page() -> Response:
 
 @routes.route("/web/{file}", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("text/css, text/javascript, image/svg+xml", errors=(404,))
 def get_page_file(file: str) -> Response:
     """One of its files."""
     return _answer(file)

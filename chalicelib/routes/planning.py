@@ -6,13 +6,14 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.routes import config, plain_errors, query, signed
+from chalicelib.routes import config, documented, plain_errors, query, signed
 
 routes = Blueprint(__name__)
 
 
 @routes.route("/plan", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("Plan", query="PlanQuery")
 def get_plan() -> dict[str, Any]:
     """Minutes to clear, concurrency, the first quota and the cost of a month, for ?objects=1e6&per=24h."""
     from chalicelib import planning

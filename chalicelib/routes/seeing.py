@@ -7,12 +7,14 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib import aws
-from chalicelib.routes import config, plain_errors, signed
+from chalicelib.routes import config, documented, plain_errors, signed
 
 routes = Blueprint(__name__)
 
 
 @routes.route("/health", methods=["GET"])
+@plain_errors
+@documented("Health")
 def get_health() -> dict[str, str]:
     """The API answers; nothing else is asked."""
     return {"status": "ok"}
@@ -20,6 +22,7 @@ def get_health() -> dict[str, str]:
 
 @routes.route("/status", methods=["GET"], authorizer=signed)
 @plain_errors
+@documented("Status")
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
     from chalicelib import status
