@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.errors import BadRequest, Conflict, NotFound
-from tests.page import canned
+from tests.page import canned, conftest
 
 pytestmark = pytest.mark.xdist_group("chromium")  # one browser at a time on a small machine
 
@@ -369,6 +369,36 @@ def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_seen_again(visits, stan
     assert asked == []
     with page.expect_request("**/status"):
         page.evaluate(hide, False)
+
+
+def test_it_asks_ever_more_slowly_while_it_gets_no_answer(visits, stand_in):
+    page = opened(visits, stand_in, clock=True).page
+    page.evaluate(
+        """async () => {
+            const { Poll } = await import("/web/poll.js");
+            window.asked = 0;
+            window.answers = false;
+            const ask = async () => { window.asked += 1; if (!window.answers) throw new Error("none"); };
+            window.poll = new Poll(ask, () => 1000);
+            await window.poll.now();
+        }"""
+    )
+    page.clock.run_for(60_000)
+    failing = page.evaluate("window.asked")
+    assert 3 <= failing <= 12  # after 1, 2, 4, 8 ... seconds, a fifth more or less
+    page.evaluate("window.answers = true; window.poll.now()")
+    page.clock.run_for(60_000)
+    assert page.evaluate("window.asked") - failing >= 55  # and at its old pace again
+
+
+def test_without_a_chromium_ci_fails_and_others_are_told(monkeypatch):
+    monkeypatch.setattr(conftest.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no Chromium here: `apt-get install chromium`"):
+        conftest.find_chromium()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no Chromium here"):
+        conftest.find_chromium()
 
 
 def test_what_if_is_there_only_where_the_api_has_it(visits, stand_in):
