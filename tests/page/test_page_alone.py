@@ -51,12 +51,15 @@ def verdict(page, status):
 def test_one_sentence_for_every_state(visits, stand_in):
     page = opened(visits, stand_in).page
     slow = {"arrivals_per_minute": 1840.0}
-    stuck = {"drain": {"minutes": None, "says": "not known"}, "minutes_to_drain": None}
+    full = "not now: the destination is full, and nothing leaves"
+    stuck = {"drain": {"minutes": None, "says": full}, "minutes_to_drain": None}
+    even = {"drain": {"minutes": None, "says": "not at this capacity: ..."}, "arrivals_per_minute": 1000}
     cases = [
         (canned.status(), "ok", "Keeping up: backlog gone in about 3 minutes"),
         (canned.empty(), "ok", "All quiet: nothing waits"),
         (canned.status(**slow), "bad", "Falling behind: 1,840 arrive a minute, 1,000 can leave"),
-        (canned.status(**stuck), "warn", "2,500 waiting: the backlog of 2,500 is not known"),
+        (canned.status(**stuck), "warn", f"2,500 waiting: {full}"),
+        (canned.status(**even), "bad", "Falling behind: 1,000 arrive a minute, 1,000 can leave"),
         (canned.status(schedule={"paused": True}), "paused", "Paused: 2,500 waiting, nothing is forwarded"),
         (canned.broken(), "unknown", "Not known: the source queue does not answer"),
         (canned.status(last_tick=None), "warn", "Keeping up: backlog gone in about 3 minutes"),
