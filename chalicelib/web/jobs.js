@@ -17,6 +17,8 @@ const OUTCOMES = {
   failed: "bad",
   cancelled: "unknown",
 };
+// In a list AWS tells of a job with a function only that it has one.
+const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls our function" };
 const ENDED = ["succeeded", "partly failed", "failed", "cancelled"];
 
 let active = false;
@@ -60,7 +62,7 @@ function row(job, poll) {
     el("div", { class: "job-head" }, el("span", { class: "name" }, el("bdi", {}, title)), el("span", { class: `pill ${state}` }, icon(state), String(job.outcome))),
     progress,
     el("div", { class: "job-foot" },
-      el("span", { class: "small" }, `${number(done)} of ${count(job.objects, "object")}`, failed ? ", " : null, failed, ` · ${job.operation ?? ""} · ${clock(moment(job.created))}${took(job)}`),
+      el("span", { class: "small" }, `${number(done)} of ${count(job.objects, "object")}`, failed ? ", " : null, failed, ` · ${DOES[job.operation] ?? job.operation} · ${clock(moment(job.created))}${took(job)}`),
       el("span", { class: "row" }, ...buttons(job, poll))),
   );
 }
@@ -89,7 +91,7 @@ function askRun(job, poll) {
     [
       el("p", { class: "name" }, el("bdi", {}, job.description || job.id)),
       el("ul", { class: "says" },
-        el("li", {}, `${job.operation}: ${isKnown(job.objects) ? count(job.objects, "object") : "a number of objects not known yet"}.`),
+        el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects not known yet"} (${DOES[job.operation] ?? job.operation}).`),
         el("li", {}, "It costs from here on, and what it has done stays done when it is cancelled.")),
     ],
     "Run the job",

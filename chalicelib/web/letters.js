@@ -10,7 +10,8 @@ import { deadLetters } from "./verdict.js";
 const LIMIT = 20;
 const READ_AGAIN = 60_000; // milliseconds; reading hides them from other readers for some seconds
 
-let seen = null; // the number of dead letters when they were last read
+let latest = null; // how many there are
+let seen = null; // how many there were when they were last read
 let readAt = 0;
 let moving = false; // a redrive is on its way
 
@@ -25,6 +26,7 @@ export function startLetters(poll) {
 /** Whether to read them now: how many there are comes with every status; the letters themselves are read when that has changed. */
 export function lettersToRead(status) {
   const total = deadLetters(status);
+  latest = total;
   byId("redrive-all").hidden = !total;
   if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.queues?.dead_letter) ?? "no answer"}`);
   return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || moving);
@@ -34,15 +36,12 @@ export async function askLetters(total, poll) {
   const note = byId("letters-note");
   try {
     const answer = total === 0 ? { total: 0, reasons: {}, letters: [], complete: true } : await get("dead-letters", { limit: LIMIT });
-    seen = total;
-    readAt = Date.now();
-    const reasons = Object.entries(answer.reasons ?? {}).sort(([, a], [, b]) => b - a);
-    keyed(byId("reasons"), reasons, ([reason]) => reason, (one) => reasonRow(one, poll));
-    keyed(byId("letters"), answer.letters ?? [], (letter) => letter.id, letterRow);
     const shown = answer.letters?.length ?? 0;
-    const rest = answer.complete === false ? ` Shown: ${number(shown)} of ${number(answer.total)}; the reasons count only what was read.` : "";
-    setText(note, answer.error ?? (answer.total === 0 ? "None. Everything that could be handled was." : `${count(answer.total, "dead letter")}.${rest}`));
-    byId("letters-box").hidden = shown === 0;
+    const hidden = total > 0 && shown === 0; // another reader has them just now
+    seen = hidden ? null : total;
+    readAt = Date.now();
+    if (hidden) setText(note, `${count(total, "dead letter")}, which somebody reads just now. Asking again.`);
+    else showLetters(answer, poll);
     await askRedrives();
   } catch (error) {
     setText(note, `Not up to date: ${error.message}`);
@@ -50,11 +49,20 @@ export async function askLetters(total, poll) {
   }
 }
 
+function showLetters({ reasons = {}, letters = [], total, complete }, poll) {
+  const byMany = Object.entries(reasons).sort(([, a], [, b]) => b - a);
+  keyed(byId("reasons"), byMany, ([reason]) => reason, (one) => reasonRow(one, poll));
+  keyed(byId("letters"), letters, (letter) => letter.id, letterRow);
+  byId("letters-box").hidden = letters.length === 0;
+  const part = ` Shown: ${number(letters.length)} of ${number(total)}; the reasons count only what was read.`;
+  const all = `${count(total, "dead letter")}.${complete === false ? part : ""}`;
+  setText(byId("letters-note"), total === 0 ? "None. Everything that could be handled was." : all);
+}
+
 async function askRedrives() {
   const { tasks = [] } = await get("dead-letters/redrive");
   moving = tasks.some((task) => task.status === "RUNNING");
-  const latest = tasks.slice(0, moving ? 3 : 1);
-  keyed(byId("redrives"), latest, (task) => `${task.started}`, (task) => {
+  keyed(byId("redrives"), tasks.slice(0, moving ? 3 : 1), (task) => `${task.started}`, (task) => {
     const bar = isKnown(task.moved) && isKnown(task.to_move) ? el("progress", { max: Math.max(1, task.to_move), value: task.moved, "aria-label": "Redriven" }) : null;
     const of = isKnown(task.to_move) ? ` of ${number(task.to_move)}` : "";
     const why = task.reason ? ` (${task.reason})` : "";
@@ -79,7 +87,7 @@ function letterRow(letter) {
 }
 
 function askRedrive(reason, many, poll) {
-  const which = reason === null ? `All dead letters (${number(seen)})` : `${count(many, "dead letter")} with this reason`;
+  const which = reason === null ? `All dead letters (${number(latest)})` : `${count(many, "dead letter")} with this reason`;
   ask(
     reason === null ? "Send all dead letters back?" : "Send these dead letters back?",
     [

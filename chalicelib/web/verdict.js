@@ -38,14 +38,14 @@ function flow(status) {
     const busy = (source.in_flight ?? 0) > 0 || (status.arrivals_per_minute ?? 0) > 0;
     return { state: "ok", kind: "ok", headline: busy ? "Keeping up: no backlog" : "All quiet: nothing waits" };
   }
-  if (isKnown(status.arrivals_per_minute) && isKnown(status.capacity) && status.arrivals_per_minute > status.capacity) {
-    const pace = `${number(status.arrivals_per_minute)} arrive a minute, ${number(status.capacity)} can leave`;
-    return { state: "bad", kind: "behind", headline: `Falling behind: ${pace}` };
+  const says = status.drain?.says;
+  const { capacity, arrivals_per_minute: arriving } = status;
+  if ((isKnown(arriving) && isKnown(capacity) && arriving > capacity) || says?.startsWith("not at this capacity")) {
+    return { state: "bad", kind: "behind", headline: `Falling behind: ${number(arriving)} arrive a minute, ${number(capacity)} can leave` };
   }
   const minutes = status.drain?.minutes ?? status.minutes_to_drain;
-  const says = status.drain?.says;
   if (!isKnown(minutes)) {
-    const rest = says ? `the backlog of ${number(waiting)} is ${says}` : "when the backlog will be gone is not known";
+    const rest = says ?? "when they will be gone is not known";
     return { state: "warn", kind: "stuck", headline: `${number(waiting)} waiting: ${rest}` };
   }
   const gone = says ?? `gone in about ${count(minutes, "minute")}`;

@@ -228,7 +228,7 @@ def letters(total: int = 17) -> dict[str, Any]:
 def job(number: int, outcome: str, succeeded: int, failed: int, objects: int = 1200) -> dict[str, Any]:
     return {
         "id": f"5bb02b37-8475-487e-9a13-00000000000{number}",
-        "operation": "S3PutObjectTagging",
+        "operation": "replace",
         "description": f"Tag phototype=finished on photos/{number}*",
         "status": outcome,
         "outcome": outcome,

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.errors import BadRequest, Conflict, NotFound
-from tests.page import canned
+from tests.page import canned, conftest
 
 pytestmark = pytest.mark.xdist_group("chromium")  # one browser at a time on a small machine
 
@@ -51,12 +51,15 @@ def verdict(page, status):
 def test_one_sentence_for_every_state(visits, stand_in):
     page = opened(visits, stand_in).page
     slow = {"arrivals_per_minute": 1840.0}
-    stuck = {"drain": {"minutes": None, "says": "not known"}, "minutes_to_drain": None}
+    full = "not now: the destination is full, and nothing leaves"
+    stuck = {"drain": {"minutes": None, "says": full}, "minutes_to_drain": None}
+    even = {"drain": {"minutes": None, "says": "not at this capacity: ..."}, "arrivals_per_minute": 1000}
     cases = [
         (canned.status(), "ok", "Keeping up: backlog gone in about 3 minutes"),
         (canned.empty(), "ok", "All quiet: nothing waits"),
         (canned.status(**slow), "bad", "Falling behind: 1,840 arrive a minute, 1,000 can leave"),
-        (canned.status(**stuck), "warn", "2,500 waiting: the backlog of 2,500 is not known"),
+        (canned.status(**stuck), "warn", f"2,500 waiting: {full}"),
+        (canned.status(**even), "bad", "Falling behind: 1,000 arrive a minute, 1,000 can leave"),
         (canned.status(schedule={"paused": True}), "paused", "Paused: 2,500 waiting, nothing is forwarded"),
         (canned.broken(), "unknown", "Not known: the source queue does not answer"),
         (canned.status(last_tick=None), "warn", "Keeping up: backlog gone in about 3 minutes"),
@@ -221,6 +224,16 @@ def test_dead_letters_go_back_by_reason_or_all_after_a_question(visits, stand_in
     expect(page.locator("#redrives")).to_contain_text("running, 10 of 100 sent back")
 
 
+def test_letters_that_another_reader_has_just_now_are_asked_for_again(visits, stand_in):
+    stand_in.answers["GET dead-letters"] = {"total": 0, "reasons": {}, "letters": [], "complete": True}
+    page = opened(visits, stand_in, canned.failing).page
+    expect(page.locator("#letters-note")).to_have_text(
+        "17 dead letters, which somebody reads just now. Asking again."
+    )
+    stand_in.answers["GET dead-letters"] = canned.letters
+    expect(page.locator("#reasons li")).to_have_count(3)
+
+
 def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_in):
     made = []
 
@@ -359,6 +372,36 @@ def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_seen_again(visits, stan
     assert asked == []
     with page.expect_request("**/status"):
         page.evaluate(hide, False)
+
+
+def test_it_asks_ever_more_slowly_while_it_gets_no_answer(visits, stand_in):
+    page = opened(visits, stand_in, clock=True).page
+    page.evaluate(
+        """async () => {
+            const { Poll } = await import("/web/poll.js");
+            window.asked = 0;
+            window.answers = false;
+            const ask = async () => { window.asked += 1; if (!window.answers) throw new Error("none"); };
+            window.poll = new Poll(ask, () => 1000);
+            await window.poll.now();
+        }"""
+    )
+    page.clock.run_for(60_000)
+    failing = page.evaluate("window.asked")
+    assert 3 <= failing <= 12  # after 1, 2, 4, 8 ... seconds, a fifth more or less
+    page.evaluate("window.answers = true; window.poll.now()")
+    page.clock.run_for(60_000)
+    assert page.evaluate("window.asked") - failing >= 55  # and at its old pace again
+
+
+def test_without_a_chromium_ci_fails_and_others_are_told(monkeypatch):
+    monkeypatch.setattr(conftest.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no Chromium here: `apt-get install chromium`"):
+        conftest.find_chromium()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no Chromium here"):
+        conftest.find_chromium()
 
 
 def test_what_if_is_there_only_where_the_api_has_it(visits, stand_in):
