@@ -1,15 +1,25 @@
-"""Where everything stands: the snapshot behind GET /status."""
+"""Where everything stands: the snapshot behind GET /status (docs/api.md).
+
+Every part is asked at the same time as the others and may fail alone. Nothing here takes longer for a longer
+queue.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import aws
-from chalicelib.config import Config
-from chalicelib.errors import Reject, Retry
+from chalicelib import steering, together
+from chalicelib.eta import Eta, eta
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+    from chalicelib.config import Config
 
 VERSION = 1  # of the answer's shape; a field is added without a new number, never renamed
 
@@ -20,31 +30,67 @@ _DEPTHS = {
 }
 
 
-def snapshot(sqs: SQSClient, config: Config) -> dict[str, Any]:
-    """The queues' depths (messages, approximate as SQS counts them), the settings, the time to drain.
+def snapshot(
+    config: Config,
+    sqs: Callable[[], SQSClient],
+    events: Callable[[], EventBridgeClient],
+    ssm: Callable[[], SSMClient],
+    s3control: Callable[[], S3ControlClient],
+) -> dict[str, Any]:
+    """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    A queue that does not answer has `{"error": ...}` in its place.
+    The clients are made when they are needed, so that one that cannot be made costs only its part.
     """
-    queues = {
-        "source": config.source_queue_url,
-        "destination": config.destination_queue_url,
-        "dead_letter": config.dead_letter_queue_url,
-    }
-    depths = {name: _depth(sqs, url) for name, url in queues.items()}
-    backlog = depths["source"].get("visible")
+    found = together.ask(
+        {
+            "source": lambda: depths(sqs(), config.source_queue_url),
+            "destination": lambda: depths(sqs(), config.destination_queue_url),
+            "dead_letter": lambda: depths(sqs(), config.dead_letter_queue_url),
+            "capacity": lambda: steering.capacity_set(ssm(), config) if config.capacity_parameter else None,
+            "schedule": lambda: {"paused": steering.is_paused(events(), config)},
+            "jobs": lambda: active_jobs(s3control(), config),
+        }
+    )
+    changed = found["capacity"]
+    capacity = None if together.failed(changed) else changed or config.capacity
+    gone = _eta(found, capacity, config)
     return {
         "version": VERSION,
-        "queues": depths,
-        "capacity": config.capacity,
+        "stage": config.stage or None,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "queues": {name: found[name] for name in ("source", "destination", "dead_letter")},
+        "capacity": capacity,
+        "capacity_deployed": config.capacity,
+        "capacity_set": None if together.failed(changed) else changed,
+        "capacity_error": changed["error"] if together.failed(changed) else None,
+        "max_in_destination": config.max_in_destination or None,
         "action": config.action,
-        "minutes_to_drain": None if backlog is None else -(-backlog // config.capacity),
+        "schedule": found["schedule"],
+        "drain": gone.as_dict(),
+        "minutes_to_drain": gone.minutes,
+        "jobs": found["jobs"],
     }
 
 
-def _depth(sqs: SQSClient, url: str) -> dict[str, Any]:
-    try:
-        with aws.errors_translated("reading the queue's attributes"):
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS.values()))  # type: ignore[arg-type]
-    except (Reject, Retry) as e:
-        return {"error": str(e)}
-    return {name: int(found["Attributes"][attribute]) for name, attribute in _DEPTHS.items()}  # type: ignore[index]
+def depths(sqs: SQSClient, url: str) -> dict[str, int]:
+    """The queue's messages, approximate as SQS counts them."""
+    attributes: Any = list(_DEPTHS.values())
+    found: Mapping[Any, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
+    return {name: int(found[attribute]) for name, attribute in _DEPTHS.items()}
+
+
+def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+    """The jobs that have not ended, newest first."""
+    from chalicelib import jobs_api
+    from chalicelib.batch_jobs import STATUSES, TERMINAL
+
+    wanted = ",".join(status for status in STATUSES if status not in TERMINAL)
+    return {"active": jobs_api.list_jobs({"status": wanted}, s3control, config)["jobs"]}
+
+
+def _eta(found: Mapping[str, Any], capacity: int | None, config: Config) -> Eta:
+    """When the source queue will be empty, as long as nothing arrives: that is not known here."""
+    most = config.max_in_destination or capacity
+    leaving = None if capacity is None or most is None else min(capacity, most)
+    paused = found["schedule"].get("paused", False)
+    return eta(found["source"].get("visible"), leaving, None, paused=paused)

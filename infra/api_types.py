@@ -281,12 +281,37 @@ class Queues:
 
 
 @dataclass
+class Schedule:
+    paused: bool
+
+
+@dataclass
+class Drain:
+    minutes: int | None
+    says: str
+
+
+@dataclass
+class ActiveJobs:
+    active: list[Job]
+
+
+@dataclass
 class Status:
     version: Literal[1]
+    stage: str | None
+    at: str
     queues: Queues
-    capacity: int
+    capacity: int | None
+    capacity_deployed: int
+    capacity_set: int | None
+    capacity_error: str | None
+    max_in_destination: int | None
     action: str
+    schedule: Schedule | Failed
+    drain: Drain
     minutes_to_drain: int | None
+    jobs: ActiveJobs | Failed
 
 
 @dataclass

@@ -314,7 +314,7 @@ class Work:
 
     def status(self):
         answer, fine = self.rest("status")
-        return fine and "error" not in json.dumps(answer)
+        return fine and '"error":' not in json.dumps(answer) and answer["capacity_error"] is None
 
 
 NEEDS = [
@@ -350,6 +350,8 @@ NEEDS = [
     ("api_handler", "sqs:ListMessageMoveTasks", "-dead-letter", "redrive_all"),
     ("api_handler", "ssm:PutParameter", "/capacity", "set_the_capacity"),
     ("api_handler", "ssm:DeleteParameter", "/capacity", "forget_the_capacity"),
+    ("api_handler", "ssm:GetParameter", "/capacity", "status"),
+    ("api_handler", "events:DescribeRule", "-drain-event", "status"),
     ("api_handler", "events:DisableRule", "-drain-event", "pause"),
     ("api_handler", "events:EnableRule", "-drain-event", "resume"),
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),

@@ -27,4 +27,4 @@ def get_status() -> dict[str, Any]:
     """Where everything stands."""
     from chalicelib import status
 
-    return status.snapshot(aws.sqs(), config())
+    return status.snapshot(config(), aws.sqs, aws.events, aws.ssm, aws.s3control)

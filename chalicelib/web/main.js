@@ -74,7 +74,8 @@ function show() {
   }
   showPipeline(status);
   showSteering(status);
-  showHour(status.hour);
+  byId("hour-section").hidden = status.hour === undefined; // an API that does not measure shows no gauges
+  if (status.hour !== undefined) showHour(status.hour);
   const news = lettersToRead(status);
   if (news && !toRead) polls.letters.now();
   toRead = news;
@@ -118,6 +119,16 @@ function outage(since) {
   return since ? `${why} What you see is from ${clock(since)}.` : `${why} Nothing is known yet.`;
 }
 
+/** Which routes the API has, by its own document; all, when that cannot be asked. */
+async function routes() {
+  try {
+    const { paths } = await get("openapi.json");
+    return (route) => route in paths;
+  } catch {
+    return () => true;
+  }
+}
+
 startTheme();
 startPipeline();
 startRecent();
@@ -127,5 +138,9 @@ startJobs(polls.jobs);
 startLetters(polls.letters);
 setInterval(showFreshness, 1_000);
 await polls.status.now(); // first of all the answer to the first question
-for (const poll of [polls.recent, polls.letters, polls.jobs, polls.history]) poll.now();
+const offered = await routes();
+for (const section of document.querySelectorAll("[data-needs]")) section.hidden = !offered(section.dataset.needs);
+for (const [route, poll] of [["/recent", polls.recent], ["/dead-letters", polls.letters], ["/jobs", polls.jobs], ["/series", polls.history]]) {
+  if (offered(route)) poll.now();
+}
 startPlan();

@@ -18,6 +18,7 @@ from chalicelib import page
 from chalicelib.errors import NotFound, RestError
 from tests.page import canned
 
+OFFERED = ("/recent", "/series", "/dead-letters", "/jobs")
 Answer = Any  # JSON; a RestError; or a function of the request's body that returns one of them
 
 
@@ -30,6 +31,7 @@ class StandIn:
         self.photographs: Sequence[Path] = ()
         self.asked: list[tuple[str, Any]] = []  # every call but GET: method and path, body
         self.answers: dict[str, Answer] = {
+            "GET openapi.json": {"paths": {path: {} for path in OFFERED}},
             "GET status": canned.status,
             "GET series": canned.series,
             "GET recent": canned.recent,
