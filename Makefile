@@ -30,7 +30,8 @@ status: setup ## the page of a deployed stage, with your own AWS credentials: ma
 	@$(BIN)/python -m infra status --stage $(STAGE) --port $(PORT)
 
 test: check ## everything: lint, types, tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" --ignore tests/page/test_page.py $(ARGS)
+	@$(BIN)/python -m pytest tests/page/test_page.py # one browser, one story: its tests build on each other
 
 test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
 	@$(BIN)/python -m pytest -m package $(ARGS)
