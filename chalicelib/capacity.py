@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_CAPACITY = 1_000_000  # events a tick; docs/shards.md has what that takes
+
 
 def share(capacity: int, shards: int, index: int) -> int:
     """The part of `capacity` that shard `index` of `shards` may forward; the parts sum to `capacity`.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.errors import ConfigError
 from chalicelib.settings import bad, matching, one_of, optional, whole
 from chalicelib.thumbnail_settings import ThumbnailSettings
@@ -66,7 +67,7 @@ class Config:
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             s3_notifies=one_of(env, "S3_NOTIFIES", cls.s3_notifies, S3_NOTIFIES),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
-            capacity=whole(env, "CAPACITY", cls.capacity, 1, 1_000_000),
+            capacity=whole(env, "CAPACITY", cls.capacity, 1, MAX_CAPACITY),
             drain_workers=whole(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
             drain_shards=whole(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
             max_in_destination=whole(env, "MAX_IN_DESTINATION", cls.max_in_destination, 0, 10_000_000),
@@ -108,7 +109,7 @@ class Config:
     @property
     def capacity_parameter(self) -> str:
         """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
-        return f"/s3-event-scheduler/{self.stage}/capacity" if self.stage else ""
+        return capacity_parameter(self.stage) if self.stage else ""
 
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
@@ -136,6 +137,11 @@ class AwsEnvironment:
             session_token=env.get("AWS_SESSION_TOKEN", ""),
             ssm_endpoint_url=env.get("AWS_ENDPOINT_URL_SSM") or env.get("AWS_ENDPOINT_URL") or "",
         )
+
+
+def capacity_parameter(stage: str) -> str:
+    """The name of a stage's SSM parameter; only `make deploy`'s stages have one."""
+    return f"/s3-event-scheduler/{stage}/capacity"
 
 
 def queue_name(url: str) -> str:

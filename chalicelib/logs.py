@@ -10,6 +10,10 @@ from typing import Any
 
 def line(message: str, **fields: Any) -> None:
     """Write one line, such as `{"at": "2026-01-31T12:00:00.000Z", "message": "tick", "forwarded": 10}`."""
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    sys.stdout.write(json.dumps({"at": at, "message": message, **fields}, default=str) + "\n")
+    sys.stdout.write(json.dumps({"at": now(), "message": message, **fields}, default=str) + "\n")
     sys.stdout.flush()
+
+
+def now() -> str:
+    """ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.capacity import share
+from chalicelib.capacity import MAX_CAPACITY, share
 from chalicelib.json_http import CallFailed
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from chalicelib.sqs_http import AsyncSqs
     from chalicelib.ssm_http import AsyncSsm
 
-MAX_CAPACITY = 1_000_000
-_DEPTHS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
+# A queue's depth has three parts, each approximate; our name for it and SQS's.
+DEPTHS = {
+    "visible": "ApproximateNumberOfMessages",
+    "in_flight": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
 
 _last_known: dict[str, int] = {}  # by parameter; lives as long as the process
 
@@ -80,8 +80,8 @@ async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> int:
 async def _in_destination(sqs: AsyncSqs, queue_url: str) -> int:
     """Messages there, waiting or in flight; approximate, as SQS counts them."""
     try:
-        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=_DEPTHS)
+        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(DEPTHS.values()))
     except CallFailed as e:
         raise Unknown(f"the destination's backlog cannot be read: {e}") from e
     attributes: Mapping[Any, str] = answer["Attributes"]
-    return sum(int(attributes[name]) for name in _DEPTHS)
+    return sum(int(attributes[name]) for name in DEPTHS.values())

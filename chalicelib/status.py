@@ -7,11 +7,11 @@ queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import steering, together
+from chalicelib import logs, steering, together
 from chalicelib.eta import Eta, eta
+from chalicelib.pace import DEPTHS
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 VERSION = 1  # of the answer's shape; a field is added without a new number, never renamed
-
-_DEPTHS = {
-    "visible": "ApproximateNumberOfMessages",
-    "in_flight": "ApproximateNumberOfMessagesNotVisible",
-    "delayed": "ApproximateNumberOfMessagesDelayed",
-}
 
 
 def snapshot(
@@ -52,17 +46,18 @@ def snapshot(
         }
     )
     changed = found["capacity"]
-    capacity = None if together.failed(changed) else changed or config.capacity
-    gone = _eta(found, capacity, config)
+    unknown = together.failed(changed)
+    capacities = steering.capacity_now(None if unknown else changed, config)
+    if unknown:
+        capacities["capacity"] = None
+    gone = _eta(found, capacities["capacity"], config)
     return {
         "version": VERSION,
         "stage": config.stage or None,
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": logs.now(),
         "queues": {name: found[name] for name in ("source", "destination", "dead_letter")},
-        "capacity": capacity,
-        "capacity_deployed": config.capacity,
-        "capacity_set": None if together.failed(changed) else changed,
-        "capacity_error": changed["error"] if together.failed(changed) else None,
+        **capacities,
+        "capacity_error": changed["error"] if unknown else None,
         "max_in_destination": config.max_in_destination or None,
         "action": config.action,
         "schedule": found["schedule"],
@@ -74,9 +69,9 @@ def snapshot(
 
 def depths(sqs: SQSClient, url: str) -> dict[str, int]:
     """The queue's messages, approximate as SQS counts them."""
-    attributes: Any = list(_DEPTHS.values())
+    attributes: Any = list(DEPTHS.values())
     found: Mapping[Any, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
-    return {name: int(found[attribute]) for name, attribute in _DEPTHS.items()}
+    return {name: int(found[attribute]) for name, attribute in DEPTHS.items()}
 
 
 def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
@@ -90,7 +85,6 @@ def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
 
 def _eta(found: Mapping[str, Any], capacity: int | None, config: Config) -> Eta:
     """When the source queue will be empty, as long as nothing arrives: that is not known here."""
-    most = config.max_in_destination or capacity
-    leaving = None if capacity is None or most is None else min(capacity, most)
+    leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
     paused = found["schedule"].get("paused", False)
     return eta(found["source"].get("visible"), leaving, None, paused=paused)

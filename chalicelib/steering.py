@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import fields
-from chalicelib.capacity import shard_names
+from chalicelib.capacity import MAX_CAPACITY, shard_names
 from chalicelib.errors import AwsFailed, BadRequest, NotSetUp
-from chalicelib.pace import MAX_CAPACITY, capacity_of
+from chalicelib.pace import capacity_of
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -59,10 +59,8 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
 
 def capacity_set(ssm: SSMClient, config: Config) -> int | None:
     """The capacity set at run time; None when there is none. Raises AwsFailed for a value that is none."""
-    if not config.capacity_parameter:
-        return None
     try:
-        found = ssm.get_parameter(Name=config.capacity_parameter)["Parameter"]["Value"]
+        found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
         return None
     try:

@@ -9,13 +9,6 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import RestError
 
-
-class Failed(RestError):
-    """One of several questions failed, and the answer needs all of them."""
-
-    status = 502
-
-
 WITHIN_S = 8.0  # for all of them; API Gateway gives up after 29
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from chalicelib.config import capacity_parameter
 from infra import leftovers, stack
 from infra.deploy import Say, current_account, deployed_key, expected_settings, fetch_deployed, run_chalice
 from infra.errors import Unusable
-from infra.stage import APP, Stage
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -77,7 +78,7 @@ def _delete_log_groups(logs: CloudWatchLogsClient, stage: Stage) -> None:
 
 def _forget_capacity(ssm: SSMClient, stage: Stage) -> None:
     with contextlib.suppress(ssm.exceptions.ParameterNotFound):
-        ssm.delete_parameter(Name=f"/{APP}/{stage.name}/capacity")
+        ssm.delete_parameter(Name=capacity_parameter(stage.name))
 
 
 def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -77,8 +78,14 @@ def remove_all(stage: Stage, say: Say) -> None:
 
 def is_of(stage: Stage, name: str) -> bool:
     """Whether a function, or what Chalice names like one (role, rule, log group), is the stage's own."""
+    return bool(_names(stage).fullmatch(name))
+
+
+@cache
+def _names(stage: Stage) -> re.Pattern[str]:
+    """Once for a stage: the functions' names are read from all of its code."""
     functions = "|".join(map(re.escape, calls.handlers(stage.root)))
-    return bool(re.fullmatch(rf"{re.escape(stage.stack_name)}(-({functions}|drain-[0-9]+)(-event)?)?", name))
+    return re.compile(rf"{re.escape(stage.stack_name)}(-({functions}|drain-[0-9]+)(-event)?)?")
 
 
 def _wait_until_gone(client: LambdaClient, uuid: str) -> None:

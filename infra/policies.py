@@ -15,7 +15,7 @@ from typing import Any
 
 from chalice.policy import PolicyBuilder
 
-from chalicelib.config import queue_name
+from chalicelib.config import capacity_parameter, queue_name
 from infra import calls
 from infra.stage import Account, Stage
 
@@ -230,11 +230,9 @@ def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
 
 def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account: Account) -> tuple[str, ...]:
     if name == CAPACITY:
-        return (account.arn("ssm", f"parameter/s3-event-scheduler/{stage.name}/capacity"),)
+        return (account.arn("ssm", f"parameter{capacity_parameter(stage.name)}"),)
     if name == RULES:
-        return tuple(
-            account.arn("events", f"rule/{stage.function_name(shard)}-event") for shard in stage.drains()
-        )
+        return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
     return (_arn(action, name, env, account),)
 
 

@@ -29,7 +29,7 @@ def kept_paused(client: EventBridgeClient, stage: Stage, say: Callable[[str], No
 
 
 def _rules(client: EventBridgeClient, stage: Stage) -> list[tuple[str, str]]:
-    wanted = {f"{stage.function_name(shard)}-event" for shard in stage.drains()}
+    wanted = stage.rules()
     return [
         (rule["Name"], rule["State"])
         for page in client.get_paginator("list_rules").paginate(NamePrefix=stage.stack_name)

@@ -102,6 +102,10 @@ class Stage:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
         return _shards(self.environment())
 
+    def rules(self) -> list[str]:
+        """EventBridge's rule of each drain, as Chalice names them."""
+        return [f"{self.function_name(shard)}-event" for shard in self.drains()]
+
     def visibility(self, function: str) -> int:
         """Seconds a message stays hidden from others while the function works on it."""
         return VISIBILITY_PER_TIMEOUT * self.function_setting(function, "lambda_timeout")

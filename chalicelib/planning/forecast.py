@@ -34,7 +34,7 @@ def tick_takes(scenario: Scenario) -> Callable[[int], int]:
 def forecast(scenario: Scenario) -> Forecast:
     """Arrivals are even over `per_s`; each minute's come before its tick."""
     takes = tick_takes(scenario)
-    minutes = -(-int(scenario.per_s) // 60)
+    minutes = scenario.arrival_minutes
     backlog = peak = arrived = most = 0
     points = [(0, 0)]
     for minute in range(1, minutes + 1):

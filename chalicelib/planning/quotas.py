@@ -128,8 +128,7 @@ def lossless(scenario: Scenario) -> int:
 
     The last to arrive, in minute m, waits for what m - 1 ticks have left.
     """
-    minutes = -(-int(scenario.per_s) // 60)
-    return -(-scenario.objects // (RETENTION_MINUTES + minutes - 1))
+    return -(-scenario.objects // (RETENTION_MINUTES + scenario.arrival_minutes - 1))
 
 
 def _capacity_for(limit: float, per_event: float) -> int:

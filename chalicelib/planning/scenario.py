@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config import ACTIONS, S3_NOTIFIES
 from chalicelib.errors import BadRequest
 
@@ -72,7 +73,7 @@ class Scenario:
             objects=_whole(given, "objects", 0, 1, MAX_OBJECTS),
             per_s=_with_unit(given, "per", "duration", "24h", 1, MAX_PER_S),
             size=round(_with_unit(given, "size", "size", "2MB", 0, 5 * 10**12)),
-            capacity=_whole(given, "capacity", cls.capacity, 1, 1_000_000),
+            capacity=_whole(given, "capacity", cls.capacity, 1, MAX_CAPACITY),
             shards=_whole(given, "shards", cls.shards, 1, 100),
             action=_choice(given, "action", cls.action, ACTIONS),
             notifies=_choice(given, "notifies", cls.notifies, S3_NOTIFIES),
@@ -84,6 +85,11 @@ class Scenario:
             drain_mb=_whole(given, "drain_mb", cls.drain_mb, 128, 10240),
             consume_mb=_whole(given, "consume_mb", cls.consume_mb, 128, 10240),
         )
+
+    @property
+    def arrival_minutes(self) -> int:
+        """In how many ticks' time all have arrived."""
+        return -(-int(self.per_s) // 60)
 
     @property
     def per_object_s(self) -> float:

@@ -48,7 +48,7 @@ function across(from, to, boxes) {
 function down(from, to, boxes) {
   const [x, y, width, height] = boxes[from];
   const middle = x + width / 2;
-    const start = y + height;
+  const start = y + height;
   const end = boxes[to][1];
   return { from, to, path: `M${middle} ${start + 2}V${end - TIP}`, label: [middle + 12, (start + end) / 2 - 2, "start"], under: 15 };
 }
