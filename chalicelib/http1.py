@@ -43,14 +43,19 @@ class Http1:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
         reusable = False
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            writer.transport.abort()
+
         # Cheaper than asyncio.timeout, and enough: without its connection the answer cannot come.
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(within_s, writer.transport.abort)
+        timer = asyncio.get_running_loop().call_later(within_s, give_up)
         try:
             writer.write(head.encode() + body)
             status, answer, reusable = await _answer(reader)
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as e:
-            late = loop.time() >= timer.when()
             raise NoAnswer(f"nothing whole within {within_s:g} s" if late else _line(e)) from e
         finally:  # a connection with an answer still to come must serve nobody else
             timer.cancel()

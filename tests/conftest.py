@@ -66,3 +66,4 @@ def _no_real_aws(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps credentials that an earlier test found
