@@ -13,16 +13,17 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
 
 from chalicelib import actions, aws
 from chalicelib.capacity import shard_names
-from chalicelib.config import Config, queue_name
+from chalicelib.config import APP, Config, queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.routes import document, guard, jobs, page, planning, seeing, steering
+from chalicelib.routes import access, document, guard, jobs, page, planning, seeing, steering
 
 try:
     config = Config.from_env()
 except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
-app = Chalice(app_name="s3-event-scheduler")
+app = Chalice(app_name=APP)
+app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
 action = cache(lambda: actions.of(config))
 
 
@@ -97,6 +98,7 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
 
 
-app.register_middleware(guard.refuse_other_sites, "http")
+for middleware in (access.log_request, guard.refuse_other_sites):
+    app.register_middleware(middleware, "http")
 for part in (page, seeing, steering, jobs, planning, document):
     app.register_blueprint(part.routes)

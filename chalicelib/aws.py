@@ -19,7 +19,9 @@ from chalicelib.errors import AwsFailed, ConfigError, Denied, Reject, RestError,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sqs import SQSClient
@@ -69,6 +71,16 @@ def sqs() -> SQSClient:
 
 def ssm() -> SSMClient:
     client: SSMClient = _client("ssm")
+    return client
+
+
+def cloudwatch() -> CloudWatchClient:
+    client: CloudWatchClient = _client("cloudwatch")
+    return client
+
+
+def cloudwatch_logs() -> CloudWatchLogsClient:
+    client: CloudWatchLogsClient = _client("logs")
     return client
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import manifests, old_tags
+from chalicelib import manifests, metrics, old_tags
 from chalicelib.config import Config
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
@@ -86,12 +86,28 @@ def handle(payload: Mapping[str, Any], s3: S3Client, sqs: SQSClient, config: Con
     perform = _operations(s3, sqs, config, tags).get(operation)
     if perform is None:
         raise Reject(f"operation {operation!r}, expected backfill, merge or restore")
+    results = [_result(task, perform) for task in payload["tasks"]]
+    _log(payload, operation, results, config)
     return {
         "invocationSchemaVersion": schema,
         "treatMissingKeysAs": "TemporaryFailure",
         "invocationId": payload["invocationId"],
-        "results": [_result(task, perform) for task in payload["tasks"]],
+        "results": results,
     }
+
+
+def _log(payload: Mapping[str, Any], operation: str, results: list[dict[str, str]], config: Config) -> None:
+    """The tasks by bucket and key as the job names them, with their ids in the other functions' logs."""
+    tasks = []
+    for raw, result in zip(payload["tasks"], results, strict=True):
+        bucket, key = _bucket_and_key(raw)
+        created = ObjectCreated(bucket, key, raw.get("s3VersionId") or None)
+        ids = {"id": created.upload_id, "object": created.object_id, "key": key}
+        tasks.append({**ids, "code": result["resultCode"], "said": result["resultString"]})
+    succeeded = sum(result["resultCode"] == "Succeeded" for result in results)
+    values = {"TasksSucceeded": succeeded, "TasksFailed": len(results) - succeeded}
+    job = payload["job"].get("id")
+    metrics.line("tasks", config.stage, "backfill", values, job=job, operation=operation, tasks=tasks)
 
 
 def _operations(
@@ -124,11 +140,15 @@ def _result(raw: Mapping[str, Any], perform: Callable[[Task], str]) -> dict[str,
 
 def _task(raw: Mapping[str, Any]) -> Task:
     """A task of either schema: 1.0 has the bucket's ARN, 2.0 its name."""
-    bucket = raw.get("s3Bucket") or str(raw.get("s3BucketArn", "")).rpartition(":")[2]
-    key = manifests.decode_key(raw.get("s3Key") or "")
+    bucket, key = _bucket_and_key(raw)
     if not bucket or not key:
         raise Reject("the task names no bucket or no key")
     return Task(raw["taskId"], bucket, key, raw.get("s3VersionId") or None)
+
+
+def _bucket_and_key(raw: Mapping[str, Any]) -> tuple[str, str]:
+    bucket = raw.get("s3Bucket") or str(raw.get("s3BucketArn", "")).rpartition(":")[2]
+    return bucket, manifests.decode_key(raw.get("s3Key") or "")
 
 
 def _may_pass(error: ClientError) -> bool:

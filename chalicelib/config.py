@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.capacity import MAX_CAPACITY
-from chalicelib.errors import ConfigError
+from chalicelib.errors import ConfigError, NotSetUp
 from chalicelib.settings import bad, matching, one_of, optional, whole
 from chalicelib.thumbnail_settings import ThumbnailSettings
 
+APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
 ACTIONS = ("log", "resize", "start_execution")
 S3_NOTIFIES = ("lambda", "queue")
 
@@ -106,6 +107,17 @@ class Config:
                 f"they are {', '.join(queues)}"
             )
 
+    def function_name(self, function: str) -> str:
+        """Lambda's name of one of the stage's functions, as Chalice makes it. Raises NotSetUp."""
+        return f"{APP}-{self.named_stage}-{function}"
+
+    @property
+    def named_stage(self) -> str:
+        """The stage's name, for what cannot do without. Raises NotSetUp."""
+        if not self.stage:
+            raise NotSetUp("STAGE is not set: this stage was deployed by an older version; deploy it again")
+        return self.stage
+
     @property
     def capacity_parameter(self) -> str:
         """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
@@ -141,7 +153,7 @@ class AwsEnvironment:
 
 def capacity_parameter(stage: str) -> str:
     """The name of a stage's SSM parameter; only `make deploy`'s stages have one."""
-    return f"/s3-event-scheduler/{stage}/capacity"
+    return f"/{APP}/{stage}/capacity"
 
 
 def queue_name(url: str) -> str:

@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import dead_letters, events, logs, queues
+from chalicelib import dead_letters, events, logs, metrics, outcomes, queues
 from chalicelib.actions import Action
 from chalicelib.config import Config
 from chalicelib.errors import Reject, Retry
+from chalicelib.outcomes import DONE, OUTCOMES, REJECTED, RETRY, Delivery, Work
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,6 +40,8 @@ class Outcome:
     tries: int  # how often the message was received, this time included
     state: str
     reason: str = ""
+    works: tuple[Work, ...] = ()  # one for each event that was done
+    seconds: tuple[float, ...] = ()  # from upload to done, of those that know
 
 
 def consume_batch(
@@ -54,42 +58,76 @@ def consume_batch(
     """
     records: Sequence[Mapping[str, Any]] = payload["Records"]
     with ThreadPoolExecutor(max_workers=config.consume_threads) as pool:
-        outcomes = list(pool.map(lambda record: _attempt(record, action, config, remaining_ms), records))
-    counts = Counter(outcome.state for outcome in outcomes)
-    summary = {state: counts[state] for state in ("done", "rejected", "retry")}
-    logs.line("consumed", **summary)
-    _settle(outcomes, sqs, config)
+        ended = list(pool.map(lambda record: _attempt(record, action, config, remaining_ms), records))
+    counts = Counter(outcome.state for outcome in ended)
+    summary = {state: counts[state] for state in OUTCOMES}
+    _measure(ended, summary, config)
+    _settle(ended, sqs, config)
     return summary
 
 
 def _attempt(
     record: Mapping[str, Any], action: Action, config: Config, remaining_ms: Callable[[], int]
 ) -> Outcome:
-    state, reason = "done", ""
-    tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    """Do the action for each event of one message, with a log line for each."""
+    delivery = Delivery.of(record, _now())
+    works: list[Work] = []
+    seconds: list[float] = []
+    created: events.ObjectCreated | None = None
+    state, reason, trace = DONE, "", ""
     try:
         for created in events.parse_body(record["body"]):
             if config.is_own_output(created.bucket, created.key):
                 continue
             if remaining_ms() < MARGIN_MS:
                 raise Retry("no time left in this run")
-            action(created, record["messageId"])
+            works.append(action(created, delivery))
+            now = _now()
+            outcomes.line(created, delivery, DONE, now, works[-1])
+            if (took := outcomes.seconds_since(created.event_time, now)) is not None:
+                seconds.append(took)
     except Reject as e:
-        state, reason = "rejected", e.reason
+        state, reason = REJECTED, e.reason
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
-        state, reason = "retry", f"{type(e).__name__}: {e}"
-        logs.line("action failed", reason=reason, tries=tries, trace=_trace(e), body=record["body"])
-        if tries >= config.max_tries:
-            state, reason = "rejected", f"gave up after {tries} tries; the last: {reason}"
-    return Outcome(record["receiptHandle"], record["body"], tries, state, reason)
+        state, reason, trace = RETRY, f"{type(e).__name__}: {e}", _trace(e)
+        if delivery.tries >= config.max_tries:
+            state, reason = REJECTED, f"gave up after {delivery.tries} tries; the last: {reason}"
+    if state != DONE:
+        _log_failure(created, delivery, state, reason, trace, record["body"])
+    handle, body = record["receiptHandle"], record["body"]
+    return Outcome(handle, body, delivery.tries, state, reason, tuple(works), tuple(seconds))
 
 
-def _settle(outcomes: Sequence[Outcome], sqs: SQSClient, config: Config) -> None:
+def _log_failure(
+    created: events.ObjectCreated | None, delivery: Delivery, state: str, reason: str, trace: str, body: str
+) -> None:
+    why: dict[str, Any] = {"reason": reason} | ({"trace": trace} if trace else {})
+    if created:
+        outcomes.line(created, delivery, state, _now(), **why)
+    else:  # unreadable: there is no object to name
+        logs.line("unreadable", outcome=state, message_id=delivery.message_id, body=body, **why)
+
+
+def _measure(ended: Sequence[Outcome], summary: Mapping[str, int], config: Config) -> None:
+    works = [work for outcome in ended for work in outcome.works]
+    made = [work for work in works if work.did == "made"]
+    values: dict[str, metrics.Value] = {
+        "Done": summary[DONE],
+        "Rejected": summary[REJECTED],
+        "Retried": summary[RETRY],
+        "Thumbnails": sum(len(work.thumbnails) for work in made),
+        "BytesIn": sum(work.bytes_in for work in works),
+        "BytesOut": sum(work.bytes_out for work in works),
+    }
+    if took := [seconds for outcome in ended for seconds in outcome.seconds]:
+        values["UploadToDone"] = took[: metrics.MOST_VALUES]
+    metrics.line("consumed", config.stage, "consume", values, **summary)
+
+
+def _settle(ended: Sequence[Outcome], sqs: SQSClient, config: Config) -> None:
     """Dead letters first, deletes after they are confirmed; raises Retry when any message must come again."""
-    rejected = [outcome for outcome in outcomes if outcome.state == "rejected"]
-    retry = [outcome for outcome in outcomes if outcome.state == "retry"]
-    for outcome in rejected:
-        logs.line("rejected", reason=outcome.reason, body=outcome.body)
+    rejected = [outcome for outcome in ended if outcome.state == REJECTED]
+    retry = [outcome for outcome in ended if outcome.state == RETRY]
     queues.send(
         sqs,
         config.dead_letter_queue_url,
@@ -97,16 +135,20 @@ def _settle(outcomes: Sequence[Outcome], sqs: SQSClient, config: Config) -> None
     )
     if not retry:
         return  # Lambda deletes the batch
-    settled = [outcome.receipt_handle for outcome in outcomes if outcome.state != "retry"]
+    settled = [outcome.receipt_handle for outcome in ended if outcome.state != RETRY]
     queues.delete(sqs, config.destination_queue_url, settled)
     delays = {outcome.receipt_handle: back_off(outcome.tries) for outcome in retry}
     queues.delay(sqs, config.destination_queue_url, delays)
-    raise Retry(f"{len(retry)} of {len(outcomes)} messages come again: {retry[0].reason}")
+    raise Retry(f"{len(retry)} of {len(ended)} messages come again: {retry[0].reason}")
 
 
 def back_off(tries: int) -> int:
     """Seconds before the next try: 15, 30, 60 ... 900."""
     return int(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries - 1, 10)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _trace(error: BaseException) -> str:

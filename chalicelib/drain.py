@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib import aws, batches, logs
+from chalicelib import aws, batches, metrics
 from chalicelib.capacity import Ledger
 from chalicelib.errors import TickFailed
 from chalicelib.json_http import CallFailed
@@ -83,10 +83,21 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> Tick
                 ssm.close()
 
     result = in_loop(connected())
-    logs.line("tick", shard=shard, **result.as_dict())
+    _log(result, config, shard)
     if result.errors:
         raise TickFailed(result.as_dict())
     return result
+
+
+def _log(result: TickResult, config: Config, shard: int) -> None:
+    values = {
+        "Received": result.received,
+        "Forwarded": result.forwarded,
+        "Rejected": result.rejected,
+        "Failed": result.failed,
+        "TickDuration": result.seconds,
+    }
+    metrics.line("tick", config.stage, "drain", values, shard=shard, **result.as_dict())
 
 
 def in_loop(main: Coroutine[Any, Any, Result]) -> Result:

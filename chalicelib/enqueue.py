@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import dead_letters, events, logs, queues
+from chalicelib import dead_letters, events, metrics, queues
 from chalicelib.config import Config
 from chalicelib.errors import Reject
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+# S3 sends one record an event; whoever sends more than these is not helped by a line of megabytes.
+MOST_NAMED = 100
 
 
 def enqueue_events(payload: Mapping[str, Any], sqs: SQSClient, config: Config) -> dict[str, int]:
@@ -35,5 +39,12 @@ def enqueue_events(payload: Mapping[str, Any], sqs: SQSClient, config: Config) -
         "rejected": len(unreadable),
         "own_output": len(created) - len(ours),
     }
-    logs.line("enqueued", **counts)
+    metrics.line(
+        "enqueued",
+        config.stage,
+        "enqueue",
+        {"Enqueued": len(ours), "Rejected": len(unreadable)},
+        **counts,
+        uploads=[{"id": one.upload_id, "object": one.object_id, "key": one.key} for one in ours[:MOST_NAMED]],
+    )
     return counts

@@ -65,6 +65,12 @@ class Conflict(RestError):
     status = 409
 
 
+class TooLarge(RestError):
+    """The answer would be more than Lambda may return."""
+
+    status = 413
+
+
 class NotSetUp(RestError):
     """This stage lacks a setting that the call needs."""
 

@@ -1,12 +1,31 @@
-"""When the backlog will be gone: arithmetic only, by what a tick takes and what arrives meanwhile."""
+"""When the backlog will be gone: arithmetic only, by what a tick takes and what arrives meanwhile.
+
+Why the usual minute counts and not the mean: docs/decisions/0015-the-eta-counts-the-usual-minute.md.
+"""
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
 TICK_S = 60  # the schedule's rate
+ARRIVALS_MINUTES = 15  # looked at to tell what arrives
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Events a minute: the `mean` of the last minutes, and the `usual` one, which a burst does not move."""
+
+    mean: float
+    usual: float
+
+    @classmethod
+    def of(cls, minutes: Sequence[float]) -> Arrivals | None:
+        """Of the events that came in each minute; None when no minute is known."""
+        return cls(statistics.fmean(minutes), statistics.median(minutes)) if minutes else None
 
 
 @dataclass(frozen=True)
@@ -23,17 +42,18 @@ class Eta:
 def eta(
     backlog: int | None,
     leaving: int | None,
-    arriving: float | None,
+    arriving: Arrivals | None,
     *,
     paused: bool = False,
     held_back: bool = False,
     next_tick_s: float = TICK_S,
 ) -> Eta:
-    """How long a backlog lasts when each tick takes `leaving` events and `arriving` come each minute.
+    """How long a backlog lasts when each tick takes `leaving` events and the usual number comes each minute.
 
-    What is claimed: while exactly that many arrive, evenly, and every tick takes all it may, the tick that
-    empties the source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is
-    said; `next_tick_s` is when the next tick comes, which decides much when arrivals are near the capacity.
+    What is claimed: while no further burst comes, and every tick takes all it may, the tick that empties the
+    source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is said, and so is
+    a burst that was more than the ticks take; `next_tick_s` is when the next tick comes, which decides much
+    when arrivals are near the capacity.
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
     if backlog is None:
@@ -46,12 +66,17 @@ def eta(
         return Eta(None, "not known: the capacity is not")
     if leaving <= 0:
         return Eta(None, "not now: the destination is full, and nothing leaves")
-    ticks = _ticks(backlog, leaving, Fraction(arriving or 0), Fraction(next_tick_s) / TICK_S)
+    usual = arriving.usual if arriving else 0.0
+    ticks = _ticks(backlog, leaving, Fraction(usual), Fraction(next_tick_s) / TICK_S)
     if ticks is None:
         why = "while the destination holds it back" if held_back else "at this capacity"
-        return Eta(None, f"not {why}: {_count(arriving or 0)} arrive a minute and {leaving:,} leave")
+        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
     says = f"gone in about {ticks:,} minute{'' if ticks == 1 else 's'}"
-    return Eta(ticks, says if arriving is not None else f"{says}, if nothing arrives: arrivals are not known")
+    if arriving is None:
+        return Eta(ticks, f"{says}, if nothing arrives: arrivals are not known")
+    if arriving.mean > leaving:
+        return Eta(ticks, f"{says}, unless a burst comes again like the one of the last quarter of an hour")
+    return Eta(ticks, says)
 
 
 def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> int | None:

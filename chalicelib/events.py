@@ -7,6 +7,7 @@ asynchronous invocation record https://docs.aws.amazon.com/lambda/latest/dg/invo
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,21 @@ class ObjectCreated:
         return json.dumps({name: value for name, value in known.items() if value is not None})
 
     @property
+    def object_id(self) -> str:
+        """Twelve hexadecimal digits for bucket and key: in a log they find all that became of the object."""
+        return _digest([self.bucket, self.key])[:12]
+
+    @property
+    def upload_id(self) -> str:
+        """Sixteen hexadecimal digits for this very upload, the same wherever its event is logged.
+
+        They follow from what the event knows, so they need not be carried along. An event that knows only
+        bucket and key has one for all uploads of the key.
+        """
+        what = [self.version_id, self.sequencer, self.etag, self.event_time]
+        return _digest([self.bucket, self.key, *what])[:16]
+
+    @property
     def is_folder_marker(self) -> bool:
         """The empty object `photos/` that the console makes for a folder."""
         return self.key.endswith("/") and not self.size
@@ -81,6 +97,10 @@ def is_later(sequencer: str, than: str) -> bool:
     """
     width = max(len(sequencer), len(than))
     return sequencer.rjust(width, "0").upper() > than.rjust(width, "0").upper()
+
+
+def _digest(parts: list[str | None]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _parse(payload: Mapping[str, Any], depth: int) -> list[ObjectCreated]:

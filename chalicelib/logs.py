@@ -15,5 +15,10 @@ def line(message: str, **fields: Any) -> None:
 
 
 def now() -> str:
+    """This moment as `iso` writes it."""
+    return iso(datetime.now(UTC))
+
+
+def iso(at: datetime) -> str:
     """ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

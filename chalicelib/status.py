@@ -7,10 +7,12 @@ queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import logs, steering, together
-from chalicelib.eta import Eta, eta
+from chalicelib.eta import TICK_S, Arrivals, Eta, eta
+from chalicelib.outcomes import moment
 from chalicelib.pace import DEPTHS
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ def snapshot(
     events: Callable[[], EventBridgeClient],
     ssm: Callable[[], SSMClient],
     s3control: Callable[[], S3ControlClient],
+    measured: Callable[[], dict[str, Any]],
+    last_tick: Callable[[], dict[str, Any] | None],
 ) -> dict[str, Any]:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    The clients are made when they are needed, so that one that cannot be made costs only its part.
+    The clients are made when they are needed, so that one that cannot be made costs only its part. `measured`
+    and `last_tick` are measures.of_status and log_reader.last_tick, or what was kept of them.
     """
     found = together.ask(
         {
@@ -43,26 +48,38 @@ def snapshot(
             "capacity": lambda: steering.capacity_set(ssm(), config) if config.capacity_parameter else None,
             "schedule": lambda: {"paused": steering.is_paused(events(), config)},
             "jobs": lambda: active_jobs(s3control(), config),
+            "measured": measured,
+            "last_tick": last_tick,
         }
     )
+    numbers = found["measured"]
+    unmeasured = together.failed(numbers)
     changed = found["capacity"]
     unknown = together.failed(changed)
     capacities = steering.capacity_now(None if unknown else changed, config)
     if unknown:
         capacities["capacity"] = None
-    gone = _eta(found, capacities["capacity"], config)
+    arrivals = None if unmeasured else numbers["arrivals"]
+    ages = {} if unmeasured else numbers["oldest_age"]
+    gone = _eta(found, capacities["capacity"], arrivals, config)
     return {
         "version": VERSION,
         "stage": config.stage or None,
         "at": logs.now(),
-        "queues": {name: found[name] for name in ("source", "destination", "dead_letter")},
+        "queues": {
+            name: _with_age(found[name], ages.get(name)) for name in ("source", "destination", "dead_letter")
+        },
         **capacities,
         "capacity_error": changed["error"] if unknown else None,
         "max_in_destination": config.max_in_destination or None,
         "action": config.action,
         "schedule": found["schedule"],
+        "last_tick": found["last_tick"],
+        "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
         "drain": gone.as_dict(),
         "minutes_to_drain": gone.minutes,
+        "functions": numbers if unmeasured else numbers["functions"],
+        "hour": numbers if unmeasured else numbers["hour"],
         "jobs": found["jobs"],
     }
 
@@ -83,8 +100,30 @@ def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     return {"active": jobs_api.list_jobs({"status": wanted}, s3control, config)["jobs"]}
 
 
-def _eta(found: Mapping[str, Any], capacity: int | None, config: Config) -> Eta:
-    """When the source queue will be empty, as long as nothing arrives: that is not known here."""
+def _with_age(depths: dict[str, Any], age: float | None) -> dict[str, Any]:
+    """With the oldest message's age in seconds; what CloudWatch said of it is void when none waits."""
+    if together.failed(depths):
+        return depths
+    return {**depths, "oldest_age": age if depths["visible"] else None}
+
+
+def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | None, config: Config) -> Eta:
+    """When the source queue will be empty."""
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
     paused = found["schedule"].get("paused", False)
-    return eta(found["source"].get("visible"), leaving, None, paused=paused)
+    return eta(
+        found["source"].get("visible"),
+        leaving,
+        arrivals,
+        paused=paused,
+        held_back=capacity is not None and leaving != capacity,
+        next_tick_s=_until_next_tick(found["last_tick"]),
+    )
+
+
+def _until_next_tick(last: dict[str, Any] | None) -> float:
+    """Seconds, by when the last one ended; a whole tick where that is not known."""
+    ended = moment(last.get("at")) if last else None
+    if not ended:
+        return TICK_S
+    return TICK_S - (datetime.now(UTC) - ended).total_seconds() % TICK_S

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import fields
 from chalicelib.capacity import MAX_CAPACITY, shard_names
-from chalicelib.errors import AwsFailed, BadRequest, NotSetUp
+from chalicelib.config import capacity_parameter
+from chalicelib.errors import AwsFailed, BadRequest
 from chalicelib.pace import capacity_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def is_paused(events: EventBridgeClient, config: Config) -> bool:
 
 def rules(config: Config) -> list[str]:
     """EventBridge's rule of each shard, as Chalice names them. Raises NotSetUp."""
-    return [f"s3-event-scheduler-{_stage(config)}-{name}-event" for name in shard_names(config.drain_shards)]
+    return [f"{config.function_name(name)}-event" for name in shard_names(config.drain_shards)]
 
 
 def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
@@ -86,11 +87,4 @@ def _delete(ssm: SSMClient, config: Config) -> None:
 
 
 def _parameter(config: Config) -> str:
-    _stage(config)
-    return config.capacity_parameter
-
-
-def _stage(config: Config) -> str:
-    if not config.stage:
-        raise NotSetUp("STAGE is not set: this stage was deployed by an older version; deploy it again")
-    return config.stage
+    return capacity_parameter(config.named_stage)

@@ -10,7 +10,7 @@ IAM: a batch call on a queue is checked as an action of its own. AWS wants the a
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 A rule of the default bus has its bus in the ARN, which AWS's has not.
 
-SQS: move tasks, in dev/ministack_moves.py.
+SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -25,7 +25,7 @@ from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_moves
+from dev import ministack_metrics, ministack_moves
 
 Response = tuple[int, dict[str, str], Any]
 
@@ -114,6 +114,7 @@ iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
 ministack_moves.add()
+ministack_metrics.add()
 
 if __name__ == "__main__":
     main()

@@ -271,6 +271,7 @@ class Depths:
     visible: int
     in_flight: int
     delayed: int
+    oldest_age: float | None
 
 
 @dataclass
@@ -292,6 +293,44 @@ class Drain:
 
 
 @dataclass
+class Tick:
+    at: str
+    received: int
+    forwarded: int
+    rejected: int
+    failed: int
+    duplicates: int
+    stopped: Literal["capacity", "back_pressure", "empty", "deadline", "errors"]
+    seconds: float
+    errors: list[str]
+
+
+@dataclass
+class Function:
+    invocations: float | None
+    errors: float | None
+    throttles: float | None
+    success_rate: float | None
+
+
+@dataclass
+class UploadToDone:
+    p50: float | None
+    p95: float | None
+
+
+@dataclass
+class Hour:
+    forwarded_per_minute: float | None
+    done: float | None
+    rejected: float | None
+    thumbnails: float | None
+    bytes_in: float | None
+    bytes_out: float | None
+    upload_to_done: UploadToDone
+
+
+@dataclass
 class ActiveJobs:
     active: list[Job]
 
@@ -309,9 +348,100 @@ class Status:
     max_in_destination: int | None
     action: str
     schedule: Schedule | Failed
+    last_tick: Tick | Failed | None
+    arrivals_per_minute: float | None
     drain: Drain
     minutes_to_drain: int | None
+    functions: dict[str, Function] | Failed
+    hour: Hour | Failed
     jobs: ActiveJobs | Failed
+
+
+@dataclass
+class SeriesQuery:
+    minutes: Annotated[int | None, Field(ge=15, le=1440)] = None
+
+
+@dataclass
+class Lines:
+    backlog: list[float | None]
+    destination: list[float | None]
+    dead_letters: list[float | None]
+    arrived: list[float | None]
+    forwarded: list[float | None]
+    done: list[float | None]
+    rejected: list[float | None]
+    errors: list[float | None]
+
+
+@dataclass
+class Series:
+    version: Literal[1]
+    minutes: list[str]
+    series: Lines
+
+
+@dataclass
+class RecentQuery:
+    limit: Annotated[int | None, Field(ge=1, le=100)] = None
+
+
+@dataclass
+class RecentObject:
+    id: str
+    at: str
+    key: str
+    outcome: Literal["done", "rejected", "retry"]
+    reason: str | None
+    seconds: float | None
+    thumbnails: list[str]
+
+
+@dataclass
+class Recent:
+    version: Literal[1]
+    since: str
+    objects: list[RecentObject]
+
+
+@dataclass
+class Object:
+    exists: bool | None
+    size: int | None
+    etag: str | None
+    last_modified: str | None
+
+
+@dataclass
+class MadeThumbnail:
+    key: str
+    size: int
+    made_at: str | None
+    of_this_version: bool | None
+
+
+@dataclass
+class Legs:
+    uploaded: str | None
+    forwarded: str | None
+    started: str | None
+    done: str | None
+    waited_in_source: float | None
+    waited_in_destination: float | None
+    worked: float | None
+
+
+@dataclass
+class Whereabouts:
+    version: Literal[1]
+    key: str
+    state: Literal["done", "rejected", "retrying", "waiting", "not seen"]
+    known_from: str
+    reason: str | None
+    object: Object
+    thumbnails: list[MadeThumbnail]
+    legs: Legs
+    not_known: list[str]
 
 
 @dataclass

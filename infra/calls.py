@@ -19,6 +19,7 @@ CLIENTS = {
     "AsyncSqs": "sqs",
     "AsyncSsm": "ssm",
     "CloudWatchClient": "cloudwatch",
+    "CloudWatchLogsClient": "logs",
     "EventBridgeClient": "events",
     "LambdaClient": "lambda",
     "S3Client": "s3",

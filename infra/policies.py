@@ -25,6 +25,7 @@ IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUC
 SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
+LOGGED = "the log groups of the functions on an object's way"
 RULES = "the one-minute rules of the stage's drains"
 EVERYTHING = "AWS has no narrower resource for the action"
 
@@ -67,6 +68,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "ssm:GetParameter": (CAPACITY,),
         "ssm:PutParameter": (CAPACITY,),
         "ssm:DeleteParameter": (CAPACITY,),
+        "cloudwatch:GetMetricData": (EVERYTHING,),
+        "logs:FilterLogEvents": (LOGGED,),
         "events:DescribeRule": (RULES,),
         "events:EnableRule": (RULES,),
         "events:DisableRule": (RULES,),
@@ -77,7 +80,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:UpdateJobPriority": (EVERY_JOB,),
         "iam:PassRole": ("JOBS_ROLE_ARN",),
         "s3:ListBucket": (IMAGES, REPORTS),
-        "s3:GetObject": (REPORTS,),
+        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS),
         "s3:PutObject": (REPORTS,),
         "s3:GetObjectTagging": (IMAGES,),
         "s3:GetObjectVersionTagging": (IMAGES,),
@@ -231,6 +234,10 @@ def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
 def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account: Account) -> tuple[str, ...]:
     if name == CAPACITY:
         return (account.arn("ssm", f"parameter{capacity_parameter(stage.name)}"),)
+    if name == LOGGED:
+        functions = ["enqueue", "consume", *stage.drains()]
+        groups = [f"log-group:/aws/lambda/{stage.function_name(one)}:*" for one in functions]
+        return tuple(account.arn("logs", group) for group in groups)
     if name == RULES:
         return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
     return (_arn(action, name, env, account),)

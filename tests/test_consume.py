@@ -4,12 +4,17 @@ import json
 
 import pytest
 
+from chalicelib import outcomes
 from chalicelib.config import Config
 from chalicelib.consume import back_off, consume_batch
 from chalicelib.errors import Reject, Retry
+from chalicelib.events import ObjectCreated
+from chalicelib.outcomes import Work
 from dev.fake_sqs.queues import Queues
 from tests.fake_boto3 import FakeBotoSqs
 from tests.test_config import GOOD
+
+CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
 
 
 class Destination:
@@ -30,10 +35,11 @@ class Destination:
         for key in keys:
             self.queues.put(self.queue, json.dumps({"Bucket": "images", "Key": key}))
 
-    def action(self, created, message_id):
+    def action(self, created, delivery):
         if created.key in self.fails:
             raise self.fails[created.key]
         self.done.append(created.key)
+        return Work("made", (f"{created.key}_256.jpg",), bytes_in=1000, bytes_out=10)
 
     def poll(self, remaining_ms=60_000):
         """One batch, as Lambda does it: all deleted when the function returns, none when it raises."""
@@ -45,14 +51,13 @@ class Destination:
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
                 "attributes": {
-                    "ApproximateReceiveCount": str(self.queue.in_flight[message["ReceiptHandle"]].receives)
+                    "ApproximateReceiveCount": str(self.queue.in_flight[message["ReceiptHandle"]].receives),
+                    "SentTimestamp": "1769860860000",  # 2026-01-31T12:01:00Z
                 },
             }
             for message in received
         ]
-        counts = consume_batch(
-            {"Records": records}, self.action, self.sqs, Config.from_env(GOOD), lambda: remaining_ms
-        )
+        counts = consume_batch({"Records": records}, self.action, self.sqs, CONFIG, lambda: remaining_ms)
         for record in records:
             self.queue.in_flight.pop(record["receiptHandle"], None)
         return counts
@@ -144,3 +149,62 @@ def test_without_time_nothing_is_begun(destination):
 
 def test_the_wait_doubles_up_to_a_quarter_of_an_hour():
     assert [back_off(tries) for tries in (1, 2, 3, 4, 20)] == [15, 30, 60, 120, 900]
+
+
+def lines(capsys, message):
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in found if line["message"] == message]
+
+
+def test_each_event_has_one_line_with_its_outcome_and_the_times_of_its_way(destination, capsys):
+    created = ObjectCreated("images", "a", etag="e", sequencer="0A", event_time="2026-01-31T12:00:00Z")
+    destination.queues.put(destination.queue, created.to_body())
+    destination.poll()
+    (line,) = lines(capsys, "event")
+    assert (line["outcome"], line["did"], line["key"]) == ("done", "made", "a")
+    assert (line["id"], line["object"]) == (created.upload_id, created.object_id)
+    assert (line["uploaded"], line["forwarded"]) == ("2026-01-31T12:00:00Z", "2026-01-31T12:01:00.000Z")
+    assert line["started"] <= line["at"]
+    assert line["seconds"] > 0
+    assert line["thumbnails"] == ["a_256.jpg"]
+    assert outcomes.read(json.dumps(line)) == line
+
+
+def test_an_event_that_fails_has_a_line_with_the_reason_and_the_same_id_each_time(destination, capsys):
+    destination.fill("a")
+    destination.fails["a"] = ZeroDivisionError("oops")
+    with pytest.raises(Retry):
+        destination.poll()
+    (first,) = lines(capsys, "event")
+    assert (first["outcome"], first["reason"], first["tries"]) == ("retry", "ZeroDivisionError: oops", 1)
+    assert "ZeroDivisionError" in first["trace"]
+    destination.now += back_off(1)
+    destination.fails["a"] = Reject("not an image")
+    destination.poll()
+    (second,) = lines(capsys, "event")
+    assert (second["outcome"], second["reason"], second["tries"]) == ("rejected", "not an image", 2)
+    assert second["id"] == first["id"]
+
+
+def test_a_batch_is_one_line_of_metrics_that_add_up(destination, capsys):
+    destination.fill("a", "b", "c")
+    destination.queues.put(
+        destination.queue, ObjectCreated("images", "d", event_time="2026-01-31T12:00:00Z").to_body()
+    )
+    destination.fails = {"b": Reject("not an image"), "c": Retry("S3 is slow")}
+    with pytest.raises(Retry):
+        destination.poll()
+    (line,) = lines(capsys, "consumed")
+    assert (line["Done"], line["Rejected"], line["Retried"]) == (2, 1, 1)
+    assert (line["Thumbnails"], line["BytesIn"], line["BytesOut"]) == (2, 2000, 20)
+    assert len(line["UploadToDone"]) == 1  # the other does not know when it was uploaded
+    assert (line["Stage"], line["Function"]) == ("prod", "consume")
+    assert set(line["_aws"]) == {"Timestamp", "CloudWatchMetrics"}
+
+
+def test_a_duplicate_counts_as_done_but_not_as_made(destination, capsys):
+    destination.fill("a")
+    destination.action = lambda created, delivery: Work("unchanged", ("a_256.jpg",))
+    destination.poll()
+    (line,) = lines(capsys, "consumed")
+    assert (line["Done"], line["Thumbnails"]) == (1, 0)

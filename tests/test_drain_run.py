@@ -56,7 +56,12 @@ def test_a_tick_over_http_logs_one_line(server, config, capsys):
     (line,) = capsys.readouterr().out.splitlines()
     written = json.loads(line)
     assert written.pop("at")
-    assert written == {"message": "tick", "shard": 1, **json.loads(json.dumps(result.as_dict()))}
+    told = json.loads(json.dumps(result.as_dict()))
+    measured = {name: written.pop(name) for name in ("Received", "Forwarded", "Rejected", "Failed")}
+    assert measured == {name: told[name.lower()] for name in measured}
+    assert (written.pop("TickDuration"), written.pop("Function")) == (told["seconds"], "drain")
+    written.pop("Stage")
+    assert written == {"message": "tick", "shard": 1, **told}
     assert (result.forwarded, result.stopped, result.errors) == (12, "capacity", ())
     assert len(server.control("bodies", queue="destination")["bodies"]) == 12
 

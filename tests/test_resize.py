@@ -1,17 +1,27 @@
 """resize: all thumbnails of an object, or the message stays; never twice the same work."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from PIL import Image
 
 from chalicelib.actions.memory import MemoryBudget
-from chalicelib.actions.resize import resize, thumbnail_key
+from chalicelib.actions.resize import resize
 from chalicelib.config import Config
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.outcomes import Delivery
+from chalicelib.thumbnail_keys import thumbnail_key
 from tests.fake_boto3 import FakeS3, client_error
 from tests.test_config import GOOD
+
+DELIVERY = Delivery(
+    "message-1",
+    tries=1,
+    forwarded=datetime(2026, 1, 31, 12, 1, tzinfo=UTC),
+    started=datetime(2026, 1, 31, 12, 1, 2, tzinfo=UTC),
+)
 
 
 def image(width=600, height=400, colour="red", format="PNG", mode="RGB"):
@@ -31,8 +41,11 @@ class Buckets:
         self.s3.requests.clear()
         return ObjectCreated("images", key, etag=etag, size=len(contents), sequencer=sequencer)
 
+    def work(self, created):
+        return resize(created, DELIVERY, self.s3, self.config, self.waiting, self.decoding)
+
     def resize(self, created):
-        return resize(created, self.s3, self.config, self.waiting, self.decoding)
+        return self.work(created).did
 
     @property
     def thumbnails(self):
@@ -57,6 +70,26 @@ def test_every_size_is_written_with_what_it_was_made_from(buckets):
     assert small["Metadata"]["source-sequencer"] == "0A"
     with Image.open(io.BytesIO(small["Body"])) as made:
         assert made.size == (64, 43)
+
+
+def test_the_work_names_what_it_wrote_and_how_much_it_read(buckets):
+    contents = image()
+    work = buckets.work(buckets.upload("a.png", contents))
+    assert work.thumbnails == ("a.png_64.jpg", "a.png_256.jpg")
+    assert work.bytes_in == len(contents)
+    assert work.bytes_out == sum(len(one["Body"]) for one in buckets.thumbnails.values())
+    again = buckets.work(buckets.upload("a.png", contents))
+    assert (again.did, again.thumbnails) == ("unchanged", work.thumbnails)
+    assert (again.bytes_in, again.bytes_out) == (0, 0)
+
+
+def test_a_thumbnail_tells_the_way_of_its_upload(buckets):
+    created = buckets.upload("a.png", image(), sequencer="0A")
+    buckets.resize(created)
+    metadata = buckets.thumbnails["a.png_64.jpg"]["Metadata"]
+    assert metadata["upload-id"] == created.upload_id
+    assert metadata["forwarded-at"] == "2026-01-31T12:01:00.000Z"
+    assert metadata["started-at"] == "2026-01-31T12:01:02.000Z"
 
 
 def test_a_png_and_a_jpg_of_one_name_never_meet(buckets):

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from chalicelib import aws
 from chalicelib.config import Config
 from chalicelib.events import ObjectCreated
+from chalicelib.outcomes import Delivery, Work
 
-Action = Callable[[ObjectCreated, str], None]  # the event and its message's id
+Action = Callable[[ObjectCreated, Delivery], Work]
 
 
 def of(config: Config) -> Action:

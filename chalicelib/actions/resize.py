@@ -1,8 +1,7 @@
 """An image's thumbnails, all sizes, into the thumbnails bucket.
 
-Key layout: `{THUMBNAILS_PREFIX}{key}_{size}.{extension}`, such as `photos/cat.png_256.jpg`. It keeps the
-whole name, so the thumbnails of `cat.png` and `cat.jpg` never meet. Each carries as metadata what it was
-made from (`source-etag`, `source-sequencer`, `event-time`), with which settings, and when.
+Each carries as metadata what it was made from (`source-etag`, `source-sequencer`, `event-time`, `upload-id`),
+with which settings, and when it was forwarded, started and made.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from chalicelib import aws, logs, thumbnails
+from chalicelib import aws, outcomes, thumbnails
 from chalicelib.actions.memory import MemoryBudget
 from chalicelib.config import Config
 from chalicelib.errors import Reject
-from chalicelib.events import MAX_KEY_BYTES, ObjectCreated, is_later
+from chalicelib.events import ObjectCreated, is_later
+from chalicelib.outcomes import Delivery, Work
+from chalicelib.thumbnail_keys import EXTENSIONS, all_keys, thumbnail_key
 from chalicelib.thumbnail_settings import ThumbnailSettings
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 CACHE_CONTROL = "public, max-age=86400"
 # Of the memory budget, what files may hold that wait for their turn to be decoded.
 WAITING_SHARE = 4
-# What a thumbnail's name may end in, by THUMBNAIL_OUTPUT.
-EXTENSIONS = {
-    "auto": ("jpg", "webp"),
-    "jpeg": ("jpg",),
-    "png": ("png",),
-    "webp": ("webp",),
-    "avif": ("avif",),
-}
 
 
 class Resize:
@@ -51,19 +44,19 @@ class Resize:
         self._waiting = MemoryBudget(total // WAITING_SHARE)
         self._decoding = MemoryBudget(total - total // WAITING_SHARE)
 
-    def __call__(self, created: ObjectCreated, message_id: str) -> None:
-        outcome = resize(created, self._s3, self._config, self._waiting, self._decoding)
-        logs.line("resized", bucket=created.bucket, key=created.key, outcome=outcome)
+    def __call__(self, created: ObjectCreated, delivery: Delivery) -> Work:
+        return resize(created, delivery, self._s3, self._config, self._waiting, self._decoding)
 
 
 def resize(
     created: ObjectCreated,
+    delivery: Delivery,
     s3: S3Client,
     config: Config,
     waiting: MemoryBudget,
     decoding: MemoryBudget,
-) -> str:
-    """Write all the thumbnails of the object as it is now. Returns `made`, `unchanged` or `superseded`.
+) -> Work:
+    """Write all the thumbnails of the object as it is now, unless they are `unchanged` or `superseded`.
 
     The object's present contents count, not the event's version: whichever event comes last, the newest
     contents win. Raises Reject for what can never be made, Retry for what may be made later.
@@ -83,29 +76,25 @@ def resize(
                 data = body.read()
                 with decoding.reserved(thumbnails.estimate(data, settings)):
                     made = thumbnails.make(data, settings)
-        metadata = _metadata(created, etag, config.thumbnails)
+        metadata = _metadata(created, delivery, etag, config.thumbnails)
+        keys: list[str] = []
         for thumbnail in made:  # in the order of the settings: _already_made looks for the last
+            keys.append(
+                thumbnail_key(created.key, thumbnail.size, thumbnail.extension, config.thumbnails_prefix)
+            )
             s3.put_object(
                 Bucket=config.thumbnails_bucket,
-                Key=thumbnail_key(created.key, thumbnail.size, thumbnail.extension, config.thumbnails_prefix),
+                Key=keys[-1],
                 Body=thumbnail.data,
                 ContentType=thumbnail.content_type,
                 CacheControl=CACHE_CONTROL,
                 Metadata=metadata,
             )
-    return "made"
+    return Work("made", tuple(keys), len(data), sum(len(thumbnail.data) for thumbnail in made))
 
 
-def thumbnail_key(key: str, size: int, extension: str, prefix: str = "") -> str:
-    """Where the thumbnail is kept. Raises Reject when S3 would refuse so long a key."""
-    result = f"{prefix}{key}_{size}.{extension}"
-    if len(result.encode()) > MAX_KEY_BYTES:
-        raise Reject(f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows")
-    return result
-
-
-def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: str) -> str:
-    """`unchanged` or `superseded` when no thumbnail has to be made, else an empty string.
+def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: str) -> Work | None:
+    """`unchanged` or `superseded` when no thumbnail has to be made.
 
     Looks only at the last one written: when that is there, all are.
     """
@@ -114,11 +103,11 @@ def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: st
         key = thumbnail_key(created.key, settings.sizes[-1], extension, config.thumbnails_prefix)
         found = _metadata_of(s3, config.thumbnails_bucket, key)
         if found.get("source-etag") == etag and found.get("made-with") == _made_with(settings):
-            return "unchanged"
+            return Work("unchanged", all_keys(created.key, extension, config))
         earlier, sequencer = found.get("source-sequencer"), created.sequencer
         if etag == created.etag and earlier and sequencer and is_later(earlier, than=sequencer):
-            return "superseded"
-    return ""
+            return Work("superseded", all_keys(created.key, extension, config))
+    return None
 
 
 def _metadata_of(s3: S3Client, bucket: str, key: str) -> Mapping[str, str]:
@@ -133,12 +122,17 @@ def _metadata_of(s3: S3Client, bucket: str, key: str) -> Mapping[str, str]:
         raise
 
 
-def _metadata(created: ObjectCreated, etag: str, settings: ThumbnailSettings) -> dict[str, str]:
-    same = etag == created.etag  # the sequencer and the time belong to the event's own contents
+def _metadata(
+    created: ObjectCreated, delivery: Delivery, etag: str, settings: ThumbnailSettings
+) -> dict[str, str]:
+    same = etag == created.etag  # the sequencer and the times belong to the event's own contents
     known = {
         "source-etag": etag,
         "source-sequencer": created.sequencer if same else None,
         "event-time": created.event_time if same else None,
+        "upload-id": created.upload_id if same else None,
+        "forwarded-at": outcomes.iso(delivery.forwarded) if same else None,
+        "started-at": outcomes.iso(delivery.started) if same else None,
         "made-with": _made_with(settings),
         "made-at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }

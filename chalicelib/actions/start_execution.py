@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import aws
 from chalicelib.events import ObjectCreated
+from chalicelib.outcomes import Delivery, Work
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -27,8 +28,9 @@ class StartExecution:
     stepfunctions: SFNClient
     state_machine_arn: str
 
-    def __call__(self, created: ObjectCreated, message_id: str) -> None:
-        start_execution(self.stepfunctions, self.state_machine_arn, created, message_id)
+    def __call__(self, created: ObjectCreated, delivery: Delivery) -> Work:
+        start_execution(self.stepfunctions, self.state_machine_arn, created, delivery.message_id)
+        return Work("started")
 
 
 def start_execution(

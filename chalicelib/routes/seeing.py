@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
-from chalice.app import Blueprint
+from chalice.app import Blueprint, Response
 
 from chalicelib import aws
-from chalicelib.routes import config, documented, plain_errors, signed
+from chalicelib.recall import Recall
+from chalicelib.routes import config, documented, plain_errors, query, signed
 
 routes = Blueprint(__name__)
+recall = Recall()
+# Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
+MEASURED_S, TICK_S, SERIES_S = 30, 5, 50
 
 
 @routes.route("/health", methods=["GET"])
@@ -25,6 +31,72 @@ def get_health() -> dict[str, str]:
 @documented("Status")
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
-    from chalicelib import status
+    from chalicelib import log_reader, measures, status
 
-    return status.snapshot(config(), aws.sqs, aws.events, aws.ssm, aws.s3control)
+    def measured() -> dict[str, Any]:
+        return recall("m", MEASURED_S, lambda: measures.of_status(aws.cloudwatch(), config(), _now()))
+
+    def last_tick() -> dict[str, Any] | None:
+        return recall("t", TICK_S, lambda: log_reader.last_tick(aws.cloudwatch_logs(), config(), _now()))
+
+    return status.snapshot(config(), aws.sqs, aws.events, aws.ssm, aws.s3control, measured, last_tick)
+
+
+@routes.route("/series", methods=["GET"], authorizer=signed)
+@plain_errors
+@documented("Series", query="SeriesQuery")
+def get_series() -> dict[str, Any]:
+    """Backlog, throughput and failures, one value a minute."""
+    from chalicelib import measures
+
+    asked = query(routes)
+    name = f"series {sorted((asked or {}).items())}"
+    return recall(name, SERIES_S, lambda: measures.series(asked, aws.cloudwatch(), config(), _now()))
+
+
+@routes.route("/recent", methods=["GET"], authorizer=signed)
+@plain_errors
+@documented("Recent", query="RecentQuery")
+def get_recent() -> dict[str, Any]:
+    """What became of the last events, newest first."""
+    from chalicelib import log_reader
+
+    return log_reader.recent(query(routes), aws.cloudwatch_logs(), config(), _now())
+
+
+@routes.route("/objects/{key}", methods=["GET"], authorizer=signed)
+@plain_errors
+@documented("Whereabouts", errors=(400,))
+def get_object(key: str) -> dict[str, Any]:
+    """Where one object is, and how long each leg of its way took."""
+    from chalicelib import tracing
+
+    return tracing.trace(_decoded(key), aws.s3, aws.sqs, aws.cloudwatch_logs, config(), _now())
+
+
+@routes.route("/thumbnails/{key}", methods=["GET"], authorizer=signed)
+@plain_errors
+@documented("image/jpeg, image/png, image/webp, image/avif", errors=(400, 404, 413))
+def get_thumbnail(key: str) -> Response:
+    """A thumbnail's bytes. Chalice wants an Accept header that names an image type, as browsers send it."""
+    from chalicelib import tracing
+
+    contents, media = tracing.thumbnail(_decoded(key), aws.s3(), config())
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": media,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
+    return Response(contents, headers=headers)
+
+
+def _decoded(part: str) -> str:
+    """A path's part as it was meant: neither API Gateway nor `chalice local` decodes it.
+
+    https://github.com/aws/chalice/issues/511
+    """
+    return unquote(part)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
