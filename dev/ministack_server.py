@@ -8,7 +8,7 @@ twice. ministack has an importer of its own, used by its CloudFormation; both ca
 
 IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
-A rule of the default bus has its bus in the ARN, which AWS's has not.
+A rule of the default bus has its bus in the ARN, which AWS's has not; a log group lacks its `:*`.
 
 SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
 
@@ -91,10 +91,16 @@ def extract_iam_action(*request: Any) -> str | None:
 
 
 def extract_resource_arn(service: str, *request: Any) -> str:
-    """The resource of a request: a move names its queue by ARN, and a rule of the default bus has no bus."""
+    """The resource of a request as AWS has it.
+
+    A move names its queue by ARN, a rule of the default bus has no bus, and a log group ends in `:*`:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    """
     arn: str = _resource(service, *request)
     if service == "sqs" and (source := iam_actions._safe_json_field(request[3], "SourceArn")):
         return str(source)
+    if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
+        return f"{arn}:*"
     return arn.replace(":rule/default/", ":rule/")
 
 

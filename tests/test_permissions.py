@@ -58,7 +58,8 @@ def test_a_bare_star_is_only_for_actions_without_a_narrower_resource_and_says_so
     for function, policy in policies.documents(stage, ACCOUNT).items():
         for statement in policy["Statement"]:
             if "*" in statement["Resource"]:
-                assert statement["Action"] == ["s3:CreateJob", "s3:ListJobs"], function
+                wide = ["cloudwatch:GetMetricData", "s3:CreateJob", "s3:ListJobs"]
+                assert statement["Action"] == wide, function
                 assert statement["Sid"] == "AwsHasNoNarrowerResource"
             assert all(":*" not in action for action in statement["Action"]), function
 
@@ -316,6 +317,34 @@ class Work:
         answer, fine = self.rest("status")
         return fine and '"error":' not in json.dumps(answer) and answer["capacity_error"] is None
 
+    def plot(self):
+        """Another span each time: an answer is kept for some seconds."""
+        self.spans = getattr(self, "spans", 15) + 1
+        return self.rest(f"series?minutes={self.spans}")[1]
+
+    def read_the_log(self):
+        return self.rest("recent")[1]
+
+    def read_the_arrivals(self):
+        answer, fine = self.rest("objects/never.jpg")
+        return fine and not any("enqueue has logged" in one for one in answer["not_known"])
+
+    def read_the_ticks(self):
+        """Ours may be kept for some seconds."""
+        time.sleep(6)
+        answer, fine = self.rest("status")
+        return fine and "error" not in (answer["last_tick"] or {})
+
+    def where_is_an_object(self):
+        self.upload("where.jpg")
+        answer, fine = self.rest("objects/where.jpg")
+        return fine and answer["object"]["exists"] is True
+
+    def where_are_its_thumbnails(self):
+        self.consume(self.upload("where.jpg"))
+        answer, fine = self.rest("objects/where.jpg")
+        return fine and len(answer["thumbnails"]) == 2
+
 
 NEEDS = [
     ("enqueue", "sqs:SendMessage", "-source", "enqueue_good"),
@@ -357,6 +386,12 @@ NEEDS = [
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-destination", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-dead-letter", "status"),
+    ("api_handler", "cloudwatch:GetMetricData", "*", "plot"),
+    ("api_handler", "logs:FilterLogEvents", "-consume:*", "read_the_log"),
+    ("api_handler", "logs:FilterLogEvents", "-enqueue:*", "read_the_arrivals"),
+    ("api_handler", "logs:FilterLogEvents", "-drain:*", "read_the_ticks"),
+    ("api_handler", "s3:GetObject", "-images-000000000000-us-east-1/*", "where_is_an_object"),
+    ("api_handler", "s3:GetObject", "-thumbnails-000000000000-us-east-1/*", "where_are_its_thumbnails"),
 ]
 
 JOB_ACTIONS = (
