@@ -107,7 +107,10 @@ def failing() -> dict[str, Any]:
             "dead_letter": queue(17, 0, 86_000),
         },
         arrivals_per_minute=1840.0,
-        drain={"minutes": None, "says": "not at this capacity"},
+        drain={
+            "minutes": None,
+            "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
+        },
         minutes_to_drain=None,
         last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
         functions={

@@ -136,11 +136,50 @@ def test_a_job_is_created_run_and_read_to_its_report(page, pipeline):
     assert tags["TagSet"] == [{"Key": "phototype", "Value": "finished"}]
 
 
-def test_what_the_api_does_not_offer_is_not_on_the_page(page, visit):
+def test_the_last_uploads_are_shown_with_what_they_turned_into(page, visit):
+    uploads = page.locator("#recent li.upload")
+    expect(uploads.filter(has_text=HOSTILE).first).to_contain_text("not among the formats taken")
+    done = uploads.filter(has_text="photos/rocket.jpg").first
+    expect(done).to_contain_text("done")
+    image = done.locator("img")
+    image.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+
+
+def test_one_object_is_traced_by_its_key_through_every_leg(page, visit):
+    page.fill("#find-key", "photos/rocket.jpg")
+    page.click("#find button")
+    trace = page.locator("dialog .trace")
+    expect(trace).to_contain_text("known from the thumbnails' metadata")
+    expect(trace.locator(".made li")).to_have_count(2)
+    for leg in ("In the source queue", "In the destination queue", "Worked on"):
+        expect(trace.locator("dl.facts div", has_text=leg).locator("dd")).not_to_have_text("–")
+    visit.screenshot("trace", full=False)
+    page.keyboard.press("Escape")
+    page.fill("#find-key", HOSTILE)
+    page.click("#find button")
+    expect(page.locator("dialog .trace")).to_contain_text("Rejected")
+    page.keyboard.press("Escape")
+
+
+def test_the_last_hour_and_the_plots_have_what_went_through(page):
+    def gauge(name):
+        return page.locator("#hour div", has_text=name).locator("dd")
+
+    expect(gauge("Done").first).to_have_text("2")
+    expect(gauge("Thumbnails")).to_have_text("4")
+    expect(gauge("Half done within")).not_to_have_text("–")
+    expect(page.locator("#picture .node-drain")).to_contain_text("100% ok")
+    throughput = page.locator("#plot-throughput")
+    expect(throughput.locator("path.line, circle.dot").first).to_be_attached(timeout=2 * PATIENCE)
+
+
+def test_everything_the_api_offers_is_on_the_page_and_nobody_is_shut_out(page, visit):
     """No empty plots, no gauges without a needle: by the API's own document."""
     document = page.request.get(f"{visit.page.url}openapi.json").json()
     for section in page.locator("[data-needs]").all():
-        assert section.is_hidden() == (section.get_attribute("data-needs") not in document["paths"])
+        assert section.get_attribute("data-needs") in document["paths"]
+        assert section.is_visible()
     expect(page.locator("#plan-section")).to_be_visible()
     visit.screenshot("pipeline-at-work")
     assert visit.accessible() == []
