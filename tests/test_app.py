@@ -67,6 +67,27 @@ def test_status_tells_depths_and_the_minutes_to_drain(client, queues):
     assert (answer["capacity"], answer["action"], answer["version"]) == (1000, "log", 1)
 
 
+def test_a_queue_of_a_million_costs_the_status_no_call_more_than_an_empty_one(client, queues):
+    client.http.get("/status")
+    empty = dict(queues.calls)
+    for _ in range(1_000_000):
+        queues.put(queues.queue("source"), "{}")
+    queues.calls.clear()
+    answer = client.http.get("/status").json_body
+    assert answer["queues"]["source"]["visible"] == 1_000_000
+    assert dict(queues.calls) == empty
+
+
+def test_status_lives_without_cloudwatch_and_says_what_is_missing(client, queues):
+    """No credentials here: every part but the queues fails by itself."""
+    answer = client.http.get("/status").json_body
+    assert "error" in answer["functions"]
+    assert "error" in answer["hour"]
+    assert "error" in answer["last_tick"]
+    assert answer["arrivals_per_minute"] is None
+    assert answer["queues"]["source"]["oldest_age"] is None
+
+
 def test_status_marks_a_queue_that_does_not_answer_and_stays_up(client, monkeypatch):
     monkeypatch.setattr(aws, "sqs", lambda: FakeBotoSqs(Queues()))
     answer = client.http.get("/status")
