@@ -23,6 +23,7 @@ MAX_SHOWN = 4_500_000
 # An event is in the log within this time before its object's own date.
 EARLIER = timedelta(minutes=5)
 ABSENT = (403, 404)
+A_SECOND = timedelta(seconds=1)
 
 
 def trace(
@@ -49,7 +50,7 @@ def trace(
             "letters": lambda: redrive.letters({"limit": str(redrive.MAX_READ)}, sqs(), config),
         }
     )
-    known = _known(key, head, found, config)
+    known = _known(key, head, found, since, config)
     decided = whereabouts.decide(known, now)
     return {
         "version": 1,
@@ -139,7 +140,9 @@ def _head(s3: S3Client, bucket: str, name: str) -> Thumbnail | None:
     )
 
 
-def _known(key: str, head: Mapping[str, Any], found: Mapping[str, Any], config: Config) -> Known:
+def _known(
+    key: str, head: Mapping[str, Any], found: Mapping[str, Any], since: datetime, config: Config
+) -> Known:
     def whole(answer: Any) -> Any:
         return None if together.failed(answer) else answer
 
@@ -153,6 +156,7 @@ def _known(key: str, head: Mapping[str, Any], found: Mapping[str, Any], config: 
         thumbnails=whole(found["thumbnails"]),
         sizes=len(config.thumbnails.sizes) if config.action == "resize" else 0,
         outcomes=lines,
+        read_since=consumed.since if consumed and consumed.since > since + A_SECOND else None,
         enqueued=None if enqueued is None else enqueued.lines,
         letters=None if letters is None else [one for one in letters["letters"] if one["key"] == key],
         letters_complete=bool(letters and letters["complete"]),

@@ -38,6 +38,7 @@ class Known:
     thumbnails: Sequence[Thumbnail] | None = ()
     sizes: int = 0  # how many thumbnails make the work whole; 0 where the action makes none
     outcomes: Sequence[Mapping[str, Any]] | None = ()  # consume's lines about it, newest first
+    read_since: datetime | None = None  # when consume's log could not be read as far back as wanted
     enqueued: Sequence[Mapping[str, Any]] | None = ()  # enqueue's lines about it
     letters: Sequence[Mapping[str, Any]] | None = ()  # its dead letters
     letters_complete: bool = True
@@ -144,6 +145,9 @@ def _not_asked(known: Known) -> list[str]:
         "whether it is a dead letter": known.letters,
     }
     lines = [f"{what}: it could not be asked" for what, found in missing.items() if found is None]
+    if known.read_since and not known.outcomes:
+        at = f"{known.read_since:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"what consume logged before {at}: there is more than can be read in time")
     if known.letters is not None and not known.letters and not known.letters_complete:
         lines.append("whether it is a dead letter: there are more than are looked through")
     return lines

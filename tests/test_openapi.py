@@ -16,6 +16,7 @@ from dev import workspace
 from dev.local_aws import free_port
 from infra import openapi
 from infra.local_api import local_api
+from tests.deployment import wait_for
 from tests.test_app import load_app
 
 SEED = 20260131
@@ -107,9 +108,17 @@ def test_no_request_makes_the_api_fail_or_answer_what_it_does_not_document(deplo
         assert "Server error" not in said
 
         deployed.upload("for the api.jpg", (photographs / "rocket.jpg").read_bytes())
+        thumbnail = "for the api.jpg_64.jpg"
+        deployed.tick()
+        wait_for(lambda: thumbnail in deployed.thumbnails_of("for the api.jpg"), "its thumbnail")
         job = call(f"{url}jobs", {"kind": "backfill", "manifest": {"list": {"prefix": "for the api"}}})
         code, said = schemathesis(
-            url, tmp_path, "--include-path-regex", "^/(jobs|web)/", job_id=job["id"], file="main.js"
+            url,
+            tmp_path,
+            *("--include-path-regex", "^/(jobs|web|objects|thumbnails)/"),
+            job_id=job["id"],
+            file="main.js",
+            key=thumbnail,
         )
         assert code == 0, said[-6000:] + log.read_text()[-4000:]
         assert call(f"{url}jobs/{job['id']}")["id"] == job["id"]

@@ -125,6 +125,11 @@ def test_what_could_not_be_asked_is_named():
     assert len([one for one in found.not_known if one.endswith("it could not be asked")]) == 5
 
 
+def test_a_log_too_long_to_be_read_is_not_one_that_says_nothing():
+    found = decide(known(read_since=datetime(2026, 1, 31, 12, 55, tzinfo=UTC)), NOW)
+    assert any("what consume logged before 2026-01-31 12:55 UTC" in one for one in found.not_known)
+
+
 def test_more_dead_letters_than_are_read_leave_it_open():
     found = decide(known(letters_complete=False), NOW)
     assert any("more than are looked through" in one for one in found.not_known)
