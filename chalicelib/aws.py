@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,8 +37,18 @@ if TYPE_CHECKING:
 _SQS_HOST = re.compile(r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
 
 
+# boto3's default session makes one client at a time; GET /status asks for several at once.
+# https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
+_making = Lock()
+
+
 @cache
 def _client(service: str) -> Any:
+    with _making:
+        return _new_client(service)
+
+
+def _new_client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 

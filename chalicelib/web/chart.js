@@ -29,7 +29,6 @@ export function runs(values) {
 }
 
 export class Chart {
-  #title;
   #lines;
   #labels;
   #at = null;
@@ -41,10 +40,11 @@ export class Chart {
 
   /** `labels` are [name, style] by line; styles s1, s2 ... are the style sheet's. */
   constructor(parent, title, labels) {
-    this.#title = title;
     this.#labels = labels;
     parent.append(el("div", { class: "legend-row" }, this.#legend, this.#when), this.#box, this.#more);
     this.#table.setAttribute("aria-label", `${title} as a table`);
+    const empty = { "aria-label": `${title} over time`, "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "nothing known yet" };
+    for (const [name, value] of Object.entries(empty)) this.#box.setAttribute(name, value);
     new ResizeObserver(() => this.#draw()).observe(this.#box);
     this.#box.addEventListener("pointermove", (event) => this.#point(event.offsetX));
     this.#box.addEventListener("pointerleave", () => this.#move(null));
@@ -146,7 +146,6 @@ export class Chart {
     );
     setText(this.#when, this.#at === null ? "latest" : this.#name(this.#at));
     const told = this.#labels.map(([name], which) => `${name} ${shown[which] === undefined || shown[which] === null ? "not known" : number(shown[which])}`);
-    this.#box.setAttribute("aria-label", `${this.#title} over time`);
     this.#box.setAttribute("aria-valuemax", String(Math.max(0, end)));
     this.#box.setAttribute("aria-valuenow", String(this.#at ?? Math.max(0, end)));
     this.#box.setAttribute("aria-valuetext", `${this.#at === null ? "latest" : this.#name(this.#at)}: ${told.join(", ")}`);

@@ -94,6 +94,16 @@ def test_a_dead_letter_that_somebody_reads_is_still_one(visits, stand_in):
     assert found["state"] == "warn"
 
 
+def test_plots_that_have_no_numbers_yet_are_not_nameless(visits, stand_in):
+    """To a screen reader, too: they are there before the first answer, and when none comes."""
+    stand_in.answers["GET series"] = NotFound("not now")
+    visit = opened(visits, stand_in)
+    visit.tolerated = ("404 (Not Found)",)
+    plot = visit.page.get_by_role("slider", name="Backlog over time")
+    expect(plot).to_have_attribute("aria-valuetext", "nothing known yet")
+    assert visit.accessible() == []
+
+
 def test_the_numbers_change_without_a_reload(visits, stand_in):
     page = opened(visits, stand_in).page
     later = canned.status()
