@@ -1,5 +1,7 @@
 """make deploy and make destroy, for real on a local AWS: repeatable, also after a failure half-way."""
 
+import json
+
 import boto3
 import pytest
 
@@ -30,15 +32,33 @@ def inventory(pipeline):
         for page in boto3.client("lambda").get_paginator("list_functions").paginate()
         for one in page["Functions"]
     ]
+    functions = sorted(one for one in functions if one.startswith(name))
+    rules = [one["Name"] for one in boto3.client("events").list_rules(NamePrefix=name)["Rules"]]
     bucket = pipeline.settings["IMAGES_BUCKET"]
     notification = pipeline.s3.get_bucket_notification_configuration(Bucket=bucket)
     return {
-        "functions": sorted(one for one in functions if one.startswith(name)),
+        "functions": functions,
+        "may call them": sum(map(callers, functions)),
         "mappings": len(mappings(pipeline)),
-        "rules": len(boto3.client("events").list_rules(NamePrefix=name)["Rules"]),
+        "rules": len(rules),
+        "targets": sum(map(targets, rules)),
         "notifications": len(notification.get("LambdaFunctionConfigurations", [])),
         "apis": len(boto3.client("apigateway").get_rest_apis()["items"]),
     }
+
+
+def targets(rule):
+    return len(boto3.client("events").list_targets_by_rule(Rule=rule)["Targets"])
+
+
+def callers(function):
+    """How many statements let somebody else call it: S3, EventBridge, API Gateway."""
+    client = boto3.client("lambda")
+    try:
+        policy = json.loads(client.get_policy(FunctionName=function)["Policy"])
+    except client.exceptions.ResourceNotFoundException:
+        return 0
+    return len(policy["Statement"])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +68,7 @@ def first(aws, tmp_path_factory):
 
 def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
     before = inventory(first)
-    assert (before["mappings"], before["rules"], before["notifications"]) == (1, 1, 1)
+    assert (before["mappings"], before["rules"], before["targets"], before["notifications"]) == (1, 1, 1, 1)
     assert before["functions"] == [
         "s3-event-scheduler-twice",
         "s3-event-scheduler-twice-backfill",

@@ -89,8 +89,7 @@ def test_every_queue_is_encrypted_with_the_key_or_else_with_sqs_own():
 
 
 def test_only_the_alarms_and_the_rules_may_tell_the_topic():
-    """It is given names and numbers, never contents, and no key: one that CloudWatch may not use would silence
-    every alarm."""
+    """It hears names and numbers, never contents; a key that CloudWatch may not use would silence them."""
     (policy,) = of_type("AWS::SNS::TopicPolicy").values()
     statements = policy["PolicyDocument"]["Statement"]
     assert {one["Principal"]["Service"] for one in statements} == {
