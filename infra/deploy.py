@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
-LEFT_UNRESERVED = 10  # at least so many Lambda keeps for other functions, in larger accounts more
+LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
 # A role's new permission, or a function's new code, that Lambda does not see everywhere yet.
 NOT_YET = (("InvalidParameterValueException", "permission"), ("ResourceConflictException", ""))
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -173,11 +173,12 @@ def check_concurrency(client: LambdaClient, stage: Stage) -> None:
     names = [stage.function_name(shard) for shard in stage.drains()]
     wanted = sum(not _has_reserved(client, name) for name in names)
     limit = client.get_account_settings()["AccountLimit"]
-    free = limit["UnreservedConcurrentExecutions"] - LEFT_UNRESERVED
+    kept = min(limit["ConcurrentExecutions"], LEFT_UNRESERVED)
+    free = max(0, limit["UnreservedConcurrentExecutions"] - kept)
     if wanted > free:
         raise Unusable(
             f"Lambda runs {limit['ConcurrentExecutions']} executions at once in this account and region and "
-            f"lets {max(0, free)} more be reserved; {wanted} are needed, so that no two ticks of a drain "
+            f"lets {free} more be reserved; {wanted} are needed, so that no two ticks of a drain "
             "overlap: ask for more in Service Quotas (Lambda, Concurrent executions), which costs nothing"
         )
 

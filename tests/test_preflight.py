@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+from chalice.awsclient import TypedAWSClient
 
 from dev import workspace
+from infra import chalice_cli, notify, settling, stack
 from infra import deploy as deploying
 from infra import destroy as destroying
-from infra import notify, settling, stack
 from infra.errors import Unusable
 from infra.stage import RECORDED, Account
 
@@ -104,14 +105,14 @@ def test_an_account_too_small_for_a_reserved_drain_is_refused_before_anything_is
         Unusable, match=r"runs 10 executions .* lets 0 more be reserved; 1 are needed.*Service Quotas"
     ):
         deploying.check_concurrency(Lambda(10, {}), stage)
-    deploying.check_concurrency(Lambda(11, {}), stage)
+    deploying.check_concurrency(Lambda(51, {}), stage)
     stage.record({"DRAIN_SHARDS": "3"}, {})
     with pytest.raises(Unusable, match="lets 2 more be reserved; 3 are needed"):
-        deploying.check_concurrency(Lambda(12, {}), stage)
+        deploying.check_concurrency(Lambda(52, {}), stage)
 
 
 def test_what_is_reserved_already_is_not_needed_again(stage):
-    deploying.check_concurrency(Lambda(11, {stage.function_name("drain"): 1}), stage)
+    deploying.check_concurrency(Lambda(50, {stage.function_name("drain"): 1}), stage)
 
 
 def test_a_refusal_that_passes_is_waited_for_and_any_other_is_not():
@@ -191,6 +192,18 @@ def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
     notify.point_bucket(bucket, "b", QUEUE, ENQUEUE, prefix="in/", suffix="")
     (queue,) = bucket.notifications["QueueConfigurations"]
     assert (queue["QueueArn"], bucket.puts, len(waits)) == (QUEUE, 1, 1)
+
+
+def test_chalice_asks_s3_again_while_it_does_not_see_that_it_may_call_the_function(monkeypatch):
+    waits = []
+    monkeypatch.setattr(chalice_cli, "settled", partial(settling.settled, sleep=waits.append))
+    bucket = Bucket(refusal(*notify.NOT_YET))
+    client = TypedAWSClient(
+        SimpleNamespace(create_client=lambda *asked, **more: bucket, get_config_variable=str)
+    )
+    chalice_cli.connect_patiently(client, "b", ENQUEUE, ["s3:ObjectCreated:*"])
+    (function,) = bucket.notifications["LambdaFunctionConfigurations"]
+    assert (function["LambdaFunctionArn"], bucket.puts, len(waits)) == (ENQUEUE, 1, 1)
 
 
 def test_a_destroyed_stage_leaves_no_notification_of_its_own_and_every_other():
