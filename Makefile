@@ -55,7 +55,7 @@ jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
 
-destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages too)
+destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
 
 plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
