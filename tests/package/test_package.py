@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -78,6 +79,21 @@ class TestBuilt:
     def test_the_same_sources_give_the_same_bytes(self, package, tmp_path):
         again = unpacked(package.python, tmp_path)
         assert Path(again.package.file).read_bytes() == Path(package.package.file).read_bytes()
+
+    def test_a_requirement_that_chalice_compiles_here_stops_the_build(self, package, tmp_path):
+        """A Pillow without a wheel for Lambda: Chalice compiles it without a word."""
+        source = tmp_path / "pillow-99.0"
+        (source / "PIL").mkdir(parents=True)
+        (source / "PIL" / "__init__.py").touch()
+        (source / "setup.py").write_text(
+            "from setuptools import Distribution, setup\n"
+            "Distribution.has_ext_modules = lambda self: True\n"  # its wheel is for this machine alone
+            "setup(name='pillow', version='99.0', packages=['PIL'])\n"
+        )
+        with tarfile.open(tmp_path / "pillow-99.0.tar.gz", "w:gz") as archive:
+            archive.add(source, "pillow-99.0")
+        with pytest.raises(Unusable, match=r"pillow 99\.0 was compiled on this machine.*: pin in"):
+            unpacked(package.python, tmp_path, requirements=str(tmp_path / "pillow-99.0.tar.gz"))
 
     def test_for_arm64_too(self, package, tmp_path, capsys):
         """By looking at the wheels: nothing of it can run here."""
