@@ -101,7 +101,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         suffix=settings.get("IMAGES_SUFFIX", ""),
     )
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
-    leftovers.remove_apis(boto3.client("apigateway"), stage, say)
+    leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     with schedule.kept_paused(boto3.client("events"), stage, say):
         run_chalice(stage, "deploy", "--stage", stage.name)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from dev import workspace
 from dev.pipeline import Pipeline
@@ -26,6 +29,7 @@ from tests.test_make_deploy import inventory, quiet, redeploy
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.package]
 
 SETTINGS = {"ACTION": "resize", "THUMBNAIL_SIZES": "64"}
+CHANGED = {"CAPACITY": "77", "MAX_TRIES": "6"}  # one of the functions, one of the stack
 READS = ("Get", "List", "Describe", "Head")
 
 
@@ -76,6 +80,11 @@ def apis_of(stage):
     ]
 
 
+def one_waits_in_each_queue(pipeline):
+    for queue in ("source", "destination"):
+        send(pipeline, queue, '{"Bucket": "any", "Key": "waits.jpg"}')
+
+
 def upload_works(pipeline, photographs, key):
     upload = pipeline.upload(key, (photographs / "rocket.jpg").read_bytes())
     with only_our_ticks(pipeline):
@@ -102,41 +111,56 @@ def test_a_first_deploy_may_fail_at_each_of_our_steps(aws, tmp_path, monkeypatch
     destroying.destroy(stage, quiet, force=True)
 
 
-def chalices_calls(monkeypatch, folder, stage) -> list[str]:
-    """What Chalice changes in one deploy that goes well."""
-    file = folder / "calls.txt"
-    with monkeypatch.context() as patch:
-        break_chalice(patch, "record", str(file))
-        deploying.deploy(stage, quiet, tls_only=False)
-    found = changes(file.read_text().split())
-    file.unlink()
-    return found
+@dataclass(frozen=True)
+class Calls:
+    """What one deploy that goes well changes, by Chalice and by ourselves before and after it."""
+
+    chalice: list[str]
+    ours: list[str]
 
 
-def our_calls(monkeypatch, stage) -> list[str]:
-    """What we change ourselves, before and after Chalice."""
-    seen = []
-    call = BaseClient._make_api_call
+def calls_of_a_deploy(patch, folder, stage) -> Calls:
+    file, seen, call = folder / "calls.txt", [], BaseClient._make_api_call
 
     def recorded(client, name, parameters):
         seen.append(name)
         return call(client, name, parameters)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(BaseClient, "_make_api_call", recorded)
+    with patch.context() as recording:
+        break_chalice(recording, "record", str(file))
+        recording.setattr(BaseClient, "_make_api_call", recorded)
         deploying.deploy(stage, quiet, tls_only=False)
-    return changes(seen)
+    found = Calls(changes(file.read_text().split()), changes(seen))
+    file.unlink()
+    return found
+
+
+@pytest.fixture(scope="module")
+def calls(aws, tmp_path_factory):
+    """Those of a first deploy, and of a second one after a setting has changed."""
+    folder = tmp_path_factory.mktemp("model")
+    stage = make(folder, "model")
+    with pytest.MonkeyPatch.context() as patch:
+        first = calls_of_a_deploy(patch, folder, stage)
+        stage.record(CHANGED, {})
+        again = calls_of_a_deploy(patch, folder, stage)
+    destroying.destroy(stage, quiet, force=True)
+    assert set(first.chalice) >= {"CreateFunction", "CreateEventSourceMapping", "PutTargets", "ImportRestApi"}
+    assert set(first.ours) >= {"ExecuteChangeSet", "PutFunctionEventInvokeConfig", "PutObject"}
+    assert set(again.chalice) >= {"UpdateFunctionConfiguration", "PutRestApi"}
+    return first, again
 
 
 def die_after(patch, operation):
-    """This process's AWS calls end with the operation: AWS has done it, and we do not know."""
+    """This process's AWS calls end with the operation: AWS has done it, or refused, and we do not know."""
     call = BaseClient._make_api_call
 
     def broken(client, name, parameters):
-        answer = call(client, name, parameters)
-        if name == operation:
-            raise Unusable(f"the machine went down after {operation}")
-        return answer
+        if name != operation:
+            return call(client, name, parameters)
+        with contextlib.suppress(ClientError):
+            call(client, name, parameters)
+        raise Unusable(f"the machine went down after {operation}")
 
     patch.setattr(BaseClient, "_make_api_call", broken)
 
@@ -150,44 +174,61 @@ def test_the_steps_are_those_of_the_deploy():
     assert len(names) > 15
 
 
-def test_a_deploy_may_die_after_each_call_that_changes_something(aws, tmp_path, monkeypatch, photographs):
-    """Chalice's and ours, as read from a deploy that goes well. A first deploy dies at each, getting further
-    every time; and so does a second one, with messages waiting in both queues."""
-    model = make(tmp_path / "model", "model")
-    of_chalice = chalices_calls(monkeypatch, tmp_path, model)
-    assert set(of_chalice) >= {"CreateFunction", "CreateEventSourceMapping", "PutTargets", "ImportRestApi"}
-    destroying.destroy(model, quiet, force=True)
+def chalice_dies(monkeypatch, stage, when, operation):
+    with monkeypatch.context() as patch:
+        break_chalice(patch, when, operation)
+        with pytest.raises(Unusable, match=f"the machine went down {when} {operation}"):
+            deploying.deploy(stage, quiet, tls_only=False)
 
+
+def we_die(monkeypatch, stage, operation):
+    with monkeypatch.context() as patch:
+        die_after(patch, operation)
+        with pytest.raises(Unusable, match=f"the machine went down after {operation}"):
+            deploying.deploy(stage, quiet, tls_only=False)
+
+
+def test_a_first_deploy_may_die_after_each_call_that_chalice_makes(
+    aws, calls, tmp_path, monkeypatch, photographs
+):
     stage = make(tmp_path, "calls")
-    for operation in of_chalice:
-        with monkeypatch.context() as patch:
-            break_chalice(patch, "after", operation)
-            with pytest.raises(Unusable, match=f"the machine went down after {operation}"):
-                deploying.deploy(stage, quiet, tls_only=False)
-    of_ours = our_calls(monkeypatch, stage)
-    assert set(of_ours) >= {"CreateChangeSet", "PutFunctionEventInvokeConfig", "PutObject"}
+    for operation in calls[0].chalice:
+        chalice_dies(monkeypatch, stage, "after", operation)
+    deploying.deploy(stage, quiet, tls_only=False)
     pipeline = Pipeline(stage)
     before = whole(pipeline)
+    assert len(apis_of(stage)) == 1
     upload_works(pipeline, photographs, "after a failure at every call.jpg")
 
-    stage.record({"CAPACITY": "77"}, {})  # so that there is something to change
+    stage.record(CHANGED, {})
     with only_our_ticks(pipeline), nobody_consumes(pipeline):
-        for queue in ("source", "destination"):
-            send(pipeline, queue, '{"Bucket": "any", "Key": "waits.jpg"}')
-        of_redeploy = chalices_calls(monkeypatch, tmp_path, stage)
-        for operation in of_redeploy:
-            with monkeypatch.context() as patch:
-                break_chalice(patch, "before", operation)
-                with pytest.raises(Unusable, match=f"the machine went down before {operation}"):
-                    redeploy(pipeline)
-        for operation in of_ours:
-            with monkeypatch.context() as patch:
-                die_after(patch, operation)
-                with pytest.raises(Unusable, match=f"the machine went down after {operation}"):
-                    redeploy(pipeline)
+        one_waits_in_each_queue(pipeline)
+        for operation in calls[1].chalice:
+            chalice_dies(monkeypatch, stage, "before", operation)
         redeploy(pipeline)
         assert (pipeline.depth("source"), pipeline.depth("destination")) == (1, 1)
     assert inventory(pipeline) == before
+    destroying.destroy(stage, quiet, force=True)
+
+
+def test_a_deploy_may_die_after_each_call_that_we_make_ourselves(
+    aws, calls, tmp_path, monkeypatch, photographs
+):
+    stage = make(tmp_path, "ours")
+    for operation in calls[0].ours:
+        we_die(monkeypatch, stage, operation)
+    deploying.deploy(stage, quiet, tls_only=False)
+    pipeline = Pipeline(stage)
+    before = whole(pipeline)
+    stage.record(CHANGED, {})
+    with only_our_ticks(pipeline), nobody_consumes(pipeline):
+        one_waits_in_each_queue(pipeline)
+        for operation in calls[1].ours:
+            we_die(monkeypatch, stage, operation)
+        redeploy(pipeline)
+        assert (pipeline.depth("source"), pipeline.depth("destination")) == (1, 1)
+    assert inventory(pipeline) == before
+    upload_works(pipeline, photographs, "after a failure at every call of ours.jpg")
     destroying.destroy(stage, quiet, force=True)
 
 
@@ -209,8 +250,7 @@ def test_a_function_more_is_only_a_function_more_and_rolling_back_gives_the_very
     app.write_text(old[app] + "\n\n@app.lambda_function()\ndef extra(event, context):\n    return 'extra'\n")
     module.write_text(old[module] + "\nNEWER = True\n")
     with only_our_ticks(pipeline), nobody_consumes(pipeline):
-        for queue in ("source", "destination"):
-            send(pipeline, queue, '{"Bucket": "any", "Key": "waits.jpg"}')
+        one_waits_in_each_queue(pipeline)
         redeploy(pipeline)
         after = inventory(pipeline)
         assert set(after["functions"]) - set(before["functions"]) == {f"{stage.stack_name}-extra"}
