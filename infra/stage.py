@@ -141,7 +141,7 @@ class Stage:
         for shard in _shards(self._environment(config))[1:]:  # each is a copy of the first
             for name in ("lambda_memory_size", "lambda_timeout", "reserved_concurrency"):
                 functions.setdefault(shard, {})[name] = self.function_setting("drain", name)
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        self._write(config)
 
     def forget(self, made: Mapping[str, str]) -> None:
         """Take out of the stage's settings what `record` put there; `made` are the names the stack gives.
@@ -156,7 +156,7 @@ class Stage:
                 settings.pop(name, None)
         for function in stage.get("lambda_functions", {}).values():
             function.pop("iam_policy_file", None)
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        self._write(config)
 
     def set_api_policy(self, file: str) -> None:
         """Name the REST API's resource policy in the stage's settings; an empty name takes it out."""
@@ -165,7 +165,7 @@ class Stage:
         stage.pop("api_gateway_policy_file", None)
         if file:
             stage["api_gateway_policy_file"] = file
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        self._write(config)
 
     def deployed(self) -> list[dict[str, Any]]:
         """The resources of Chalice's last successful deploy; none before the first."""
@@ -173,6 +173,12 @@ class Stage:
             return []
         resources: list[dict[str, Any]] = json.loads(self.deployed_file.read_text())["resources"]
         return resources
+
+    def _write(self, config: dict[str, Any]) -> None:
+        """All of it or nothing: people's settings are in it."""
+        beside = self.config_file.with_suffix(".unfinished")
+        beside.write_text(json.dumps(config, indent=2) + "\n")
+        beside.replace(self.config_file)
 
     def _config(self) -> dict[str, Any]:
         try:

@@ -50,6 +50,18 @@ def test_recording_keeps_what_people_set(stage):
     assert functions == {"drain": {"iam_policy_file": "policy-dev-drain.json"}}
 
 
+def test_a_machine_that_goes_down_while_settings_are_written_leaves_the_old_ones(stage, monkeypatch):
+    before = stage.environment()
+
+    def goes_down(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", goes_down)
+    with pytest.raises(KeyboardInterrupt):
+        stage.record({"CAPACITY": "5000"}, {})
+    assert stage.environment() == before
+
+
 def test_a_stage_knows_its_account_from_its_names(stage):
     with pytest.raises(Unusable, match="stage dev was never deployed"):
         stage.account()
