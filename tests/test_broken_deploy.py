@@ -85,6 +85,11 @@ def one_waits_in_each_queue(pipeline):
         send(pipeline, queue, '{"Bucket": "any", "Key": "waits.jpg"}')
 
 
+def waiting(pipeline):
+    """In both queues: while Chalice has the rule enabled, a tick may move one from the first to the second."""
+    return pipeline.depth("source") + pipeline.depth("destination")
+
+
 def upload_works(pipeline, photographs, key):
     upload = pipeline.upload(key, (photographs / "rocket.jpg").read_bytes())
     with only_our_ticks(pipeline):
@@ -206,7 +211,7 @@ def test_a_first_deploy_may_die_after_each_call_that_chalice_makes(
         for operation in calls[1].chalice:
             chalice_dies(monkeypatch, stage, "before", operation)
         redeploy(pipeline)
-        assert (pipeline.depth("source"), pipeline.depth("destination")) == (1, 1)
+        assert waiting(pipeline) == 2
     assert inventory(pipeline) == before
     destroying.destroy(stage, quiet, force=True)
 
@@ -226,7 +231,7 @@ def test_a_deploy_may_die_after_each_call_that_we_make_ourselves(
         for operation in calls[1].ours:
             we_die(monkeypatch, stage, operation)
         redeploy(pipeline)
-        assert (pipeline.depth("source"), pipeline.depth("destination")) == (1, 1)
+        assert waiting(pipeline) == 2
     assert inventory(pipeline) == before
     upload_works(pipeline, photographs, "after a failure at every call of ours.jpg")
     destroying.destroy(stage, quiet, force=True)
@@ -260,7 +265,7 @@ def test_a_function_more_is_only_a_function_more_and_rolling_back_gives_the_very
         for file, text in old.items():
             file.write_text(text)
         redeploy(pipeline)
-        assert (pipeline.depth("source"), pipeline.depth("destination")) == (1, 1)
+        assert waiting(pipeline) == 2
     assert inventory(pipeline) == before
     assert code_of(pipeline) == old_code
     destroying.destroy(stage, quiet, force=True)
