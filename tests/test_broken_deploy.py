@@ -86,7 +86,7 @@ def one_waits_in_each_queue(pipeline):
 
 
 def waiting(pipeline):
-    """In both queues: while Chalice has the rule enabled, a tick may move one from the first to the second."""
+    """In both queues: while Chalice has the rule enabled, a tick may move one to the second."""
     return pipeline.depth("source") + pipeline.depth("destination")
 
 
