@@ -7,6 +7,7 @@ import re
 from chalicelib.planning import Scenario, lines
 from dev.workspace import ROOT
 from tests.test_alarms import ALARMS, STAGE, text
+from tests.test_refused import CALLS
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SECURITY = (ROOT / "docs" / "security.md").read_text()
@@ -82,6 +83,10 @@ def test_every_test_that_the_security_page_names_exists():
             file, _, test = name.partition("::")
             assert (ROOT / file).exists(), name
             assert f"def {test}" in (ROOT / file).read_text(), name
+
+
+def test_the_security_page_counts_the_refused_calls():
+    assert f"is refused {len(CALLS)} calls" in SECURITY
 
 
 def test_every_threat_has_a_control_and_a_test():

@@ -12,9 +12,10 @@ import boto3
 import pytest
 
 from chalicelib import page
+from dev.lambda_runtime.interpreters import VERSIONS
 from dev.lambda_runtime.packages import unpacked
 from infra.errors import Unusable
-from infra.package import FINISHED, finish
+from infra.package import FINISHED, finish, refuse_python
 from infra.package_checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
 
 ELF_ARM64 = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
@@ -122,6 +123,14 @@ def test_make_deploy_uploads_the_checked_package(deployed):
         name = deployed.stage.function_name(function)
         found = boto3.client("lambda").get_function_configuration(FunctionName=name)
         assert found["CodeSha256"] == digest, function
+
+
+def test_a_python_that_lambda_has_not_is_refused_with_what_to_do():
+    for version in ((3, 10), (3, 15)):
+        with pytest.raises(Unusable, match=r"this is Python 3\.1., Lambda runs 3\.11 to 3\.14: .*PYTHON="):
+            refuse_python(version)
+    for supported in VERSIONS:
+        refuse_python(tuple(map(int, supported.split("."))))
 
 
 def test_a_pillow_compiled_here_is_refused_with_what_to_do(pillow):
