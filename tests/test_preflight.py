@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from types import SimpleNamespace
 
@@ -219,3 +220,11 @@ def test_a_destroyed_stage_leaves_no_notification_of_its_own_and_every_other():
         notify.forget_bucket(bucket, "b", ENQUEUE)
         assert bucket.puts == 1, "nothing is left to be changed"
     notify.forget_bucket(Bucket(), "gone", ENQUEUE)
+
+
+def test_a_deploy_is_patient_with_throttling_unless_told_otherwise(monkeypatch):
+    monkeypatch.setenv("AWS_RETRY_MODE", "")  # so that it is put back as it was
+    monkeypatch.delenv("AWS_RETRY_MODE")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    settling.be_patient_when_throttled()
+    assert (os.environ["AWS_RETRY_MODE"], os.environ["AWS_MAX_ATTEMPTS"]) == ("standard", "2")
