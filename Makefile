@@ -34,7 +34,8 @@ test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest tests/page/test_page.py # one browser, one story: its tests build on each other
 
 test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
-	@$(BIN)/python -m pytest -m package $(ARGS)
+	@$(BIN)/python -m pytest -m package tests/package $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m package --ignore tests/package $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
