@@ -34,7 +34,8 @@ test: check ## everything: lint, types, tests
 	@$(BIN)/python -m pytest tests/page/test_page.py # one browser, one story: its tests build on each other
 
 test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
-	@$(BIN)/python -m pytest -m package $(ARGS)
+	@$(BIN)/python -m pytest -m package tests/package $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m package --ignore tests/package $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
@@ -55,7 +56,7 @@ jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
 
-destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages too)
+destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
 
 plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"

@@ -16,7 +16,7 @@ from rich.table import Table
 from chalicelib.errors import ConfigError
 from infra import deploy as deploying
 from infra import destroy as destroying
-from infra import local_api
+from infra import local_api, settling
 from infra import plan as planning
 from infra import policies as policy_files
 from infra.errors import Unusable
@@ -52,8 +52,9 @@ def deploy(stage: str, no_tls: bool) -> None:
 @click.option("--stage", required=True, help="The stage's name.")
 @click.option("--force", is_flag=True, help="Also delete all objects, and messages that still wait.")
 def destroy(stage: str, force: bool) -> None:
-    """Remove a stage. Buckets with objects are kept, unless forced."""
-    kept = destroying.destroy(Stage(ROOT, stage), _say, force)
+    """Remove a stage. Buckets with objects are kept, unless forced, or told so when asked at a terminal."""
+    ask = click.confirm if sys.stdin.isatty() else lambda question: False
+    kept = destroying.destroy(Stage(ROOT, stage), _say, force, ask)
     for bucket in kept:
         console.print(f"kept: {bucket} holds objects; FORCE=1 deletes them", soft_wrap=True)
     console.print(f"Stage {stage} is gone" + (", its buckets are not" if kept else ""))
@@ -124,6 +125,7 @@ def _say(step: str) -> None:
 
 
 if __name__ == "__main__":
+    settling.be_patient_when_throttled()
     try:
         cli(prog_name="python -m infra", standalone_mode=True)
     except (Unusable, policy_files.Disagreement, ConfigError, ClientError, BotoCoreError) as e:

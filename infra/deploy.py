@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -23,6 +23,7 @@ from chalicelib.errors import ConfigError
 from chalicelib.settings import optional, whole
 from infra import access, leftovers, notify, package, policies, schedule, stack
 from infra.errors import Unusable
+from infra.settling import settled
 from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
+LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
+# A role's new permission, or a function's new code, that Lambda does not see everywhere yet.
+NOT_YET = (("InvalidParameterValueException", "permission"), ("ResourceConflictException", ""))
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
 # The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
@@ -57,8 +61,10 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     Raises Unusable with one line. `tls_only=False` is for a local AWS that speaks no TLS.
     """
     account = current_account()
+    refuse_another_account(stage, account)
     settings = stage.environment()
     check_settings(stage, settings, account)
+    check_concurrency(boto3.client("lambda"), stage)
     notifies_queue = settings.get("S3_NOTIFIES") == "queue"
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Package: built and checked before anything is changed")
@@ -95,7 +101,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         suffix=settings.get("IMAGES_SUFFIX", ""),
     )
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
-    leftovers.remove_apis(boto3.client("apigateway"), stage, say)
+    leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     with schedule.kept_paused(boto3.client("events"), stage, say):
         run_chalice(stage, "deploy", "--stage", stage.name)
@@ -118,6 +124,19 @@ def current_account() -> Account:
     except Exception as e:  # every way in which credentials can be missing or refused
         raise Unusable(f"the AWS credentials do not work: {e}") from e
     return Account(identity["Account"], session.region_name, identity["Arn"].split(":")[1])
+
+
+def refuse_another_account(stage: Stage, account: Account) -> None:
+    """Raises Unusable when the stage was deployed elsewhere.
+
+    Its settings name what is there, and its roles' names, which have no region, would be taken from it.
+    """
+    there = stage.deployed_to()
+    if there and (there.id, there.region) != (account.id, account.region):
+        raise Unusable(
+            f"stage {stage.name} is in account {there.id}, {there.region}, the AWS credentials lead to "
+            f"{account.id}, {account.region}: set AWS_PROFILE and AWS_DEFAULT_REGION, or take another stage"
+        )
 
 
 def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
@@ -146,9 +165,35 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
     access.addresses(settings.get("ALLOWED_ADDRESSES", ""))
 
 
+def check_concurrency(client: LambdaClient, stage: Stage) -> None:
+    """Refuse an account that has no execution to reserve for each drain. Raises Unusable.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+    names = [stage.function_name(shard) for shard in stage.drains()]
+    wanted = sum(not _has_reserved(client, name) for name in names)
+    limit = client.get_account_settings()["AccountLimit"]
+    kept = min(limit["ConcurrentExecutions"], LEFT_UNRESERVED)
+    free = max(0, limit["UnreservedConcurrentExecutions"] - kept)
+    if wanted > free:
+        raise Unusable(
+            f"Lambda runs {limit['ConcurrentExecutions']} executions at once in this account and region and "
+            f"lets {free} more be reserved; {wanted} are needed, so that no two ticks of a drain "
+            "overlap: ask for more in Service Quotas (Lambda, Concurrent executions), which costs nothing"
+        )
+
+
+def _has_reserved(client: LambdaClient, function: str) -> bool:
+    try:
+        return "ReservedConcurrentExecutions" in client.get_function_concurrency(FunctionName=function)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+
+
 def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     """Write the stack's names into the stage's settings, and the policies that follow from them."""
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
+    made = {**made, "THUMBNAILS_BUCKET": _thumbnails_bucket(stage, made)}
     stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
     stage.set_api_policy(access.write(stage))
     files = policies.write(stage, account)
@@ -160,18 +205,21 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     # A failed tick is not run again: the next one comes within the minute, and a second run would forward
     # another CAPACITY in the same minute. A tick that could not start in time is dropped, not queued.
     for shard in stage.drains():
-        client.put_function_event_invoke_config(
-            FunctionName=stage.function_name(shard), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60
-        )
+        _set_retries(client, stage.function_name(shard), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
     if stage.environment().get("S3_NOTIFIES") == "queue":
         return
     # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.
-    client.put_function_event_invoke_config(
-        FunctionName=stage.function_name("enqueue"),
+    _set_retries(
+        client,
+        stage.function_name("enqueue"),
         MaximumRetryAttempts=2,
         MaximumEventAgeInSeconds=21_600,
         DestinationConfig={"OnFailure": {"Destination": account.arn("sqs", queue_name(dead_letter_url))}},
     )
+
+
+def _set_retries(client: LambdaClient, function: str, **config: Any) -> None:
+    settled(lambda: client.put_function_event_invoke_config(FunctionName=function, **config), *NOT_YET)
 
 
 def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
@@ -226,6 +274,11 @@ def deployed_key(stage: Stage) -> str:
 
 def _images_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:
     return settings.get("IMAGES_BUCKET", "") or expected_settings(stage, account)["IMAGES_BUCKET"]
+
+
+def _thumbnails_bucket(stage: Stage, made: Mapping[str, str]) -> str:
+    """The user's own thumbnails bucket, or the stack's."""
+    return stage.environment().get("THUMBNAILS_BUCKET", "") or made["THUMBNAILS_BUCKET"]
 
 
 def _existing_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:

@@ -1,18 +1,28 @@
 """`make destroy`: everything a stage costs, except what people may still want.
 
-Buckets with objects stay, and queues with messages stop the command, unless told FORCE=1. May be repeated.
+Buckets with objects stay unless the user, asked, says otherwise, and queues with messages stop the command;
+FORCE=1 asks nothing and deletes both. May be repeated.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import boto3
 
 from chalicelib.config import capacity_parameter
-from infra import leftovers, stack
-from infra.deploy import Say, current_account, deployed_key, expected_settings, fetch_deployed, run_chalice
+from infra import leftovers, notify, stack
+from infra.deploy import (
+    Say,
+    current_account,
+    deployed_key,
+    expected_settings,
+    fetch_deployed,
+    refuse_another_account,
+    run_chalice,
+)
 from infra.errors import Unusable
 from infra.stage import Stage
 
@@ -23,12 +33,19 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
-def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
+Ask = Callable[[str], bool]  # a question; whether the user says yes
+
+
+def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda question: False) -> list[str]:
     """Remove the stage; returns the buckets that were kept because they hold objects.
 
-    Raises Unusable, before anything is removed, when a queue holds messages and `force` is not set.
+    Raises Unusable, before anything is removed, when a queue holds messages and `force` is not set, and when
+    the credentials are not those of the stage's account.
     """
     account = current_account()
+    refuse_another_account(stage, account)
+    ours = expected_settings(stage, account)
+    images = stage.environment().get("IMAGES_BUCKET", "") or ours["IMAGES_BUCKET"]
     cloudformation = boto3.client("cloudformation")
     s3 = boto3.client("s3")
     if stack.exists(cloudformation, stage.stack_name):
@@ -40,6 +57,7 @@ def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
         say("Functions, schedule, event sources, REST API (chalice delete)")
         run_chalice(stage, "delete", "--stage", stage.name)
     stage.deployed_file.unlink(missing_ok=True)
+    notify.forget_bucket(s3, images, account.arn("lambda", f"function:{stage.function_name('enqueue')}"))
     leftovers.remove_all(stage, say)
     say("Log groups")
     _delete_log_groups(boto3.client("logs"), stage)
@@ -47,10 +65,11 @@ def destroy(stage: Stage, say: Say, force: bool = False) -> list[str]:
     say("Stack: queues")
     stack.delete(cloudformation, stage.stack_name)
     say("Buckets")
-    ours = expected_settings(stage, account)
     buckets = [ours[name] for name in ("IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET")]
     _forget_deployed(s3, ours["REPORTS_BUCKET"], stage)
-    return [bucket for bucket in buckets if not _delete_bucket(s3, bucket, force)]
+    kept = [bucket for bucket in buckets if not _delete_bucket(s3, bucket, force, ask)]
+    stage.forget(ours)
+    return kept
 
 
 def _refuse_waiting_messages(sqs: SQSClient, made: dict[str, str]) -> None:
@@ -89,12 +108,15 @@ def _forget_deployed(s3: S3Client, bucket: str, stage: Stage) -> None:
         return
 
 
-def _delete_bucket(s3: S3Client, bucket: str, force: bool) -> bool:
+def _delete_bucket(s3: S3Client, bucket: str, force: bool, ask: Ask) -> bool:
     """Whether the bucket is gone. Old versions and delete markers are contents too."""
+    may_delete = force
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             contents = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            if contents and not force:
+            if contents and not may_delete:
+                may_delete = ask(f"{bucket} holds objects. Delete them all, for good?")
+            if contents and not may_delete:
                 return False
             if contents:
                 s3.delete_objects(

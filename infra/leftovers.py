@@ -7,6 +7,7 @@ names only: stages may have names that begin alike.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -49,8 +50,8 @@ def remove_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
             _wait_until_gone(client, uuid)
 
 
-def remove_apis(client: APIGatewayClient, stage: Stage, say: Say) -> None:
-    """Delete REST APIs in front of the stage's function that nobody wrote down.
+def remove_apis(client: APIGatewayClient, functions: LambdaClient, stage: Stage, say: Say) -> None:
+    """Delete REST APIs in front of the stage's function that nobody wrote down, and their leave to call it.
 
     Every stage's API has the app's name; which function it calls tells the stage.
     """
@@ -60,13 +61,14 @@ def remove_apis(client: APIGatewayClient, stage: Stage, say: Say) -> None:
             if api["name"] == APP and api["id"] not in known and _calls(client, api["id"], stage):
                 say(f"REST API {api['id']} is left from a failed deploy: removing it")
                 client.delete_rest_api(restApiId=api["id"])
+                _forbid(functions, stage.function_name("api_handler"), api["id"])
 
 
 def remove_all(stage: Stage, say: Say) -> None:
     """Delete what is still there of a stage after `chalice delete`, or without one."""
     client = boto3.client("lambda")
     remove_mappings(client, stage, say)
-    remove_apis(boto3.client("apigateway"), stage, say)
+    remove_apis(boto3.client("apigateway"), client, stage, say)
     _remove_rules(boto3.client("events"), stage, say)
     for page in client.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
@@ -103,6 +105,17 @@ def _wait_until_gone(client: LambdaClient, uuid: str) -> None:
 def _calls(client: APIGatewayClient, api: str, stage: Stage) -> bool:
     function = f":function:{stage.function_name('api_handler')}/"
     return any(function in uri for uri in _integrations(client, api))
+
+
+def _forbid(client: LambdaClient, function: str, api: str) -> None:
+    """Take away the API's permission to call the function; Chalice gives each API one of its own."""
+    try:
+        policy = json.loads(client.get_policy(FunctionName=function)["Policy"])
+    except client.exceptions.ResourceNotFoundException:
+        return  # no function any more, or nobody may call it
+    for statement in policy["Statement"]:
+        if f":{api}/" in json.dumps(statement.get("Condition", {})):
+            client.remove_permission(FunctionName=function, StatementId=statement["Sid"])
 
 
 def _integrations(client: APIGatewayClient, api: str) -> Iterator[str]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infra.settling import settled
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ID = "s3-event-scheduler"
+# S3 sends the queue a test message, which the queue's policy may not allow yet.
+NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
 
 
 def point_bucket(
@@ -21,10 +25,7 @@ def point_bucket(
 
     Other people's notifications on the bucket stay as they are.
     """
-    present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
-    present.pop("ResponseMetadata", None)
-    wanted = dict(present)
-    others = [one for one in present.get("QueueConfigurations", []) if one.get("Id") != ID]
+    present, wanted = _without_ours(s3, bucket, enqueue_arn if queue_arn else "")
     if queue_arn:
         rules = [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]
         ours = {
@@ -33,13 +34,43 @@ def point_bucket(
             "Events": ["s3:ObjectCreated:*"],
             "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
         }
-        others.append(ours)
-        wanted["LambdaFunctionConfigurations"] = [
+        wanted["QueueConfigurations"].append(ours)
+    _put(s3, bucket, present, wanted)
+
+
+def forget_bucket(s3: S3Client, bucket: str, enqueue_arn: str) -> None:
+    """Leave no notification of ours on a bucket that stays; it may be gone already.
+
+    With one to what is no longer there, S3 refuses every other that is added.
+    """
+    try:
+        present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    except s3.exceptions.NoSuchBucket:
+        return
+    _put(s3, bucket, present, wanted)
+
+
+def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The bucket's notifications, and those that are not ours."""
+    present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
+    present.pop("ResponseMetadata", None)
+    others = {
+        "QueueConfigurations": [one for one in present.get("QueueConfigurations", []) if one.get("Id") != ID],
+        "LambdaFunctionConfigurations": [
             one
             for one in present.get("LambdaFunctionConfigurations", [])
             if one["LambdaFunctionArn"] != enqueue_arn
-        ]
-    wanted["QueueConfigurations"] = others
-    if wanted != {"QueueConfigurations": [], **present}:
-        configuration: Any = {name: value for name, value in wanted.items() if value}
-        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+        ],
+    }
+    return present, {**present, **others}
+
+
+def _put(s3: S3Client, bucket: str, present: dict[str, Any], wanted: dict[str, Any]) -> None:
+    configuration: Any = {name: value for name, value in wanted.items() if value}
+    if configuration != present:
+        settled(
+            lambda: s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=configuration
+            ),
+            NOT_YET,
+        )

@@ -31,6 +31,8 @@ FINISHED = b"s3-event-scheduler: checked, with bytecode (1)"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, bytes
 MAX_UNZIPPED = 250 * 1024 * 1024
+# The deploying Python's version is the functions'. https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+OLDEST, NEWEST = (3, 11), (3, 14)
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,22 @@ def build(root: Path, stage: str) -> Package:
 
     Raises Unusable, saying all that would not work there.
     """
+    refuse_python(sys.version_info[:2])
     settings = json.loads((root / ".chalice" / "config.json").read_text())
     config = ChaliceConfig(chalice_stage=stage, config_from_disk=settings)
     architecture, osutils, silent = config.lambda_architecture, OSUtils(), io.StringIO()
     requirements = _Requirements(osutils, architecture=architecture)
     builder = CheckedPackager(osutils, requirements, UI(silent, silent), architecture)
     return measure(Path(builder.create_deployment_package(str(root), config.lambda_python_version)))
+
+
+def refuse_python(version: tuple[int, int]) -> None:
+    """Raises Unusable for a Python that Lambda has no runtime of, at which the first function would fail."""
+    if not OLDEST <= version <= NEWEST:
+        oldest, newest, this = (".".join(map(str, one)) for one in (OLDEST, NEWEST, version))
+        raise Unusable(
+            f"this is Python {this}, Lambda runs {oldest} to {newest}: rm -r .venv; make PYTHON=python3.13"
+        )
 
 
 def measure(file: Path) -> Package:

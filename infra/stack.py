@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,16 @@ def deploy(
 
     Buckets that an earlier `destroy` kept are taken up again. Raises Unusable with the stack's own reason.
     """
-    status = _status(cloudformation, name)
-    if status == "ROLLBACK_COMPLETE":  # the first try failed: such a stack can only be deleted
+    status = _settled_status(cloudformation, name)
+    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+        # The first try failed, or a deletion: such a stack can only be deleted.
         delete(cloudformation, name)
         status = None
+    if status == "UPDATE_ROLLBACK_FAILED":
+        raise Unusable(
+            f"stack {name} could not go back to what it was ({_first_failure(cloudformation, name)}): mend "
+            f"that, then `aws cloudformation continue-update-rollback --stack-name {name}`, then deploy again"
+        )
     made = cloudformation.create_change_set(
         StackName=name,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
@@ -83,7 +90,7 @@ def exists(cloudformation: CloudFormationClient, name: str) -> bool:
 
 def delete(cloudformation: CloudFormationClient, name: str) -> None:
     """Delete the stack, all but its buckets; nothing to do when there is none."""
-    if _status(cloudformation, name) is None:
+    if _settled_status(cloudformation, name) is None:
         return
     cloudformation.delete_stack(StackName=name)
     try:
@@ -101,6 +108,21 @@ def _status(cloudformation: CloudFormationClient, name: str) -> str | None:
             return None
         raise
     return None if status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE") else status
+
+
+def _settled_status(
+    cloudformation: CloudFormationClient, name: str, sleep: Callable[[float], None] = time.sleep
+) -> str | None:
+    """The stack's status once nothing of a deploy that was broken off is still going on.
+
+    CloudFormation goes on by itself, and refuses a second change meanwhile. Raises Unusable if it never ends.
+    """
+    end = time.monotonic() + WAITS["Delay"] * WAITS["MaxAttempts"]
+    while (status := _status(cloudformation, name)) is not None and status.endswith("_IN_PROGRESS"):
+        if time.monotonic() > end:
+            raise Unusable(f"stack {name} is still {status}: look at its events, then deploy again")
+        sleep(WAITS["Delay"])
+    return status
 
 
 def _changes_anything(cloudformation: CloudFormationClient, change_set: str) -> bool:

@@ -18,6 +18,18 @@ APP = "s3-event-scheduler"
 # Lambda's name for a function's settings in config.json, and AWS's advice for the queue behind it:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_PER_TIMEOUT = 6
+# What a deploy writes into the stage's settings: the stack's outputs, and what follows from the stage's name.
+RECORDED = (
+    "STAGE",
+    "IMAGES_BUCKET",
+    "THUMBNAILS_BUCKET",
+    "REPORTS_BUCKET",
+    "SOURCE_QUEUE_URL",
+    "DESTINATION_QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+    "JOBS_ROLE_ARN",
+    "BACKFILL_FUNCTION_ARN",
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,10 @@ class Stage:
                 f"STAGE is {self.name!r}: expected a lower-case letter, then up to 11 lower-case letters, "
                 "digits or hyphens"
             )
-        # The API of a stage `dev-drain` would have the name of the stage `dev`'s drain.
-        if found := re.search(r"-(enqueue|drain|consume|backfill)(-\d+)?$", self.name):
-            raise Unusable(f"STAGE is {self.name!r}: may not end with {found[0]!r}, which names a function")
+        # The API of a stage `dev-drain` would have the name of the stage `dev`'s drain; and a log group of a
+        # stage `dev-drain-x` begins with the name of that drain's, for which Chalice would take it.
+        if found := re.search(r"-(enqueue|drain|consume|backfill)(?=-|$)", self.name):
+            raise Unusable(f"STAGE is {self.name!r}: may not hold {found[0]!r}, which names a function")
 
     @property
     def stack_name(self) -> str:
@@ -75,11 +88,18 @@ class Stage:
         return {**config.get("environment_variables", {}), **stage.get("environment_variables", {})}
 
     def account(self) -> Account:
-        """Where the stage was deployed, by its buckets' names. Raises Unusable before the first deploy."""
+        """Where the stage was deployed. Raises Unusable before the first deploy."""
+        found = self.deployed_to()
+        if not found:
+            raise Unusable(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
+        return found
+
+    def deployed_to(self) -> Account | None:
+        """Where the stage was deployed, by its buckets' names; None before the first deploy."""
         bucket = self.environment().get("REPORTS_BUCKET", "")
         found = re.search(r"-reports-(\d{12})-([a-z0-9-]+)$", bucket)
         if not found:
-            raise Unusable(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
+            return None
         partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
         region = found[2]
         return Account(found[1], region, partition.get(region.rsplit("-", 2)[0], "aws"))
@@ -121,7 +141,22 @@ class Stage:
         for shard in _shards(self._environment(config))[1:]:  # each is a copy of the first
             for name in ("lambda_memory_size", "lambda_timeout", "reserved_concurrency"):
                 functions.setdefault(shard, {})[name] = self.function_setting("drain", name)
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        self._write(config)
+
+    def forget(self, made: Mapping[str, str]) -> None:
+        """Take out of the stage's settings what `record` put there; `made` are the names the stack gives.
+
+        A bucket of the user's own stays, and so does everything else that people set.
+        """
+        config = self._config()
+        stage = config["stages"].get(self.name, {})
+        settings = stage.get("environment_variables", {})
+        for name in RECORDED:
+            if not name.endswith("_BUCKET") or settings.get(name) == made[name]:
+                settings.pop(name, None)
+        for function in stage.get("lambda_functions", {}).values():
+            function.pop("iam_policy_file", None)
+        self._write(config)
 
     def set_api_policy(self, file: str) -> None:
         """Name the REST API's resource policy in the stage's settings; an empty name takes it out."""
@@ -130,7 +165,7 @@ class Stage:
         stage.pop("api_gateway_policy_file", None)
         if file:
             stage["api_gateway_policy_file"] = file
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        self._write(config)
 
     def deployed(self) -> list[dict[str, Any]]:
         """The resources of Chalice's last successful deploy; none before the first."""
@@ -138,6 +173,12 @@ class Stage:
             return []
         resources: list[dict[str, Any]] = json.loads(self.deployed_file.read_text())["resources"]
         return resources
+
+    def _write(self, config: dict[str, Any]) -> None:
+        """All of it or nothing: people's settings are in it."""
+        beside = self.config_file.with_suffix(".unfinished")
+        beside.write_text(json.dumps(config, indent=2) + "\n")
+        beside.replace(self.config_file)
 
     def _config(self) -> dict[str, Any]:
         try:

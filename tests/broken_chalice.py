@@ -1,13 +1,15 @@
 """The Chalice CLI as `make deploy` runs it, ending at the first call of one AWS operation.
 
 Its arguments are `before` or `after`, the operation, and then Chalice's own: before the call is made, or
-after AWS has done it and before Chalice knows.
+after AWS has done it and before Chalice knows. With `record` and a file's name it ends nowhere, and appends
+every operation to the file.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from botocore.client import BaseClient
@@ -19,6 +21,9 @@ call = BaseClient._make_api_call
 
 
 def broken(client: Any, name: str, parameters: Any) -> Any:
+    if when == "record":
+        with Path(operation).open("a") as file:
+            file.write(f"{name}\n")
     if name != operation:
         return call(client, name, parameters)
     if when == "after":

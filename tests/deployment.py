@@ -38,14 +38,15 @@ def invoke(pipeline: Pipeline, function: str, payload: object) -> tuple[Any, boo
 
 @contextlib.contextmanager
 def only_our_ticks(pipeline: Pipeline) -> Iterator[None]:
-    """The one-minute rule is off inside the block."""
+    """The one-minute rules are off inside the block."""
     events = boto3.client("events")
-    (rule,) = events.list_rules(NamePrefix=pipeline.stage.stack_name)["Rules"]
-    events.disable_rule(Name=rule["Name"])
+    for rule in pipeline.stage.rules():
+        events.disable_rule(Name=rule)
     try:
         yield
     finally:
-        events.enable_rule(Name=rule["Name"])
+        for rule in pipeline.stage.rules():
+            events.enable_rule(Name=rule)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """make deploy and make destroy, for real on a local AWS: repeatable, also after a failure half-way."""
 
+import json
+
 import boto3
 import pytest
 
+from chalicelib.config import capacity_parameter
 from dev import workspace
 from infra import deploy as deploying
 from infra import destroy as destroying
@@ -30,15 +33,33 @@ def inventory(pipeline):
         for page in boto3.client("lambda").get_paginator("list_functions").paginate()
         for one in page["Functions"]
     ]
+    functions = sorted(one for one in functions if one.startswith(name))
+    rules = [one["Name"] for one in boto3.client("events").list_rules(NamePrefix=name)["Rules"]]
     bucket = pipeline.settings["IMAGES_BUCKET"]
     notification = pipeline.s3.get_bucket_notification_configuration(Bucket=bucket)
     return {
-        "functions": sorted(one for one in functions if one.startswith(name)),
+        "functions": functions,
+        "may call them": sum(map(callers, functions)),
         "mappings": len(mappings(pipeline)),
-        "rules": len(boto3.client("events").list_rules(NamePrefix=name)["Rules"]),
+        "rules": len(rules),
+        "targets": sum(map(targets, rules)),
         "notifications": len(notification.get("LambdaFunctionConfigurations", [])),
         "apis": len(boto3.client("apigateway").get_rest_apis()["items"]),
     }
+
+
+def targets(rule):
+    return len(boto3.client("events").list_targets_by_rule(Rule=rule)["Targets"])
+
+
+def callers(function):
+    """How many statements let somebody else call it: S3, EventBridge, API Gateway."""
+    client = boto3.client("lambda")
+    try:
+        policy = json.loads(client.get_policy(FunctionName=function)["Policy"])
+    except client.exceptions.ResourceNotFoundException:
+        return 0
+    return len(policy["Statement"])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +69,7 @@ def first(aws, tmp_path_factory):
 
 def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
     before = inventory(first)
-    assert (before["mappings"], before["rules"], before["notifications"]) == (1, 1, 1)
+    assert (before["mappings"], before["rules"], before["targets"], before["notifications"]) == (1, 1, 1, 1)
     assert before["functions"] == [
         "s3-event-scheduler-twice",
         "s3-event-scheduler-twice-backfill",
@@ -76,13 +97,18 @@ def test_what_chalice_cannot_set_is_set(first):
     assert concurrency["ReservedConcurrentExecutions"] == 1
 
 
-def test_logs_are_kept_for_thirty_days(first):
-    logs = boto3.client("logs")
-    for function in ("enqueue", "drain", "consume", "backfill", "api_handler"):
-        name = f"/aws/lambda/{first.stage.function_name(function)}"
-        groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-        kept = {one["logGroupName"]: one.get("retentionInDays") for one in groups}
-        assert kept.get(name) == 30, (function, kept)
+def logs_kept(pipeline):
+    """For how many days, by the log group's name, for every group of the stage."""
+    groups = boto3.client("logs").describe_log_groups(
+        logGroupNamePrefix=f"/aws/lambda/{pipeline.stage.stack_name}"
+    )
+    return {one["logGroupName"]: one.get("retentionInDays") for one in groups["logGroups"]}
+
+
+def test_every_functions_log_is_kept_for_thirty_days(first):
+    found = logs_kept(first)
+    assert {f"/aws/lambda/{function}" for function in inventory(first)["functions"]} <= set(found)
+    assert set(found.values()) == {30}
 
 
 def test_a_deploy_that_failed_half_way_is_mended_by_the_next(first, monkeypatch):
@@ -130,6 +156,7 @@ def test_more_shards_are_more_functions_each_once_at_a_time_and_fewer_take_them_
     for name in map(first.stage.function_name, ("drain", "drain-1")):
         assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 1
         assert client.get_function_event_invoke_config(FunctionName=name)["MaximumRetryAttempts"] == 0
+        assert logs_kept(first)[f"/aws/lambda/{name}"] == 30
     first.stage.record({"DRAIN_SHARDS": "1"}, {})
     redeploy(first)
     assert inventory(first) == before
@@ -143,7 +170,7 @@ def test_a_bad_setting_stops_a_deploy_before_it_changes_anything(first):
     first.stage.config_file.write_text(before)
 
 
-def test_destroy_stops_at_waiting_messages_keeps_full_buckets_and_when_forced_leaves_nothing(
+def test_destroy_stops_at_waiting_messages_keeps_full_buckets_unless_told_and_leaves_nothing_else(
     aws, tmp_path, photographs
 ):
     doomed = deploy(tmp_path, "doomed")
@@ -156,8 +183,21 @@ def test_destroy_stops_at_waiting_messages_keeps_full_buckets_and_when_forced_le
             destroying.destroy(doomed.stage, quiet)
         doomed.sqs.purge_queue(QueueUrl=doomed.settings["SOURCE_QUEUE_URL"])
 
-    kept = destroying.destroy(doomed.stage, quiet)
+    parameter = capacity_parameter("doomed")
+    boto3.client("ssm").put_parameter(Name=parameter, Value="5", Type="String")
+    asked = []
+    kept = destroying.destroy(doomed.stage, quiet, ask=asked.append)  # which is no yes
     assert kept == [doomed.settings["IMAGES_BUCKET"], doomed.settings["THUMBNAILS_BUCKET"]]
+    assert asked == [f"{bucket} holds objects. Delete them all, for good?" for bucket in kept]
+    notifications = doomed.s3.get_bucket_notification_configuration(Bucket=kept[0])
+    assert not [name for name in notifications if name.endswith("Configurations")]
+    assert "SOURCE_QUEUE_URL" not in doomed.stage.environment()
+    assert boto3.client("ssm").get_parameters(Names=[parameter])["Parameters"] == []
+    cloudwatch, prefix = boto3.client("cloudwatch"), doomed.stage.stack_name
+    assert cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"] == []
+    assert cloudwatch.list_dashboards(DashboardNamePrefix=prefix)["DashboardEntries"] == []
+    topics = [one["TopicArn"] for one in boto3.client("sns").list_topics()["Topics"]]
+    assert not [topic for topic in topics if f":{prefix}-" in topic]
     assert doomed.s3.get_object(Bucket=kept[0], Key="keep me.jpg")["ContentLength"] > 0
     left = inventory(doomed)
     assert (left["functions"], left["rules"], left["mappings"]) == ([], 0, 0)
@@ -169,7 +209,7 @@ def test_destroy_stops_at_waiting_messages_keeps_full_buckets_and_when_forced_le
 
     again = deploy(tmp_path, "doomed")  # takes the kept buckets up again
     assert again.s3.get_object(Bucket=kept[0], Key="keep me.jpg")["ContentLength"] > 0
-    assert destroying.destroy(again.stage, quiet, force=True) == []
+    assert destroying.destroy(again.stage, quiet, ask=lambda question: True) == []
     names = [bucket["Name"] for bucket in again.s3.list_buckets()["Buckets"]]
     assert not [name for name in names if "doomed" in name]
     assert destroying.destroy(again.stage, quiet) == []  # and may be repeated

@@ -50,6 +50,18 @@ def test_recording_keeps_what_people_set(stage):
     assert functions == {"drain": {"iam_policy_file": "policy-dev-drain.json"}}
 
 
+def test_a_machine_that_goes_down_while_settings_are_written_leaves_the_old_ones(stage, monkeypatch):
+    before = stage.environment()
+
+    def goes_down(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", goes_down)
+    with pytest.raises(KeyboardInterrupt):
+        stage.record({"CAPACITY": "5000"}, {})
+    assert stage.environment() == before
+
+
 def test_a_stage_knows_its_account_from_its_names(stage):
     with pytest.raises(Unusable, match="stage dev was never deployed"):
         stage.account()
@@ -63,7 +75,7 @@ def test_a_broken_config_is_one_line(stage):
         stage.environment()
 
 
-@pytest.mark.parametrize("name", ["dev-drain", "dev-drain-3", "x-consume"])
+@pytest.mark.parametrize("name", ["dev-drain", "dev-drain-3", "a-drain-x", "x-consume"])
 def test_a_stage_may_not_be_named_like_a_function_of_another(tmp_path, name):
-    with pytest.raises(Unusable, match=f"STAGE is '{name}': may not end with '-"):
+    with pytest.raises(Unusable, match=f"STAGE is '{name}': may not hold '-"):
         Stage(tmp_path, name)

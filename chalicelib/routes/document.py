@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from chalice.app import Blueprint, Response
 
 from chalicelib.routes import documented, plain_errors, signed
 
 routes = Blueprint(__name__)
-FILE = Path(__file__).parent.parent / "openapi.json"  # written by `python -m infra openapi`
 
 
 @routes.route("/openapi.json", methods=["GET"], authorizer=signed)
@@ -17,4 +14,7 @@ FILE = Path(__file__).parent.parent / "openapi.json"  # written by `python -m in
 @documented("application/json")
 def get_openapi() -> Response:
     """This document."""
-    return Response(FILE.read_text(), headers={"Content-Type": "application/json"})
+    from pathlib import Path  # not for every function's cold start
+
+    file = Path(__file__).parent.parent / "openapi.json"  # written by `python -m infra openapi`
+    return Response(file.read_text(), headers={"Content-Type": "application/json"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -48,21 +48,30 @@ def sqs_batch(queue: str, bodies: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def rest(method: str, path: str) -> dict[str, Any]:
-    """API Gateway's proxy event for a route without path parameters."""
+def rest(
+    method: str, route: str, query: Mapping[str, str] | None = None, **parameters: str
+) -> dict[str, Any]:
+    """API Gateway's proxy event for a route such as `/jobs/{job_id}`, with its path parameters."""
+    path = route.format(**parameters)
     return {
-        "resource": path,
+        "resource": route,
         "path": path,
         "httpMethod": method,
         "headers": {"accept": "application/json"},
         "multiValueHeaders": {},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
+        if query
+        else None,
+        "pathParameters": parameters or None,
         "stageVariables": None,
         "body": None,
         "isBase64Encoded": False,
-        "requestContext": {"httpMethod": method, "resourcePath": path, "identity": {"sourceIp": "127.0.0.1"}},
+        "requestContext": {
+            "httpMethod": method,
+            "resourcePath": route,
+            "identity": {"sourceIp": "127.0.0.1"},
+        },
     }
 
 

@@ -24,9 +24,16 @@ class Unpacked:
     folder: Path
 
 
-def unpacked(python: LambdaPython, folder: Path, architecture: str = "x86_64") -> Unpacked:
-    """The package of this checkout for that Python, under the folder. Raises Unusable as a deploy does."""
+def unpacked(
+    python: LambdaPython, folder: Path, architecture: str = "x86_64", requirements: str = ""
+) -> Unpacked:
+    """The package of this checkout for that Python, under the folder, perhaps with other requirements.
+
+    Raises Unusable as a deploy does.
+    """
     stage = workspace.make(folder / "project", {})
+    if requirements:
+        (stage.root / "requirements.txt").write_text(requirements + "\n")
     settings = json.loads(stage.config_file.read_text())
     stage.config_file.write_text(json.dumps({**settings, "lambda_architecture": architecture}))
     done = subprocess.run(

@@ -41,6 +41,29 @@ def test_the_drain_needs_neither_boto3_nor_pillow_nor_another_functions_code(imp
     }
 
 
+def test_every_function_pays_for_the_routes_alone_and_not_for_what_they_answer_with(imported):
+    """app.py imports the routes in each of the functions; a view imports what it needs when it is called."""
+    modules = imported("drain", events.TICK)
+    routes = {name for name in modules if name.startswith("chalicelib.routes.")}
+    assert len(routes) >= 7
+    answering = {"page", "status", "redrive", "steering", "jobs_api", "new_job", "planning", "reports", "eta"}
+    assert not {f"chalicelib.{name}" for name in answering} & modules
+    assert "uvloop" in modules
+    assert "pathlib" not in modules, "two of the 46 milliseconds that app.py takes, for one route"
+
+
+def test_only_the_drain_has_an_event_loop(imported, settings):
+    bucket = settings["IMAGES_BUCKET"]
+    batch = events.sqs_batch("destination", [events.body("any", "a.jpg")])
+    for modules in (
+        imported("enqueue", events.uploaded(bucket, ["a.jpg"])),
+        imported("consume", batch, ACTION="log"),
+        imported("backfill", events.batch_task(bucket, "a.jpg")),
+        imported("app", events.rest("GET", "/health")),
+    ):
+        assert not modules & {"uvloop", "asyncio"}
+
+
 def test_consume_that_only_logs_needs_no_pillow(imported):
     batch = events.sqs_batch("destination", [events.body("any", "a.jpg")])
     modules = imported("consume", batch, ACTION="log")

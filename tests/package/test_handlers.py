@@ -10,6 +10,7 @@ import boto3
 import pytest
 from PIL import Image
 
+from chalicelib import page
 from dev.lambda_runtime import events
 from dev.lambda_runtime.process import sandbox
 
@@ -127,7 +128,24 @@ def test_the_rest_api_answers(start, settings, queues):
     health = answer_of(function, events.rest("GET", "/health"))
     assert (health["statusCode"], json.loads(health["body"])) == (200, {"status": "ok"})
     status = json.loads(answer_of(function, events.rest("GET", "/status"))["body"])
-    assert status["queues"]["source"] == {"visible": 0, "in_flight": 0, "delayed": 0}
+    assert status["queues"]["source"]["visible"] == 0
+    document = json.loads(answer_of(function, events.rest("GET", "/openapi.json"))["body"])
+    assert {"/status", "/jobs", "/health"} <= set(document["paths"])
+    query = {"objects": "1e6", "per": "1h"}
+    plan = json.loads(answer_of(function, events.rest("GET", "/plan", query=query))["body"])
+    assert plan["cost_per_month_usd"]["total"] > 0
+
+
+def test_the_rest_api_serves_the_page_and_every_file_of_it(start):
+    function = start("app")
+    start_page = answer_of(function, events.rest("GET", "/"))
+    assert start_page["body"] == (page.WEB / page.START).read_text()
+    assert start_page["headers"]["Content-Type"].startswith("text/html")
+    for name in page.TYPES:
+        found = answer_of(function, events.rest("GET", "/web/{file}", file=name))
+        assert (found["statusCode"], found["body"]) == (200, (page.WEB / name).read_text()), name
+    missing = answer_of(function, events.rest("GET", "/web/{file}", file="../app.py"))
+    assert missing["statusCode"] == 404
 
 
 def test_the_shipped_bytecode_is_what_runs(start, package, queues, tmp_path):

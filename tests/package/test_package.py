@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import boto3
 import pytest
 
 from chalicelib import page
+from dev.lambda_runtime.interpreters import VERSIONS
 from dev.lambda_runtime.packages import unpacked
 from infra.errors import Unusable
-from infra.package import FINISHED, finish
+from infra.package import FINISHED, finish, refuse_python
 from infra.package_checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
 
 ELF_ARM64 = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
@@ -79,6 +81,21 @@ class TestBuilt:
         again = unpacked(package.python, tmp_path)
         assert Path(again.package.file).read_bytes() == Path(package.package.file).read_bytes()
 
+    def test_a_requirement_that_chalice_compiles_here_stops_the_build(self, package, tmp_path):
+        """A Pillow without a wheel for Lambda: Chalice compiles it without a word."""
+        source = tmp_path / "pillow-99.0"
+        (source / "PIL").mkdir(parents=True)
+        (source / "PIL" / "__init__.py").touch()
+        (source / "setup.py").write_text(
+            "from setuptools import Distribution, setup\n"
+            "Distribution.has_ext_modules = lambda self: True\n"  # its wheel is for this machine alone
+            "setup(name='pillow', version='99.0', packages=['PIL'])\n"
+        )
+        with tarfile.open(tmp_path / "pillow-99.0.tar.gz", "w:gz") as archive:
+            archive.add(source, "pillow-99.0")
+        with pytest.raises(Unusable, match=r"pillow 99\.0 was compiled on this machine.*: pin in"):
+            unpacked(package.python, tmp_path, requirements=str(tmp_path / "pillow-99.0.tar.gz"))
+
     def test_for_arm64_too(self, package, tmp_path, capsys):
         """By looking at the wheels: nothing of it can run here."""
         runtime = Runtime(f"python{package.python.version}", "arm64")
@@ -106,6 +123,14 @@ def test_make_deploy_uploads_the_checked_package(deployed):
         name = deployed.stage.function_name(function)
         found = boto3.client("lambda").get_function_configuration(FunctionName=name)
         assert found["CodeSha256"] == digest, function
+
+
+def test_a_python_that_lambda_has_not_is_refused_with_what_to_do():
+    for version in ((3, 10), (3, 15)):
+        with pytest.raises(Unusable, match=r"this is Python 3\.1., Lambda runs 3\.11 to 3\.14: .*PYTHON="):
+            refuse_python(version)
+    for supported in VERSIONS:
+        refuse_python(tuple(map(int, supported.split("."))))
 
 
 def test_a_pillow_compiled_here_is_refused_with_what_to_do(pillow):
