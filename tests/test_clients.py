@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from chalicelib import aws
+from chalicelib import aws, together
 from tests.test_app import load_app
 
 
@@ -27,3 +29,24 @@ def test_a_client_is_made_once_for_all_calls_of_a_warm_function(made):
     assert aws.sqs() is aws.sqs()
     assert aws.s3() is aws.s3() is not aws.sqs()
     assert made == ["sqs", "s3"]
+
+
+def test_threads_that_ask_for_clients_at_once_wait_for_each_other(monkeypatch):
+    """boto3's default session must not make two at a time, and GET /status asks for six."""
+    at_once, most = [], []
+
+    def make(service, **config):
+        at_once.append(service)
+        most.append(len(at_once))
+        time.sleep(0.01)
+        at_once.remove(service)
+        return object()
+
+    monkeypatch.setattr("boto3.client", make)
+    aws._client.cache_clear()
+    try:
+        services = ("s3", "sqs", "ssm", "events", "logs", "cloudwatch")
+        together.ask({service: lambda service=service: aws._client(service) for service in services})
+    finally:
+        aws._client.cache_clear()
+    assert most == [1] * len(services)
