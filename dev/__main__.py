@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def run(
     Exit codes: 0 every object ended in its thumbnails, its log line or, if it was bad, in the dead-letter
     queue with its reason; 1 one is missing, or it could not be done; 2 the command line is wrong.
     """
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the local AWS ends with us
+        signal.signal(ending, signal.default_int_handler)
     options = running.Options(images, capacity, action, once, port, status_port, out)
     sys.exit(running.run(options, Console()))
 

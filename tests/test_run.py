@@ -29,7 +29,10 @@ def run(*arguments):
 
 
 def left_over(port):
-    """Processes of this run that are still there."""
+    """Processes of this run that are still there, and its port if somebody listens."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            return [f"something listens on {port}"]
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     return [line for line in found.splitlines() if f".run/{port}" in line or f"--port {port}" in line]
 
@@ -98,6 +101,26 @@ def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.aws
+@pytest.mark.deploy
+@pytest.mark.xdist_group("run")
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_in_the_middle_leaves_nothing_running(tmp_path, photographs, ending):
+    """A kill, or a terminal that is closed: to the command alone, not to what it started."""
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-u", "-m", "dev", "run", "--once", "--port", str(port)]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+    end = time.monotonic() + PATIENCE
+    while "Package" not in log.read_text():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.1)
+    process.send_signal(ending)
+    assert process.wait(60) != 0
+    assert "Traceback" not in log.read_text()
+    assert left_over(port) == []
 
 
 def test_a_port_in_use_is_one_line(tmp_path, photographs):
