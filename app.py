@@ -93,7 +93,7 @@ def consume(event: SQSEvent) -> dict[str, int]:
 @app.lambda_function()
 def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """S3 Batch Operations: existing objects to the source queue, or tags merged and put back."""
-    from chalicelib import backfill as job_tasks
+    from chalicelib.jobs import backfill as job_tasks
 
     return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
 

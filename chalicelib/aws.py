@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-    from chalicelib.signing import Credentials
-    from chalicelib.sqs_http import AsyncSqs
-    from chalicelib.ssm_http import AsyncSsm
+    from chalicelib.client.signing import Credentials
+    from chalicelib.client.sqs_http import AsyncSqs
+    from chalicelib.client.ssm_http import AsyncSsm
 
 # sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com
 _SQS_HOST = re.compile(r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
@@ -111,9 +111,9 @@ def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
     The queue's own URL names endpoint and region unless AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL overrides
     them. Raises ConfigError when no region or no credentials can be found.
     """
-    from chalicelib.http1 import Http1
-    from chalicelib.signing import Signer
-    from chalicelib.sqs_http import AsyncSqs
+    from chalicelib.client.http1 import Http1
+    from chalicelib.client.signing import Signer
+    from chalicelib.client.sqs_http import AsyncSqs
 
     environment = environment or AwsEnvironment.from_env()
     queue = urlsplit(queue_url)
@@ -130,9 +130,9 @@ def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
 
     AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL overrides the endpoint. Raises ConfigError like async_sqs.
     """
-    from chalicelib.http1 import Http1
-    from chalicelib.signing import Signer
-    from chalicelib.ssm_http import CONTENT_TYPE, AsyncSsm
+    from chalicelib.client.http1 import Http1
+    from chalicelib.client.signing import Signer
+    from chalicelib.client.ssm_http import CONTENT_TYPE, AsyncSsm
 
     environment = environment or AwsEnvironment.from_env()
     region = _region(queue_url, environment)
@@ -158,7 +158,7 @@ def _region(queue_url: str, environment: AwsEnvironment) -> str:
 
 def _credentials(environment: AwsEnvironment) -> Callable[[], Credentials]:
     """Asked before every call. Lambda gives each sandbox, in its environment, credentials that outlive it."""
-    from chalicelib.signing import Credentials
+    from chalicelib.client.signing import Credentials
 
     if environment.access_key and environment.secret_key:
         fixed = Credentials(environment.access_key, environment.secret_key, environment.session_token or None)

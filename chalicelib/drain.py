@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import aws, batches, metrics
 from chalicelib.capacity import Ledger
+from chalicelib.client.json_http import CallFailed
 from chalicelib.errors import TickFailed
-from chalicelib.json_http import CallFailed
 from chalicelib.moving import Tally, move, show_again
 from chalicelib.pace import Unknown, allowed
 
 if TYPE_CHECKING:
+    from chalicelib.client.sqs_http import AsyncSqs
     from chalicelib.config import Config
-    from chalicelib.sqs_http import AsyncSqs
 
 Result = TypeVar("Result")
 

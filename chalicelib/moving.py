@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import batches, dead_letters
+from chalicelib.client.json_http import CallFailed
 from chalicelib.errors import Reject
 from chalicelib.events import parse_body
-from chalicelib.json_http import CallFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         SendMessageBatchRequestEntryTypeDef,
     )
 
+    from chalicelib.client.sqs_http import AsyncSqs
     from chalicelib.config import Config
-    from chalicelib.sqs_http import AsyncSqs
 
 FIRST_COME_BACK_S = 60
 MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on

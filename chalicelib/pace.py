@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.capacity import MAX_CAPACITY, share
-from chalicelib.json_http import CallFailed
+from chalicelib.client.json_http import CallFailed
 
 if TYPE_CHECKING:
+    from chalicelib.client.sqs_http import AsyncSqs
+    from chalicelib.client.ssm_http import AsyncSsm
     from chalicelib.config import Config
-    from chalicelib.sqs_http import AsyncSqs
-    from chalicelib.ssm_http import AsyncSsm
 
 # A queue's depth has three parts, each approximate; our name for it and SQS's.
 DEPTHS = {

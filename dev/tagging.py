@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from chalicelib import aws, jobs_api
+from chalicelib import aws
 from chalicelib.config import Config
+from chalicelib.jobs import api as jobs_api
 from dev.pipeline import Pipeline
 
 TAGS = {"phototype": "finished"}

@@ -1,6 +1,6 @@
 """`python -m infra.jobs`: bulk jobs of a deployed stage, from the command line.
 
-The same checks and calls as the REST API (chalicelib.jobs_api), without the time limit of a request.
+The same checks and calls as the REST API (chalicelib.jobs.api), without the time limit of a request.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from chalicelib import aws, batch_jobs, jobs_api, report_pages
+from chalicelib import aws
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, ConfigError, RestError
+from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import batch_jobs, report_pages
 from infra.errors import Unusable
 from infra.stage import Stage
 

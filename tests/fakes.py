@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.json_http import CallFailed
+from chalicelib.client.json_http import CallFailed
 from dev.fake_sqs.queues import Queues, Refused
 
 

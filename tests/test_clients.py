@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from chalicelib import aws, together
+from chalicelib import aws
+from chalicelib.seeing import together
 from tests.test_app import load_app
 
 

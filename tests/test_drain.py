@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib import drain
+from chalicelib.client.json_http import CallFailed
 from chalicelib.config import Config
-from chalicelib.json_http import CallFailed
 from tests.fakes import FakeSqs
 
 HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"

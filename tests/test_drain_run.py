@@ -13,9 +13,9 @@ import pytest
 
 from chalicelib import aws, drain
 from chalicelib.capacity import share
+from chalicelib.client.http1 import Http1, NotSent
 from chalicelib.config import AwsEnvironment, Config
 from chalicelib.errors import TickFailed
-from chalicelib.http1 import Http1, NotSent
 from dev.fake_sqs.certificate import make_certificate
 from dev.fake_sqs.process import ServerProcess
 from tests.test_drain import Stage, events
@@ -131,5 +131,5 @@ def test_without_keys_in_the_environment_botocore_finds_and_refreshes_them(tmp_p
 
 def test_the_drains_imports_leave_botocore_out():
     """A cold start on Lambda waits for every import; botocore alone is twice all of the drain's."""
-    code = "import sys, chalicelib.drain, chalicelib.http1; print('botocore' in sys.modules)"
+    code = "import sys, chalicelib.drain, chalicelib.client.http1; print('botocore' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from chalicelib.eta import ARRIVALS_MINUTES, Arrivals, eta
+from chalicelib.seeing.eta import ARRIVALS_MINUTES, Arrivals, eta
 
 CAPACITY = 1000
 

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from chalicelib import log_reader, outcomes
+from chalicelib import outcomes
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest
 from chalicelib.events import ObjectCreated
+from chalicelib.seeing import log_reader
 from tests.test_config import GOOD
 
 pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("deployed")]

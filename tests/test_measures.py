@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from chalicelib import measures, metrics
+from chalicelib import metrics
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotSetUp
+from chalicelib.seeing import measures
 from tests.test_config import GOOD
 
 pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("deployed")]

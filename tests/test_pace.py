@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from chalicelib import pace
+from chalicelib.client.json_http import CallFailed
+from chalicelib.client.signing import Credentials, Signer
+from chalicelib.client.ssm_http import CONTENT_TYPE, AsyncSsm
 from chalicelib.config import Config
-from chalicelib.json_http import CallFailed
-from chalicelib.signing import Credentials, Signer
-from chalicelib.ssm_http import CONTENT_TYPE, AsyncSsm
 from tests.fakes import FakeSqs
 from tests.test_config import GOOD
 

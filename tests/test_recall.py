@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.recall import Recall
+from chalicelib.seeing.recall import Recall
 
 
 def test_an_answer_is_kept_for_so_long_and_by_its_name():

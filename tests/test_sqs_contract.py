@@ -18,9 +18,9 @@ import urllib.request
 import pytest
 
 from chalicelib import aws
+from chalicelib.client.json_http import CallFailed
 from chalicelib.config import AwsEnvironment
 from chalicelib.drain import in_loop
-from chalicelib.json_http import CallFailed
 from dev.fake_sqs.process import ServerProcess
 from tests.fakes import FakeSqs
 

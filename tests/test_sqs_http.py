@@ -8,13 +8,13 @@ import json
 import pytest
 
 from chalicelib import aws
+from chalicelib.client.http1 import Http1, NoAnswer, NotSent
+from chalicelib.client.json_http import ATTEMPTS, CallFailed
+from chalicelib.client.signing import Credentials, Signer
+from chalicelib.client.sqs_http import AsyncSqs
 from chalicelib.config import AwsEnvironment
 from chalicelib.drain import in_loop
 from chalicelib.errors import ConfigError
-from chalicelib.http1 import Http1, NoAnswer, NotSent
-from chalicelib.json_http import ATTEMPTS, CallFailed
-from chalicelib.signing import Credentials, Signer
-from chalicelib.sqs_http import AsyncSqs
 
 
 class Script:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.whereabouts import Known, Thumbnail, decide, legs
+from chalicelib.seeing.whereabouts import Known, Thumbnail, decide, legs
 
 NOW = datetime(2026, 1, 31, 13, 0, tzinfo=UTC)
 UPLOADED = NOW - timedelta(minutes=10)

@@ -42,7 +42,7 @@ OTHERS = [
 ]
 IMPORTS = {
     "nothing": "pass",
-    "the drain": "import chalicelib.drain, chalicelib.sqs_http, chalicelib.http1, chalicelib.signing",
+    "the drain": "import chalicelib.drain; from chalicelib.client import http1, signing, sqs_http",
     "asyncio": "import asyncio",
     "aiohttp": "import aiohttp",
     "botocore.auth": "import botocore.auth",

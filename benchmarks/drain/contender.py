@@ -134,10 +134,10 @@ def asynchronous(name: str) -> Any:
 
     def run(source: str, destination: str, capacity: int, workers: int) -> Any:
         from chalicelib import drain
+        from chalicelib.client.http1 import Http1
+        from chalicelib.client.signing import Credentials, Signer
+        from chalicelib.client.sqs_http import AsyncSqs
         from chalicelib.config import Config
-        from chalicelib.http1 import Http1
-        from chalicelib.signing import Credentials, Signer
-        from chalicelib.sqs_http import AsyncSqs
 
         endpoint = _endpoint(source)
         host = urlsplit(source).netloc

@@ -17,7 +17,7 @@ routes = Blueprint(__name__)
 @documented("NewJobAnswer", body="NewJob", errors=(404, 409, 501))
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.create_job(json_body(routes), aws.s3(), aws.s3control(), config())
 
@@ -27,7 +27,7 @@ def post_job() -> dict[str, Any]:
 @documented("Jobs", query="JobsQuery", errors=(501,))
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.list_jobs(query(routes), aws.s3control(), config())
 
@@ -37,7 +37,7 @@ def get_jobs() -> dict[str, Any]:
 @documented("JobDetails", errors=(404, 501))
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.get_job(job_id, aws.s3control(), config())
 
@@ -47,7 +47,7 @@ def get_job(job_id: str) -> dict[str, Any]:
 @documented("JobStatus", errors=(404, 409, 501))
 def run_job(job_id: str) -> dict[str, Any]:
     """The job begins."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.run_job(job_id, aws.s3control(), config())
 
@@ -57,7 +57,7 @@ def run_job(job_id: str) -> dict[str, Any]:
 @documented("JobStatus", body="Cancel | None", errors=(404, 409, 501))
 def cancel_job(job_id: str) -> dict[str, Any]:
     """The job ends; what it has done stays done."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.cancel_job(job_id, json_body(routes), aws.s3control(), config())
 
@@ -67,7 +67,7 @@ def cancel_job(job_id: str) -> dict[str, Any]:
 @documented("JobPriority", body="Priority", errors=(404, 409, 501))
 def put_priority(job_id: str) -> dict[str, Any]:
     """Of the jobs that wait, the highest number runs first."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.set_priority(job_id, json_body(routes), aws.s3control(), config())
 
@@ -77,6 +77,6 @@ def put_priority(job_id: str) -> dict[str, Any]:
 @documented("Report", query="ReportQuery", errors=(404, 409, 501))
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""
-    from chalicelib import jobs_api
+    from chalicelib.jobs import api as jobs_api
 
     return jobs_api.get_report(job_id, query(routes), aws.s3(), aws.s3control(), config())

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from chalice.app import Blueprint, Response
 
 from chalicelib import aws
-from chalicelib.recall import Recall
 from chalicelib.routes import config, documented, plain_errors, query, signed
+from chalicelib.seeing.recall import Recall
 
 routes = Blueprint(__name__)
 recall = Recall()
@@ -31,7 +31,7 @@ def get_health() -> dict[str, str]:
 @documented("Status")
 def get_status() -> dict[str, Any]:
     """Where everything stands."""
-    from chalicelib import log_reader, measures, status
+    from chalicelib.seeing import log_reader, measures, status
 
     def measured() -> dict[str, Any]:
         return recall("m", MEASURED_S, lambda: measures.of_status(aws.cloudwatch(), config(), _now()))
@@ -47,7 +47,7 @@ def get_status() -> dict[str, Any]:
 @documented("Series", query="SeriesQuery")
 def get_series() -> dict[str, Any]:
     """Backlog, throughput and failures, one value a minute."""
-    from chalicelib import measures
+    from chalicelib.seeing import measures
 
     asked, now = query(routes), _now()
     name = f"series {sorted((asked or {}).items())}"
@@ -60,7 +60,7 @@ def get_series() -> dict[str, Any]:
 @documented("Recent", query="RecentQuery")
 def get_recent() -> dict[str, Any]:
     """What became of the last events, newest first."""
-    from chalicelib import log_reader
+    from chalicelib.seeing import log_reader
 
     return log_reader.recent(query(routes), aws.cloudwatch_logs(), config(), _now())
 
@@ -70,7 +70,7 @@ def get_recent() -> dict[str, Any]:
 @documented("Whereabouts", errors=(400,))
 def get_object(key: str) -> dict[str, Any]:
     """Where one object is, and how long each leg of its way took."""
-    from chalicelib import tracing
+    from chalicelib.seeing import tracing
 
     return tracing.trace(_decoded(key), aws.s3, aws.sqs, aws.cloudwatch_logs, config(), _now())
 
@@ -80,7 +80,7 @@ def get_object(key: str) -> dict[str, Any]:
 @documented("image/jpeg, image/png, image/webp, image/avif", errors=(400, 404, 413))
 def get_thumbnail(key: str) -> Response:
     """A thumbnail's bytes. Chalice wants an Accept header that names an image type, as browsers send it."""
-    from chalicelib import tracing
+    from chalicelib.seeing import tracing
 
     contents, media = tracing.thumbnail(_decoded(key), aws.s3(), config())
     headers: dict[str, str | list[str]] = {

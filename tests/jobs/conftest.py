@@ -14,8 +14,8 @@ import boto3
 import pytest
 from botocore.config import Config as ClientConfig
 
-from chalicelib import backfill
 from chalicelib.config import Config
+from chalicelib.jobs import backfill
 from dev.local_aws import free_port, local_aws
 from dev.s3_batch import ENDPOINT
 from dev.s3_batch.control import Control

@@ -14,10 +14,11 @@ from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import backfill, events, old_tags
+from chalicelib import events
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, Reject
-from chalicelib.manifests import encode_key
+from chalicelib.jobs import backfill, old_tags
+from chalicelib.jobs.manifests import encode_key
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/source"
 CONFIG = Config(
@@ -283,7 +284,7 @@ def test_ten_tags_of_full_length_fit_too() -> None:
     st.dictionaries(st.text("ab é:"), st.text("x=1")),
 )
 def test_a_restore_row_reads_back(key: str, tags: dict[str, str]) -> None:
-    from chalicelib.manifests import check, read
+    from chalicelib.jobs.manifests import check, read
 
     row = old_tags.restore_line(("photos", key, None), tags)
     assert check([row.encode()]).problem_count == 0

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from chalicelib import batch_jobs, jobs_api
 from chalicelib.actions.resize import Resize
 from chalicelib.consume import consume_batch
 from chalicelib.drain import run
+from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import batch_jobs
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from tests.jobs.conftest import ACCOUNT, Batch, Stage
 

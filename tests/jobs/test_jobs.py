@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import batch_jobs, jobs_api, manifests, report_pages, stored_manifests
 from chalicelib.errors import BadRequest, Conflict, NotFound, RestError
+from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import batch_jobs, manifests, report_pages, stored_manifests
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.operations import performer
 from dev.s3_batch.reports import Outcome

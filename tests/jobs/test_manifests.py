@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib import manifests
-from chalicelib.manifests import check, encode_key, estimated_cost_usd, line, read, tag_problems
+from chalicelib.jobs import manifests
+from chalicelib.jobs.manifests import check, encode_key, estimated_cost_usd, line, read, tag_problems
 
 GOOD = b"photos,a.png\n"
 

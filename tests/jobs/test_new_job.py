@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs_api, new_job
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, ConfigError, NotSetUp
+from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import new_job
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/q"
 CSV = {"csv": "s3://assets/manifest.csv"}

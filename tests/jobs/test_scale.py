@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from chalicelib import batch_jobs, jobs_api, manifests, report_pages
+from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import batch_jobs, manifests, report_pages
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.reports import Outcome
 from tests.jobs.conftest import ACCOUNT, Batch, MakeBatch, Stage

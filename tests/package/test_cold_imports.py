@@ -36,8 +36,8 @@ def test_the_drain_needs_neither_boto3_nor_pillow_nor_another_functions_code(imp
     assert not modules & {
         "chalicelib.consume",
         "chalicelib.enqueue",
-        "chalicelib.jobs_api",
-        "chalicelib.backfill",
+        "chalicelib.jobs.api",
+        "chalicelib.jobs.backfill",
     }
 
 
@@ -68,7 +68,13 @@ def test_consume_that_only_logs_needs_no_pillow(imported):
     batch = events.sqs_batch("destination", [events.body("any", "a.jpg")])
     modules = imported("consume", batch, ACTION="log")
     assert "chalicelib.actions.log" in modules
-    assert not modules & {"PIL", "asyncio", "chalicelib.drain", "chalicelib.jobs_api", "chalicelib.backfill"}
+    assert not modules & {
+        "PIL",
+        "asyncio",
+        "chalicelib.drain",
+        "chalicelib.jobs.api",
+        "chalicelib.jobs.backfill",
+    }
 
 
 def test_consume_loads_no_codec_of_a_format_it_does_not_meet(imported, settings, package):
@@ -82,20 +88,21 @@ def test_consume_loads_no_codec_of_a_format_it_does_not_meet(imported, settings,
     plugins = {name for name in modules if name.startswith("PIL.") and name.endswith("Plugin")}
     assert "PIL.JpegImagePlugin" in plugins
     assert not plugins & {"PIL.AvifImagePlugin", "PIL.WebPImagePlugin", "PIL.TiffImagePlugin"}
-    assert not modules & {"chalicelib.drain", "chalicelib.jobs_api", "chalicelib.backfill"}
+    assert not modules & {"chalicelib.drain", "chalicelib.jobs.api", "chalicelib.jobs.backfill"}
 
 
 def test_backfill_needs_no_pillow_and_no_rest(imported, settings):
     modules = imported("backfill", events.batch_task(settings["IMAGES_BUCKET"], "a.jpg"))
-    assert "chalicelib.backfill" in modules
-    assert not modules & {"PIL", "asyncio", "chalicelib.jobs_api", "chalicelib.consume"}
+    assert "chalicelib.jobs.backfill" in modules
+    assert not modules & {"PIL", "asyncio", "chalicelib.jobs.api", "chalicelib.consume"}
 
 
 def test_enqueue_needs_no_pillow_no_drain_and_no_jobs(imported, settings):
     modules = imported("enqueue", events.uploaded(settings["IMAGES_BUCKET"], ["a.jpg"]))
     assert "boto3" in modules
-    assert not modules & {"PIL", "asyncio", "chalicelib.drain", "chalicelib.jobs_api", "chalicelib.consume"}
+    others = {"PIL", "asyncio", "chalicelib.drain", "chalicelib.jobs.api", "chalicelib.consume"}
+    assert not modules & others
 
 
 def test_health_needs_no_client(imported):
-    assert not imported("app", events.rest("GET", "/health")) & {"boto3", "PIL", "chalicelib.jobs_api"}
+    assert not imported("app", events.rest("GET", "/health")) & {"boto3", "PIL", "chalicelib.jobs.api"}

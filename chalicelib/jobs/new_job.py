@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib import fields, manifests, stored_manifests
+from chalicelib import fields
 from chalicelib.errors import BadRequest
+from chalicelib.jobs import manifests, stored_manifests
 
 MAX_DESCRIPTION = 256
 DEFAULT_PRIORITY = 10

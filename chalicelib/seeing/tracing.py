@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import log_reader, logs, outcomes, redrive, together, whereabouts
+from chalicelib import logs, outcomes, redrive
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotFound, Reject, TooLarge
 from chalicelib.events import MAX_KEY_BYTES, ObjectCreated
+from chalicelib.seeing import log_reader, together, whereabouts
+from chalicelib.seeing.whereabouts import Known, Thumbnail
 from chalicelib.thumbnail_keys import CONTENT_TYPES, EXTENSIONS, all_keys
-from chalicelib.whereabouts import Known, Thumbnail
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from chalicelib import manifests
 from chalicelib.errors import BadRequest, Reject
 from chalicelib.events import MAX_KEY_BYTES
+from chalicelib.jobs import manifests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

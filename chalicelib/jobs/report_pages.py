@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chalicelib.batch_jobs import TERMINAL, Job
 from chalicelib.errors import BadRequest, Conflict
-from chalicelib.reports import BadReport, TaskResult, report_rows
+from chalicelib.jobs.batch_jobs import TERMINAL, Job
+from chalicelib.jobs.reports import BadReport, TaskResult, report_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

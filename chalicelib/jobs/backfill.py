@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import manifests, metrics, old_tags
+from chalicelib import metrics
 from chalicelib.config import Config
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.jobs import manifests, old_tags
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import fields, logs, metrics
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, queue_name
-from chalicelib.eta import ARRIVALS_MINUTES, Arrivals
+from chalicelib.seeing.eta import ARRIVALS_MINUTES, Arrivals
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chalicelib.manifests import decode_key
+from chalicelib.jobs.manifests import decode_key
 
 COLUMNS = 7  # Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage
 _HTTP_STATUS = re.compile(r"\d{3}", re.ASCII)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib import manifests
 from chalicelib.errors import BadRequest
-from chalicelib.manifests import Checked
+from chalicelib.jobs import manifests
+from chalicelib.jobs.manifests import Checked
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import logs, steering, together
-from chalicelib.eta import TICK_S, Arrivals, Eta, eta
+from chalicelib import logs, steering
 from chalicelib.outcomes import moment
 from chalicelib.pace import DEPTHS
+from chalicelib.seeing import together
+from chalicelib.seeing.eta import TICK_S, Arrivals, Eta, eta
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -93,8 +94,8 @@ def depths(sqs: SQSClient, url: str) -> dict[str, int]:
 
 def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     """The jobs that have not ended, newest first."""
-    from chalicelib import jobs_api
-    from chalicelib.batch_jobs import STATUSES, TERMINAL
+    from chalicelib.jobs import api as jobs_api
+    from chalicelib.jobs.batch_jobs import STATUSES, TERMINAL
 
     wanted = ",".join(status for status in STATUSES if status not in TERMINAL)
     return {"active": jobs_api.list_jobs({"status": wanted}, s3control, config)["jobs"]}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.json_http import JsonCalls, Transport
-from chalicelib.signing import Signer
+from chalicelib.client.json_http import JsonCalls, Transport
+from chalicelib.client.signing import Signer
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import type_defs as t

@@ -9,21 +9,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import (
-    backfill,
-    batch_jobs,
-    fields,
-    manifests,
-    new_job,
-    old_tags,
-    report_pages,
-    stored_manifests,
-)
-from chalicelib.batch_jobs import Job
+from chalicelib import fields
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, Conflict, NotSetUp
-from chalicelib.new_job import MAX_DESCRIPTION, NewJob
-from chalicelib.stored_manifests import Manifest
+from chalicelib.jobs import backfill, batch_jobs, manifests, new_job, old_tags, report_pages, stored_manifests
+from chalicelib.jobs.batch_jobs import Job
+from chalicelib.jobs.new_job import MAX_DESCRIPTION, NewJob
+from chalicelib.jobs.stored_manifests import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import BadRequest, Conflict, NotFound
-from chalicelib.reports import TaskResult, report_rows
-from chalicelib.stored_manifests import Manifest
+from chalicelib.jobs.reports import TaskResult, report_rows
+from chalicelib.jobs.stored_manifests import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
