@@ -70,7 +70,7 @@ def test_one_run_that_succeeded_is_one_invocation_and_100_percent(cloudwatch, co
     functions(cloudwatch, config, "consume", "Invocations", {3: 1})
     functions(cloudwatch, config, "consume", "Errors", {3: 0})
     found = measures.of_status(cloudwatch, config, NOW)["functions"]["consume"]
-    assert found == {"invocations": 1, "errors": 0, "throttles": None, "success_rate": 100}
+    assert found == {"invocations": 1, "errors": 0, "throttles": 0, "success_rate": 100}
 
 
 def test_the_hour_adds_up_minutes_functions_and_shards(cloudwatch, config):

@@ -1,7 +1,7 @@
 """What CloudWatch has measured: the last hour, what arrives, the oldest message's age, and series to plot.
 
-One GetMetricData call asks for everything at once. A metric without a value in some minute is 0 only where
-the stage's tick was measured in that minute: else nothing was, and it is not known.
+One GetMetricData call asks for everything at once. A metric without a value is 0 only where others of the
+stage have one (in a series: where its tick was measured in that minute): else it is not known.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 """
 
@@ -48,8 +48,7 @@ def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> di
     """The parts of GET /status that are measured: `functions`, `hour`, `oldest_age` and `arrivals`."""
     this = _minute(now)  # not over yet: counted in sums, not in what comes in a minute
     found = ask(cloudwatch, _status_metrics(config), this + 1 - HOUR, this + 1)
-    ticked = found["ticks"].keys()
-    total = _totals(found, bool(ticked))
+    total = _totals(found, measured=any(found.values()))
     return {
         "functions": {name: _function(name, total) for name in _functions(config)},
         "hour": {
@@ -136,7 +135,6 @@ def ask(
 
 def _status_metrics(config: Config) -> dict[str, list[Metric]]:
     wanted = {
-        "ticks": [_ours(config, "drain", "Received")],
         "forwarded": [_ours(config, "drain", "Forwarded")],
         "done": [_ours(config, "consume", "Done")],
         "rejected": [_ours(config, name, "Rejected") for name in ("consume", "drain", "enqueue")],
