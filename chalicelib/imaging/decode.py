@@ -104,11 +104,14 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, box: Box, deadli
         smaller = _averageable(strip).reduce(route.shrink, (0, above, *strip.size))
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
+        if canvas.mode == "RGBX" != smaller.mode:
+            canvas = canvas.convert("RGB").convert(smaller.mode)
         canvas.paste(smaller, (0, top))
         top += smaller.height
     assert canvas is not None  # a PNG has at least one row
     part = (0, 0, width / route.shrink, height / route.shrink)
-    return _from_pixels(canvas, (width, height), box, part)
+    base = _from_pixels(canvas, (width, height), box, part)
+    return replace(base, image=base.image.convert("RGB")) if canvas.mode == "RGBX" else base
 
 
 class UnevenFrames(Exception):

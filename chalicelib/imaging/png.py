@@ -1,13 +1,14 @@
 """A PNG decoded strip by strip, so that its size does not show in memory.
 
 PNG's rows are predicted from the row above, so a strip needs one row of the strip before. Each strip is
-handed to Pillow as a small PNG file of its own: that row, unfiltered, then the strip's rows as they were.
+handed to Pillow's decoder as a stream of its own: that row, unfiltered, then the strip's rows as they were.
 Layout: https://www.w3.org/TR/png-3/
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,14 +30,13 @@ else:
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Bytes a pixel and Pillow's mode by colour type, at 8 bits a channel.
 _COLOUR_TYPES = {0: (1, "L"), 2: (3, "RGB"), 3: (1, "P"), 4: (2, "LA"), 6: (4, "RGBA")}
-# What must stand in every strip for its pixels to mean the same.
-_SHARED = (b"PLTE", b"tRNS")
 _STORED = 0xFFFF  # bytes in a stored block, at the most
+# Compressed bytes handed over at once: what is not consumed is copied with every strip.
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
 class _Layout:
-    header: bytes  # IHDR's body
     width: int
     height: int
     pixel_bytes: int
@@ -50,7 +50,7 @@ def _layout(data: bytes) -> _Layout | None:
     width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if depth != 8 or interlaced or colour_type not in _COLOUR_TYPES:
         return None
-    return _Layout(header, width, height, *_COLOUR_TYPES[colour_type])
+    return _Layout(width, height, *_COLOUR_TYPES[colour_type])
 
 
 def can_be_split(data: bytes) -> bool:
@@ -65,43 +65,45 @@ def exif(data: bytes) -> bytes:
 
 def strips(data: bytes, rows: int) -> Iterator[tuple[Image.Image, int]]:
     """The picture from top to bottom, `rows` rows at a time: images, and how many of their first rows (0 or
-    1) belong to the strip before.
+    1) belong to the strip before. RGBA comes as RGBX up to the first strip that is not opaque.
 
     Raises OSError where the file ends early or does not inflate, and what Pillow raises.
     """
     layout = _layout(data)
     assert layout is not None, "can_be_split() was not asked"
-    shared: dict[bytes, bytes] = {}
-    pieces: list[memoryview] = []
-    for kind, body in chunks(data):
-        if kind in _SHARED:
-            shared[kind] = bytes(body)
-        elif kind == b"IDAT":
-            pieces.append(body)
-    inflated = _Inflated(pieces)
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as header:
+        palette, transparency = header.palette, header.info.get("transparency")
+    inflated = _Inflated(body for kind, body in chunks(data) if kind == b"IDAT")
+    # Premultiplying what is opaque would be a third of an RGBA picture's time: Pillow does it for RGBA only.
+    mode = "RGBX" if layout.mode == "RGBA" else layout.mode
     above = b""
     for top in range(0, layout.height, rows):
         count = min(rows, layout.height - top)
         lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-        strip = _decoded(layout, shared, [above, *lines], count + bool(above))
+        stream = b"".join(_stored([above, *lines]))
+        size = layout.width, count + bool(above)
+        strip = _decoded(mode, size, stream)
+        if mode == "RGBX" and strip.getchannel("X").getextrema() != (255, 255):
+            mode = "RGBA"
+            strip = _decoded(mode, size, stream)
+        if palette is not None:
+            strip.putpalette(palette.palette, palette.rawmode or palette.mode)
+        if transparency is not None:
+            strip.info["transparency"] = transparency
         yield strip, int(bool(above))
         above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
 
 
-def _decoded(layout: _Layout, shared: dict[bytes, bytes], lines: list[bytes], rows: int) -> Image.Image:
-    header = struct.pack(">II", layout.width, rows) + layout.header[8:]
-    stored = list(_stored(lines))
-    # Neither Pillow nor inflate asks for the checksum of pixels before it has them all, so none is made.
-    pixels = [struct.pack(">I", sum(map(len, stored))), b"IDAT", *stored, bytes(4)]
-    before = [_chunk(kind, body) for kind, body in ((b"IHDR", header), *shared.items())]
-    file = b"".join([_SIGNATURE, *before, *pixels, _chunk(b"IEND", b"")])
-    strip = Image.open(io.BytesIO(file), formats=("PNG",))
-    strip.load()
-    return strip
+def _decoded(mode: str, size: tuple[int, int], stream: bytes) -> Image.Image:
+    try:
+        return Image.frombytes(mode, size, stream, "zip", mode, 0)
+    except ValueError as error:
+        raise OSError("broken data stream: not a PNG's rows") from error
 
 
 def _stored(parts: list[bytes]) -> Iterator[bytes | memoryview]:
-    """The parts as a zlib stream (RFC 1950) of stored blocks (RFC 1951, section 3.2.4), without its end."""
+    """The parts as a zlib stream (RFC 1950) of stored blocks (RFC 1951, section 3.2.4), without its end and
+    its checksum: Pillow does not read on when it has all pixels."""
     yield b"\x78\x01"
     for part in parts:
         view = memoryview(part)
@@ -109,10 +111,6 @@ def _stored(parts: list[bytes]) -> Iterator[bytes | memoryview]:
             length = min(_STORED, len(part) - start)
             yield struct.pack("<BHH", 0, length, length ^ 0xFFFF)
             yield view[start : start + length]
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -130,8 +128,10 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 class _Inflated:
     """The rows in the IDAT chunks, read in pieces no larger than asked for."""
 
-    def __init__(self, pieces: list[memoryview]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Iterator[memoryview]) -> None:
+        self._pieces = itertools.chain.from_iterable(
+            (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE)) for chunk in chunks
+        )
         self._inflate = _inflater()
         self._waiting: bytes | memoryview = b""
 
