@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from chalicelib.errors import Reject
-from chalicelib.imaging import colour, cost, decode, encode, header
+from chalicelib.imaging import colour, cost, decode, encode, header, webp
 from chalicelib.imaging.box import Box, boxes_of
 from chalicelib.imaging.header import Deadline
 from chalicelib.imaging.route import Route, choose
@@ -93,12 +93,14 @@ def estimate(data: bytes, settings: ThumbnailSettings) -> int:
 
 
 def _opened(data: bytes, settings: ThumbnailSettings, deadline: Deadline) -> _Source:
-    if header.sniff(data) == "webp":
-        width, height = header.webp_canvas(data)
-        needed = width * height * cost.WEBP_BYTES_A_PIXEL
-        if needed > settings.memory_budget:
-            raise _over_budget((width, height), needed, settings)
-    image = header.open_image(data, settings.formats, deadline)
+    image = _unopened_by_pillow(data, settings, deadline)
+    if image is None:
+        if header.sniff(data) == "webp":
+            width, height = header.webp_canvas(data)
+            needed = width * height * cost.WEBP_BYTES_A_PIXEL
+            if needed > settings.memory_budget:
+                raise _over_budget((width, height), needed, settings)
+        image = header.open_image(data, settings.formats, deadline)
     frames = header.frame_count(image) if _may_move(settings) else 1
     if frames > 1:
         whole = Route("whole")
@@ -109,6 +111,11 @@ def _opened(data: bytes, settings: ThumbnailSettings, deadline: Deadline) -> _So
         image.seek(0)
     route = choose(image, data, settings)
     return _Source(image, data, route, 1, cost.peak_bytes(image, data, route, 1, settings))
+
+
+def _unopened_by_pillow(data: bytes, settings: ThumbnailSettings, deadline: Deadline) -> Image.Image | None:
+    """A WebP that can be reduced while it is decoded; None for everything else."""
+    return webp.opened(data, deadline) if "webp" in settings.formats and not settings.linear else None
 
 
 def _may_move(settings: ThumbnailSettings) -> bool:

@@ -38,7 +38,9 @@ CASES = {
     "png in strips": ("png", "RGBA", {"compress_level": 1}),
     "png whole": ("png", "I;16", {"compress_level": 1}),
     "palette": ("gif", "P", {}),
-    "webp": ("webp", "RGBA", {"method": 0}),
+    "webp by Pillow": ("webp", "RGBA", {"method": 0}),
+    "webp, reduced": ("webp", "RGB", {"method": 0}),
+    "webp, lossless": ("webp", "RGB", {"method": 0, "lossless": True}),
     "avif": ("avif", "RGB", {"speed": 10}),
     "tiff": ("tiff", "RGBA", {"compression": "tiff_lzw"}),
 }

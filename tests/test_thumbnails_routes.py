@@ -10,7 +10,7 @@ from chalicelib.imaging import header, jpeg, png
 from chalicelib.imaging.route import choose
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from chalicelib.thumbnails import make
-from tests.pictures import array, decoded, encoded, lanczos, psnr, scene, webp_claiming
+from tests.pictures import array, decoded, encoded, lanczos, psnr, scene
 
 SETTINGS = ThumbnailSettings(sizes=(64,), output="png")
 
@@ -162,18 +162,3 @@ def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
     assert route(data, settings).shrink == 8
     result = picture(data, settings)
     assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
-
-
-# --- WebP ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}]
-)
-def test_the_canvas_of_a_webp_is_in_its_first_30_bytes(options):
-    assert header.webp_canvas(encoded(scene(211, 97), "webp", **options)[:30]) == (211, 97)
-
-
-def test_a_claimed_canvas_is_read_as_claimed():
-    assert header.webp_canvas(webp_claiming(16384, 9)) == (16384, 9)
-    assert header.webp_canvas(b"RIFF") == (0, 0)

@@ -12,6 +12,7 @@ from chalicelib.imaging import colour, jpeg, linear, png
 from chalicelib.imaging.box import Box
 from chalicelib.imaging.header import Deadline, TimedFile
 from chalicelib.imaging.route import REDUCE_GAP, Route
+from chalicelib.imaging.webp import ReducibleWebp
 
 LANCZOS = Image.Resampling.LANCZOS
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
@@ -71,6 +72,8 @@ def reduced(image: Image.Image, data: bytes, route: Route, box: Box, deadline: D
         return _from_draft(image, data, route, box, deadline)
     if route.kind == "strips":
         return _from_strips(image, data, route, box, deadline)
+    if isinstance(image, ReducibleWebp):
+        return _from_pixels(image.reduced(route.scaled, deadline), image.size, box)
     image.load()
     return _from_pixels(_averageable(image), image.size, box)
 
