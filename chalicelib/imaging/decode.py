@@ -11,10 +11,11 @@ from PIL import Image
 from chalicelib.imaging import colour, jpeg, linear, png
 from chalicelib.imaging.box import Box
 from chalicelib.imaging.header import Deadline, TimedFile
-from chalicelib.imaging.route import REDUCE_GAP, Route
+from chalicelib.imaging.route import Route, reduce_gap
 from chalicelib.imaging.webp import ReducibleWebp
 
 LANCZOS = Image.Resampling.LANCZOS
+GAP = 2.0  # Pillow's reducing_gap from thumbnail to thumbnail
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
 _UPRIGHT_BY = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,6 +53,13 @@ class Reduced:
             return self
         return replace(self, image=after if self.light else colour.premultiplied(after))
 
+    def fit(self, box: Box) -> Reduced:
+        """The same reduced further."""
+        size = box.scaled(self.width, self.height)
+        if size == self.image.size or self.light:
+            return self
+        return replace(self, image=self.image.resize(size, LANCZOS, reducing_gap=GAP))
+
     def cut(self, box: Box) -> Image.Image:
         """The thumbnail for `box`, which is no larger than the box this was scaled to."""
         size = box.thumbnail(self.width, self.height)
@@ -61,8 +69,8 @@ class Reduced:
         across, down = self.image.size
         part = (left * across, top * down, right * across, bottom * down)
         if self.light:
-            return linear.resized(self.image, size, part, REDUCE_GAP)
-        return self.image.resize(size, LANCZOS, box=part, reducing_gap=REDUCE_GAP)
+            return linear.resized(self.image, size, part, GAP)
+        return self.image.resize(size, LANCZOS, box=part, reducing_gap=GAP)
 
 
 def reduced(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
@@ -84,7 +92,7 @@ def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, dea
     straight = colour.to_srgb(colour.plain(image), colour.profile_of(image))
     size = box.scaled(*image.size)
     if size != image.size:
-        straight = linear.resized(straight, size, None, REDUCE_GAP)
+        straight = linear.resized(straight, size, None, GAP)
     return Reduced(straight, *image.size, light=True)
 
 
@@ -146,7 +154,7 @@ def _from_pixels(
 ) -> Reduced:
     wanted = box.scaled(*size)
     if pixels.size != wanted:
-        pixels = pixels.resize(wanted, LANCZOS, box=part, reducing_gap=REDUCE_GAP)
+        pixels = pixels.resize(wanted, LANCZOS, box=part, reducing_gap=reduce_gap(box))
     return Reduced(pixels, *size)
 
 
