@@ -1,22 +1,26 @@
 """The quick ways of decoding give what the plain way gives."""
 
 import zlib
+from dataclasses import replace
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from chalicelib.errors import Reject
-from chalicelib.imaging import header, jpeg, png
+from chalicelib.imaging import header, jpeg, png, webp
 from chalicelib.imaging.route import choose
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from chalicelib.thumbnails import make
-from tests.pictures import array, decoded, encoded, lanczos, psnr, scene
+from tests.pictures import LAID_DOWN, array, decoded, encoded, lanczos, oriented, psnr, scene
+from tests.test_thumbnails import swapped_profile
 
 SETTINGS = ThumbnailSettings(sizes=(64,), output="png")
 
 
 def route(data, settings=SETTINGS):
-    return choose(header.open_image(data, settings.formats, header.Deadline(60)), data, settings)
+    deadline = header.Deadline(60)
+    image = webp.opened(data, deadline) or header.open_image(data, settings.formats, deadline)
+    return choose(image, data, settings)
 
 
 def picture(data, settings=SETTINGS):
@@ -162,3 +166,71 @@ def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
     assert route(data, settings).shrink == 8
     result = picture(data, settings)
     assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
+
+
+# --- brightness and colour apart -------------------------------------------------------------------------
+
+AS_JPEG = ThumbnailSettings(sizes=(600, 301, 64), jpeg_quality=100)
+
+
+def planes(image):
+    pixels = array(image.convert("RGB").convert("YCbCr"))
+    return pixels[..., :1], pixels[..., 1:]
+
+
+def assert_alike(data, settings=AS_JPEG):
+    """A JPEG's thumbnails look as those that were never taken apart."""
+    together = make(data, replace(settings, output="png"))
+    for jpeg_made, png_made in zip(make(data, settings), together, strict=True):
+        assert jpeg_made.format == "jpeg"
+        made = decoded(jpeg_made.data)
+        expected = decoded(encoded(decoded(png_made.data), "jpeg", quality=100))
+        assert made.size == expected.size
+        (luma, chroma), (expected_luma, expected_chroma) = planes(made), planes(expected)
+        assert psnr(luma, expected_luma) > 42
+        assert psnr(chroma, expected_chroma) > 33
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (1203, 811), (811, 1203)])
+@pytest.mark.parametrize("form", ["jpeg", "png", "webp"])
+def test_brightness_and_colour_reduced_apart_look_the_same(form, size):
+    options = {"jpeg": {"quality": 95}, "png": {}, "webp": {"quality": 95}}[form]
+    data = encoded(scene(*size), form, **options)
+    assert route(data, AS_JPEG).apart
+    assert_alike(data)
+
+
+@pytest.mark.parametrize("number", LAID_DOWN)
+def test_what_is_apart_is_turned_together(number):
+    assert_alike(oriented(number, "jpeg", scene(1203, 811), quality=95))
+
+
+def test_a_jpeg_that_holds_rgb_is_decoded_as_such():
+    data = encoded(scene(1200, 800), "jpeg", quality=95, keep_rgb=True)
+    assert decoded(data).info["adobe_transform"] == 0
+    assert route(data, AS_JPEG).apart
+    assert_alike(data)
+
+
+def test_only_what_becomes_a_jpeg_in_its_own_colours_is_taken_apart():
+    opaque = encoded(scene(1200, 800), "jpeg")
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert route(encoded(scene(1200, 800), "jpeg", icc_profile=srgb), AS_JPEG).apart
+    for data, settings in (
+        (opaque, replace(AS_JPEG, output="png")),
+        (opaque, replace(AS_JPEG, fit="cover")),
+        (opaque, replace(AS_JPEG, linear=True)),
+        (encoded(scene(1200, 800), "jpeg", icc_profile=srgb), replace(AS_JPEG, icc="keep")),
+        (encoded(scene(1200, 800), "png", icc_profile=swapped_profile()), AS_JPEG),
+        (encoded(scene(1200, 800).convert("L"), "jpeg"), AS_JPEG),
+        (encoded(scene(1200, 800).convert("CMYK"), "jpeg"), AS_JPEG),
+        (encoded(scene(1200, 800).convert("RGBA"), "png"), AS_JPEG),
+        (encoded(scene(1200, 800), "png", transparency=(0, 0, 0)), AS_JPEG),
+    ):
+        assert not route(data, settings).apart
+
+
+@pytest.mark.parametrize(("sizes", "shrink"), [((256,), 4), ((1024,), 2), ((1100,), 1)])
+def test_a_large_box_may_be_reached_with_less_to_spare(sizes, shrink):
+    data = encoded(Image.new("RGB", (2048, 1024)), "jpeg")
+    assert route(data, ThumbnailSettings(sizes=sizes)).shrink == shrink

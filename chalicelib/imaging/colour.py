@@ -99,6 +99,12 @@ def profile_of(image: Image.Image) -> bytes:
     return profile if isinstance(profile, bytes) else b""
 
 
+def is_srgb(image: Image.Image) -> bool:
+    """Whether to_srgb() leaves an RGB image's colours as they are."""
+    profile = profile_of(image)
+    return not profile or _to_srgb(profile, "RGB") is None
+
+
 @lru_cache(maxsize=16)
 def is_rgb(profile: bytes) -> bool:
     """Whether it is a readable profile of RGB colours."""

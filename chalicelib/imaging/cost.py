@@ -63,6 +63,8 @@ def peak_bytes(
         decoding = decoded * stored + coefficients + (len(data) if coefficients else 0)
     else:
         decoding = decoded * (stored + _BESIDE.get(kind, 0) + conversion_bytes(image))
+    if route.apart:
+        decoding += decoded * 8
     if settings.linear:
         decoding += decoded * 20
     reducing = 4 * min(decoded, 12 * base)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from PIL import Image
 
-from chalicelib.imaging import png
+from chalicelib.imaging import colour, png
 from chalicelib.imaging.box import Box, boxes_of
 from chalicelib.imaging.webp import ReducibleWebp
 from chalicelib.thumbnail_settings import ThumbnailSettings
@@ -50,6 +50,7 @@ class Route:
     shrink: int = 1
     rows: int = 0  # in a strip
     scaled: tuple[int, int] = (0, 0)  # exactly, where the decoder reduces to any size
+    apart: bool = False  # brightness and colour reduced each by itself
 
     def decoded(self, width: int, height: int) -> tuple[int, int]:
         """The size at which an image of width x height first exists as a whole."""
@@ -58,6 +59,18 @@ class Route:
 
 def choose(image: Image.Image, data: bytes, settings: ThumbnailSettings) -> Route:
     """The route for an image opened and not yet decoded."""
+    route = _decoding(image, data, settings)
+    return replace(route, apart=route.kind != "whole" and _becomes_jpeg(image, settings))
+
+
+def _becomes_jpeg(image: Image.Image, settings: ThumbnailSettings) -> bool:
+    """Whether its thumbnails are certainly JPEGs, in the colours it has."""
+    keeps_profile = settings.icc == "keep" and bool(colour.profile_of(image))
+    jpeg = settings.output in ("auto", "jpeg") and settings.fit == "inside" and not keeps_profile
+    return jpeg and image.mode == "RGB" and not colour.has_alpha(image) and colour.is_srgb(image)
+
+
+def _decoding(image: Image.Image, data: bytes, settings: ThumbnailSettings) -> Route:
     box = boxes_of(settings)[0]
     wanted = box.scaled(*image.size)
     if settings.linear:
