@@ -13,7 +13,6 @@ from PIL import Image
 
 from chalicelib.imaging.box import UPRIGHT_BY, Box
 
-_LANCZOS = Image.Resampling.LANCZOS
 Part = tuple[float, float, float, float]
 
 
@@ -25,7 +24,6 @@ class Apart:
     colours: tuple[Image.Image, Image.Image]
     width: int  # before any reduction
     height: int
-    hasty: bool  # a tenth of three large thumbnails, for 0.3 dB of their colour
 
     def upright(self, orientation: int) -> Apart:
         """Turned and mirrored as Exif's orientation asks."""
@@ -33,7 +31,7 @@ class Apart:
             return self
         width, height = (self.height, self.width) if orientation >= 5 else (self.width, self.height)
         luma, blue, red = (plane.transpose(UPRIGHT_BY[orientation]) for plane in (self.luma, *self.colours))
-        return Apart(luma, (blue, red), width, height, self.hasty)
+        return Apart(luma, (blue, red), width, height)
 
     def fit(self, box: Box, gap: float, part: Part | None = None) -> Apart:
         """`part` of it (or all) scaled to `box`; `gap` as in Image.resize()'s reducing_gap, for luma."""
@@ -41,9 +39,11 @@ class Apart:
         if size == self.luma.size:
             return self
         half = -(-size[0] // 2), -(-size[1] // 2)
-        luma = self.luma.resize(size, _LANCZOS, box=part, reducing_gap=gap)
-        kernel, gap = (Image.Resampling.BICUBIC, 1.0) if self.hasty else (_LANCZOS, 2.0)
-        blue, red = (plane.resize(half, kernel, box=part, reducing_gap=gap) for plane in self.colours)
+        luma = self.luma.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=gap)
+        # Colour's blocks may grow as large as its pixels: 8 % of the time, for 0.3 dB of it.
+        blue, red = (
+            plane.resize(half, Image.Resampling.BICUBIC, box=part, reducing_gap=1.0) for plane in self.colours
+        )
         return replace(self, luma=luma, colours=(blue, red))
 
     def image(self) -> Image.Image:
@@ -53,7 +53,7 @@ class Apart:
         return Image.merge("YCbCr", (self.luma, blue, red))
 
 
-def taken_apart(pixels: Image.Image, size: tuple[int, int], hasty: bool) -> Apart:
+def taken_apart(pixels: Image.Image, size: tuple[int, int]) -> Apart:
     """RGB or YCbCr pixels of an image that was `size` large; colour is as large as luma until fit()."""
     luma, blue, red = (pixels if pixels.mode == "YCbCr" else pixels.convert("YCbCr")).split()
-    return Apart(luma, (blue, red), *size, hasty)
+    return Apart(luma, (blue, red), *size)

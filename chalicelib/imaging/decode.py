@@ -12,7 +12,7 @@ from chalicelib.imaging import colour, jpeg, linear, png
 from chalicelib.imaging.apart import Apart, taken_apart
 from chalicelib.imaging.box import UPRIGHT_BY, Box
 from chalicelib.imaging.header import Deadline, TimedFile
-from chalicelib.imaging.route import LARGE, Route, reduce_gap
+from chalicelib.imaging.route import Route, reduce_gap
 from chalicelib.imaging.webp import ReducibleWebp
 
 LANCZOS = Image.Resampling.LANCZOS
@@ -85,7 +85,7 @@ def reduced_apart(image: Image.Image, data: bytes, route: Route, box: Box, deadl
     size = image.size
     pixels = _pixels(image, data, route, deadline, "YCbCr" if _is_luma_and_chroma(image) else None)
     deadline.check()
-    return taken_apart(pixels.image, size, hasty=box.side >= LARGE).fit(box, reduce_gap(box), pixels.part)
+    return taken_apart(pixels.image, size).fit(box, reduce_gap(box), pixels.part)
 
 
 def _is_luma_and_chroma(image: Image.Image) -> bool:
