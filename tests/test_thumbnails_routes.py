@@ -48,7 +48,8 @@ def test_strips_put_together_are_the_picture(mode, rows):
     if mode in ("LA", "RGBA"):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
-    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.strips(data, rows)]
+    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.Strips(data, rows)]
+    strips = [png.with_alpha(strip) if strip.mode == "RGBX" else strip for strip in strips]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -71,11 +72,11 @@ def test_a_large_png_goes_by_strips_and_looks_the_same(mode):
 def test_damage_and_the_end_of_the_file_are_noticed_in_strips():
     data = bytearray(encoded(scene(1203, 811), "png"))
     with pytest.raises(OSError, match="truncated"):
-        list(png.strips(bytes(data[: len(data) // 2]), 64))
+        list(png.Strips(bytes(data[: len(data) // 2]), 64))
     start = data.index(b"IDAT") + 4
     data[start : start + 2000] = b"\xff" * 2000
     with pytest.raises(OSError, match="broken data stream"):
-        list(png.strips(bytes(data), 64))
+        list(png.Strips(bytes(data), 64))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
@@ -89,6 +90,20 @@ def test_a_transparent_colour_is_transparent_in_strips(mode):
     assert route(data).kind == "strips"
     result = decoded(make(data, SETTINGS)[0].data).convert("RGBA")
     assert (result.getpixel((5, 20))[3], result.getpixel((60, 20))[3]) == (0, 255)
+
+
+def test_a_png_of_which_only_the_lower_half_is_transparent_is_so_in_strips():
+    whole = scene(1203, 1811).convert("RGBA")
+    whole.putalpha(
+        Image.linear_gradient("L").resize(whole.size).point(lambda value: min(255, 510 - 2 * value))
+    )
+    data = encoded(whole, "png")
+    kept = ThumbnailSettings(sizes=(64,), output="png", accept_truncated=True)
+    assert (route(data).kind, route(data, kept).kind) == ("strips", "whole")
+    ours, whole = picture(data), picture(data, kept)
+    assert psnr(ours[..., 3], whole[..., 3]) > 45
+    assert psnr(ours[..., :3] * ours[..., 3:] / 255, whole[..., :3] * whole[..., 3:] / 255) > 45
+    assert (ours[0, 0, 3], ours[-1, -1, 3] < 20) == (255, True)
 
 
 def test_what_cannot_be_split_goes_whole():

@@ -133,9 +133,15 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    for strip, above in png.strips(data, route.rows):
+    strips = png.Strips(data, route.rows)
+    for strip, above in strips:
         deadline.check()
-        smaller = _averageable(strip).reduce(route.shrink, (0, above, *strip.size))
+        part = (0, above, *strip.size)
+        smaller = _averageable(strip).reduce(route.shrink, part)
+        # Where the mean of a block's alpha is 255, less than half a level shines through.
+        if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
+            strips.opaque = False
+            smaller = _averageable(png.with_alpha(strip)).reduce(route.shrink, part)
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
         if canvas.mode == "RGBX" != smaller.mode:

@@ -54,7 +54,7 @@ def _layout(data: bytes) -> _Layout | None:
 
 
 def can_be_split(data: bytes) -> bool:
-    """Whether strips() can read it: 8 bits a channel, not interlaced, one picture."""
+    """Whether Strips can read it: 8 bits a channel, not interlaced, one picture."""
     return _layout(data) is not None and not any(kind == b"acTL" for kind, _ in chunks(data))
 
 
@@ -63,40 +63,48 @@ def exif(data: bytes) -> bytes:
     return next((bytes(body) for kind, body in chunks(data) if kind == b"eXIf"), b"")
 
 
-def strips(data: bytes, rows: int) -> Iterator[tuple[Image.Image, int]]:
+class Strips:
     """The picture from top to bottom, `rows` rows at a time: images, and how many of their first rows (0 or
-    1) belong to the strip before. RGBA comes as RGBX up to the first strip that is not opaque.
+    1) belong to the strip before.
 
-    Raises OSError where the file ends early or does not inflate, and what Pillow raises.
+    RGBA comes as RGBX while `opaque` is left True: Pillow premultiplies RGBA whether it must or not, a third
+    of an opaque picture's time. Iterating raises OSError where the file ends early or does not inflate, and
+    what Pillow raises.
     """
-    layout = _layout(data)
-    assert layout is not None, "can_be_split() was not asked"
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as header:
-        palette, transparency = header.palette, header.info.get("transparency")
-    inflated = _Inflated(body for kind, body in chunks(data) if kind == b"IDAT")
-    # Premultiplying what is opaque would be a third of an RGBA picture's time: Pillow does it for RGBA only.
-    mode = "RGBX" if layout.mode == "RGBA" else layout.mode
-    above = b""
-    for top in range(0, layout.height, rows):
-        count = min(rows, layout.height - top)
-        lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-        stream = b"".join(_stored([above, *lines]))
-        size = layout.width, count + bool(above)
-        strip = _decoded(mode, size, stream)
-        if mode == "RGBX" and strip.getchannel("X").getextrema() != (255, 255):
-            mode = "RGBA"
-            strip = _decoded(mode, size, stream)
-        if palette is not None:
-            strip.putpalette(palette.palette, palette.rawmode or palette.mode)
-        if transparency is not None:
-            strip.info["transparency"] = transparency
-        yield strip, int(bool(above))
-        above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
+
+    def __init__(self, data: bytes, rows: int) -> None:
+        layout = _layout(data)
+        assert layout is not None, "can_be_split() was not asked"
+        self._data, self._rows, self._layout = data, rows, layout
+        self.opaque = True
+
+    def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
+        layout = self._layout
+        with Image.open(io.BytesIO(self._data), formats=("PNG",)) as header:
+            palette, transparency = header.palette, header.info.get("transparency")
+        inflated = _Inflated(body for kind, body in chunks(self._data) if kind == b"IDAT")
+        above = b""
+        for top in range(0, layout.height, self._rows):
+            count = min(self._rows, layout.height - top)
+            lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
+            mode = "RGBX" if self.opaque and layout.mode == "RGBA" else layout.mode
+            strip = _decoded(mode, (layout.width, count + bool(above)), [above, *lines])
+            if palette is not None:
+                strip.putpalette(palette.palette, palette.rawmode or palette.mode)
+            if transparency is not None:
+                strip.info["transparency"] = transparency
+            yield strip, int(bool(above))
+            above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
 
 
-def _decoded(mode: str, size: tuple[int, int], stream: bytes) -> Image.Image:
+def with_alpha(strip: Image.Image) -> Image.Image:
+    """An RGBX strip as the RGBA it is."""
+    return Image.frombytes("RGBA", strip.size, strip.tobytes())
+
+
+def _decoded(mode: str, size: tuple[int, int], lines: list[bytes]) -> Image.Image:
     try:
-        return Image.frombytes(mode, size, stream, "zip", mode, 0)
+        return Image.frombytes(mode, size, b"".join(_stored(lines)), "zip", mode, 0)
     except ValueError as error:
         raise OSError("broken data stream: not a PNG's rows") from error
 
