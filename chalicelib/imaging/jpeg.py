@@ -141,8 +141,8 @@ def _never_smoothed(tables: bytes, names: set[int]) -> bytes:
     """A segment of quantization tables (T.81, B.2.4.1) with 0 for a coefficient nobody looks at.
 
     Where scans are missing, libjpeg guesses what they held from 25 blocks around, and blurs what is known.
-    It does not where it would divide by zero (smoothing_ok in jdcoefct.c): 1.5 to 2.4 times as fast, and 2 dB
-    better at 1/8.
+    It does not where it would divide by zero (smoothing_ok in jdcoefct.c): decoding is 1.3 to 2.4 times as
+    fast, and up to 1.7 dB closer at 1/8.
     """
     changed = bytearray(tables)
     place = 4
