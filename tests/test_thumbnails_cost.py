@@ -35,10 +35,14 @@ CASES = {
     "baseline": ("jpeg", "RGB", {}),
     "progressive": ("jpeg", "RGB", {"progressive": True, "subsampling": 0}),
     "cmyk": ("jpeg", "CMYK", {"progressive": True}),
+    "baseline, hardly reduced": ("jpeg", "RGB", {"quality": 98, "subsampling": 0}),
+    "opaque png in strips": ("png", "RGB", {"compress_level": 1}),
     "png in strips": ("png", "RGBA", {"compress_level": 1}),
     "png whole": ("png", "I;16", {"compress_level": 1}),
     "palette": ("gif", "P", {}),
-    "webp": ("webp", "RGBA", {"method": 0}),
+    "webp by Pillow": ("webp", "RGBA", {"method": 0}),
+    "webp, reduced": ("webp", "RGB", {"method": 0}),
+    "webp, lossless": ("webp", "RGB", {"method": 0, "lossless": True}),
     "avif": ("avif", "RGB", {"speed": 10}),
     "tiff": ("tiff", "RGBA", {"compression": "tiff_lzw"}),
 }
@@ -46,7 +50,7 @@ CASES = {
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured with Linux's proc(5)")
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize(("sizes", "output"), [("128", "auto"), ("128,1024", "avif")])
+@pytest.mark.parametrize(("sizes", "output"), [("128", "auto"), ("1024,1500", "auto"), ("128,1024", "avif")])
 def test_a_picture_takes_no_more_than_estimated(tmp_path, name, sizes, output):
     form, mode, options = CASES[name]
     for file, picture in (("large", scene(600, 400).resize((3000, 2000))), ("small", scene(64, 64))):

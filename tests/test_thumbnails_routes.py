@@ -1,22 +1,26 @@
 """The quick ways of decoding give what the plain way gives."""
 
 import zlib
+from dataclasses import replace
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from chalicelib.errors import Reject
-from chalicelib.imaging import header, jpeg, png
+from chalicelib.imaging import header, jpeg, png, webp
 from chalicelib.imaging.route import choose
 from chalicelib.thumbnail_settings import ThumbnailSettings
 from chalicelib.thumbnails import make
-from tests.pictures import array, decoded, encoded, lanczos, psnr, scene, webp_claiming
+from tests.pictures import LAID_DOWN, array, decoded, encoded, lanczos, oriented, psnr, scene
+from tests.test_thumbnails import swapped_profile
 
 SETTINGS = ThumbnailSettings(sizes=(64,), output="png")
 
 
 def route(data, settings=SETTINGS):
-    return choose(header.open_image(data, settings.formats, header.Deadline(60)), data, settings)
+    deadline = header.Deadline(60)
+    image = webp.opened(data, deadline) or header.open_image(data, settings.formats, deadline)
+    return choose(image, data, settings)
 
 
 def picture(data, settings=SETTINGS):
@@ -44,7 +48,8 @@ def test_strips_put_together_are_the_picture(mode, rows):
     if mode in ("LA", "RGBA"):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
-    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.strips(data, rows)]
+    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.Strips(data, rows)]
+    strips = [png.with_alpha(strip) if strip.mode == "RGBX" else strip for strip in strips]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -67,11 +72,11 @@ def test_a_large_png_goes_by_strips_and_looks_the_same(mode):
 def test_damage_and_the_end_of_the_file_are_noticed_in_strips():
     data = bytearray(encoded(scene(1203, 811), "png"))
     with pytest.raises(OSError, match="truncated"):
-        list(png.strips(bytes(data[: len(data) // 2]), 64))
+        list(png.Strips(bytes(data[: len(data) // 2]), 64))
     start = data.index(b"IDAT") + 4
     data[start : start + 2000] = b"\xff" * 2000
     with pytest.raises(OSError, match="broken data stream"):
-        list(png.strips(bytes(data), 64))
+        list(png.Strips(bytes(data), 64))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
@@ -85,6 +90,20 @@ def test_a_transparent_colour_is_transparent_in_strips(mode):
     assert route(data).kind == "strips"
     result = decoded(make(data, SETTINGS)[0].data).convert("RGBA")
     assert (result.getpixel((5, 20))[3], result.getpixel((60, 20))[3]) == (0, 255)
+
+
+def test_a_png_of_which_only_the_lower_half_is_transparent_is_so_in_strips():
+    whole = scene(1203, 1811).convert("RGBA")
+    whole.putalpha(
+        Image.linear_gradient("L").resize(whole.size).point(lambda value: min(255, 510 - 2 * value))
+    )
+    data = encoded(whole, "png")
+    kept = ThumbnailSettings(sizes=(64,), output="png", accept_truncated=True)
+    assert (route(data).kind, route(data, kept).kind) == ("strips", "whole")
+    ours, whole = picture(data), picture(data, kept)
+    assert psnr(ours[..., 3], whole[..., 3]) > 45
+    assert psnr(ours[..., :3] * ours[..., 3:] / 255, whole[..., :3] * whole[..., 3:] / 255) > 45
+    assert (ours[0, 0, 3], ours[-1, -1, 3] < 20) == (255, True)
 
 
 def test_what_cannot_be_split_goes_whole():
@@ -164,16 +183,69 @@ def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
     assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
 
 
-# --- WebP ------------------------------------------------------------------------------------------------
+# --- brightness and colour apart -------------------------------------------------------------------------
+
+AS_JPEG = ThumbnailSettings(sizes=(600, 301, 64), jpeg_quality=100)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"lossless": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}]
-)
-def test_the_canvas_of_a_webp_is_in_its_first_30_bytes(options):
-    assert header.webp_canvas(encoded(scene(211, 97), "webp", **options)[:30]) == (211, 97)
+def planes(image):
+    pixels = array(image.convert("RGB").convert("YCbCr"))
+    return pixels[..., :1], pixels[..., 1:]
 
 
-def test_a_claimed_canvas_is_read_as_claimed():
-    assert header.webp_canvas(webp_claiming(16384, 9)) == (16384, 9)
-    assert header.webp_canvas(b"RIFF") == (0, 0)
+def assert_alike(data, settings=AS_JPEG):
+    """A JPEG's thumbnails look as those that were never taken apart."""
+    together = make(data, replace(settings, output="png"))
+    for jpeg_made, png_made in zip(make(data, settings), together, strict=True):
+        assert jpeg_made.format == "jpeg"
+        made = decoded(jpeg_made.data)
+        expected = decoded(encoded(decoded(png_made.data), "jpeg", quality=100))
+        assert made.size == expected.size
+        (luma, chroma), (expected_luma, expected_chroma) = planes(made), planes(expected)
+        assert psnr(luma, expected_luma) > 42
+        assert psnr(chroma, expected_chroma) > 33
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (1203, 811), (811, 1203)])
+@pytest.mark.parametrize("form", ["jpeg", "png", "webp"])
+def test_brightness_and_colour_reduced_apart_look_the_same(form, size):
+    options = {"jpeg": {"quality": 95}, "png": {}, "webp": {"quality": 95}}[form]
+    data = encoded(scene(*size), form, **options)
+    assert route(data, AS_JPEG).apart
+    assert_alike(data)
+
+
+@pytest.mark.parametrize("number", LAID_DOWN)
+def test_what_is_apart_is_turned_together(number):
+    assert_alike(oriented(number, "jpeg", scene(1203, 811), quality=95))
+
+
+def test_a_jpeg_that_holds_rgb_is_decoded_as_such():
+    data = encoded(scene(1200, 800), "jpeg", quality=95, keep_rgb=True)
+    assert decoded(data).info["adobe_transform"] == 0
+    assert route(data, AS_JPEG).apart
+    assert_alike(data)
+
+
+def test_only_what_becomes_a_jpeg_in_its_own_colours_is_taken_apart():
+    opaque = encoded(scene(1200, 800), "jpeg")
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert route(encoded(scene(1200, 800), "jpeg", icc_profile=srgb), AS_JPEG).apart
+    for data, settings in (
+        (opaque, replace(AS_JPEG, output="png")),
+        (opaque, replace(AS_JPEG, fit="cover")),
+        (opaque, replace(AS_JPEG, linear=True)),
+        (encoded(scene(1200, 800), "jpeg", icc_profile=srgb), replace(AS_JPEG, icc="keep")),
+        (encoded(scene(1200, 800), "png", icc_profile=swapped_profile()), AS_JPEG),
+        (encoded(scene(1200, 800).convert("L"), "jpeg"), AS_JPEG),
+        (encoded(scene(1200, 800).convert("CMYK"), "jpeg"), AS_JPEG),
+        (encoded(scene(1200, 800).convert("RGBA"), "png"), AS_JPEG),
+        (encoded(scene(1200, 800), "png", transparency=(0, 0, 0)), AS_JPEG),
+    ):
+        assert not route(data, settings).apart
+
+
+@pytest.mark.parametrize(("sizes", "shrink"), [((256,), 4), ((1024,), 2), ((1100,), 1)])
+def test_a_large_box_may_be_reached_with_less_to_spare(sizes, shrink):
+    data = encoded(Image.new("RGB", (2048, 1024)), "jpeg")
+    assert route(data, ThumbnailSettings(sizes=sizes)).shrink == shrink

@@ -30,13 +30,15 @@ def no_pixels(monkeypatch):
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", never)
-    monkeypatch.setattr("chalicelib.imaging.png.strips", never)
+    monkeypatch.setattr("chalicelib.imaging.png.Strips", never)
 
 
 def test_a_webp_of_34_bytes_and_169_megapixels_costs_nothing(monkeypatch):
     monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("opened: that allocates the canvases"))
     bomb = webp_claiming(13000, 13000)
     assert len(bomb) == 34
+    assert reason(bomb).startswith("13000 x 13000 pixels would take 686 MB of memory, more than the 409 MB")
+    monkeypatch.setattr("chalicelib.imaging.webp.opened", lambda *_: None)
     assert reason(bomb).startswith("13000 x 13000 pixels would take 2,704 MB of memory, more than the 409 MB")
 
 

@@ -8,17 +8,31 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from benchmarks.thumbnails import fetch
+
 Pixels = npt.NDArray[np.float64]
 _WINDOW = 8
 
 
 def reference(path: Path, size: int) -> Image.Image:
-    """RGBA, premultiplied and reduced without any shortcut."""
+    """RGBA, premultiplied and reduced without any shortcut; kept in .cache/bench."""
+    kept = fetch.CACHE / "references" / f"{path.parts[-4]}-{path.name}-{size}.png"
+    if kept.exists():
+        return Image.open(kept)
     with Image.open(path) as image:
         whole = ImageOps.exif_transpose(image).convert("RGBA").convert("RGBa")
     ratio = min(1.0, size / max(whole.size))
     target = (max(1, round(whole.width * ratio)), max(1, round(whole.height * ratio)))
-    return whole.resize(target, Image.Resampling.LANCZOS).convert("RGBA")
+    made = whole.resize(target, Image.Resampling.LANCZOS).convert("RGBA")
+    kept.parent.mkdir(exist_ok=True)
+    made.save(kept)
+    return made
+
+
+def luma_and_chroma(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """Of RGB, as JPEG keeps them."""
+    apart = np.asarray(Image.fromarray(pixels.round().astype(np.uint8)).convert("YCbCr"), dtype=np.float64)
+    return apart[..., :1], apart[..., 1:]
 
 
 def on_grey(image: Image.Image) -> Pixels:

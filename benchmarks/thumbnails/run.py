@@ -22,6 +22,7 @@ SEVERAL = [1024, 512, 256]
 BASE = "sharp"
 
 Ratios = dict[str, list[float]]  # by engine, one a photograph
+Closeness = dict[str, dict[str, list[float]]]  # by engine and by what, one a size
 
 
 def main() -> None:
@@ -40,11 +41,17 @@ def main() -> None:
             for name, close in likeness[kind].items():
                 close.append(quality_of(workers[name], path))
             print(f"{kind} {path.name}: {measured['ours']:.2f}", flush=True)
-    several: Ratios = {name: [] for name in ("ours", BASE)}
-    for path in [path for kind in fetch.KINDS for path in photographs[kind][:5]]:
-        pair = {name: workers[name] for name in several}
-        for name, ratio in interleaved(pair, path, SEVERAL, rounds).items():
-            several[name].append(ratio)
+    several: dict[str, Ratios] = {}
+    several_close: dict[str, list[Closeness]] = {}
+    pair = {name: workers[name] for name in ("ours", BASE)}
+    for kind, paths in photographs.items():
+        several[kind] = {name: [] for name in pair}
+        for path in paths:
+            for name, ratio in interleaved(pair, path, SEVERAL, rounds).items():
+                several[kind][name].append(ratio)
+        several_close[kind] = [
+            {name: quality_of_several(worker, path) for name, worker in pair.items()} for path in paths
+        ]
     for worker in workers.values():
         worker.close()
     large = memory.pictures(photographs["jpeg_baseline"][0])
@@ -53,7 +60,7 @@ def main() -> None:
         for kind, path in large.items()
         for sizes in ("256", "256,1024")
     }
-    results = summary(ratios, several, likeness, peaks)
+    results = summary(ratios, several, likeness, peaks) | {"three_sizes": trade(several, several_close)}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "thumbnails.json").write_text(json.dumps(results, indent=2) + "\n")
     plot.draw(results, RESULTS / "thumbnails.svg")
@@ -84,18 +91,65 @@ def interleaved(workers: dict[str, Worker], path: Path, sizes: list[int], rounds
 
 def quality_of(worker: Worker, path: Path) -> tuple[float, float]:
     """(PSNR, SSIM) of the pixels before they are encoded."""
-    out = fetch.CACHE / "quality.png"
+    out = fetch.CACHE / "quality"
     worker.cpu(path, [SIZE], "png", out=out)
-    best = quality.on_grey(quality.reference(path, SIZE))
-    with Image.open(out) as image:
-        # Engines may round a side the other way: by one pixel.
-        made = quality.on_grey(image.resize(best.shape[1::-1]) if image.size != best.shape[1::-1] else image)
+    best, made = compared(path, SIZE, Path(f"{out}0"))
     return quality.psnr(best, made), quality.ssim(best, made)
+
+
+def compared(path: Path, size: int, made: Path) -> tuple[quality.Pixels, quality.Pixels]:
+    """The pixels of the reference and of what an engine made."""
+    best = quality.on_grey(quality.reference(path, size))
+    with Image.open(made) as image:
+        # Engines may round a side the other way: by one pixel.
+        image = image.resize(best.shape[1::-1]) if image.size != best.shape[1::-1] else image
+        return best, quality.on_grey(image)
+
+
+def quality_of_several(worker: Worker, path: Path) -> dict[str, list[float]]:
+    """PSNR by SEVERAL: before encoding, and of luma and chroma in a JPEG of quality 100 (where the kind
+    becomes one)."""
+    out = fetch.CACHE / "quality"
+    found: dict[str, list[float]] = {"pixels": [], "jpeg_luma": [], "jpeg_chroma": []}
+    worker.cpu(path, SEVERAL, "png", out=out)
+    for number, size in enumerate(SEVERAL):
+        found["pixels"].append(quality.psnr(*compared(path, size, Path(f"{out}{number}"))))
+    if form_of(path) != "jpeg":
+        return found
+    worker.cpu(path, SEVERAL, "fine", out=out)
+    for number, size in enumerate(SEVERAL):
+        best, made = map(quality.luma_and_chroma, compared(path, size, Path(f"{out}{number}")))
+        found["jpeg_luma"].append(quality.psnr(best[0], made[0]))
+        found["jpeg_chroma"].append(quality.psnr(best[1], made[1]))
+    return found
+
+
+def trade(several: dict[str, Ratios], close: dict[str, list[Closeness]]) -> dict[str, Any]:
+    """What three sizes cost, and how close they are, against sharp: what was given for the time shows."""
+
+    def differences(kinds: Iterable[str], what: str, number: int) -> list[float]:
+        photographs = [each for kind in kinds for each in close[kind] if each["ours"][what]]
+        return [each["ours"][what][number] - each[BASE][what][number] for each in photographs]
+
+    def row(kinds: list[str]) -> dict[str, Any]:
+        return {
+            "ratio_cpu_vs_sharp": geometric(ratio for kind in kinds for ratio in several[kind]["ours"]),
+            "psnr_minus_sharp_db": {
+                what: {
+                    str(size): {"mean": round(statistics.mean(found), 2), "least": round(min(found), 2)}
+                    for number, size in enumerate(SEVERAL)
+                    if (found := differences(kinds, what, number))
+                }
+                for what in ("pixels", "jpeg_luma", "jpeg_chroma")
+            },
+        }
+
+    return {kind: row([kind]) for kind in several} | {"all": row(list(several))}
 
 
 def summary(
     ratios: dict[str, Ratios],
-    several: Ratios,
+    several: dict[str, Ratios],
     likeness: dict[str, dict[str, list[tuple[float, float]]]],
     peaks: dict[str, tuple[float | None, str]],
 ) -> dict[str, Any]:
@@ -119,7 +173,8 @@ def summary(
         for name in ("ours", BASE)
     }
     return {
-        "ratio_cpu_vs_sharp": by_engine["ours"] | {"multi_size": geometric(several["ours"])},
+        "ratio_cpu_vs_sharp": by_engine["ours"]
+        | {"multi_size": geometric(ratio for each in several.values() for ratio in each["ours"])},
         "psnr_minus_sharp_db": {
             "jpeg": round(statistics.mean(jpegs["ours"]) - statistics.mean(jpegs[BASE]), 2),
             **{
@@ -156,7 +211,15 @@ def table(results: dict[str, Any]) -> str:
     for name in next(iter(results["quality_before_encoding"].values())):
         cells = [results["quality_before_encoding"][kind][name] for kind in kinds[:-1]]
         lines.append(f"{name:26}" + "".join(f"{c['psnr_db']:10.1f}  {c['ssim']:.4f}" for c in cells))
-    lines.append(f"three sizes, one decode: {results['ratio_cpu_vs_sharp']['multi_size']:.2f} of sharp's")
+    for kind, row in results["three_sizes"].items():
+        lines.append(
+            f"three sizes, {kind}: {row['ratio_cpu_vs_sharp']:.2f} of sharp's one decode; PSNR - sharp's, dB"
+        )
+        for what, sizes in row["psnr_minus_sharp_db"].items():
+            cells = (
+                f"{size}: {each['mean']:+.1f} (least {each['least']:+.1f})" for size, each in sizes.items()
+            )
+            lines.append(f"    {what:12}" + "  ".join(cells))
     lines += [f"100 MP {kind}: {said}" for kind, said in results["peak_100mp_said"].items()]
     return "\n".join(lines)
 

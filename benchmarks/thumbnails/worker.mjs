@@ -12,6 +12,7 @@ const encoders = {
   jpeg: (image) => image.jpeg({ quality: 80 }),
   webp: (image) => image.webp({ quality: 80 }),
   png: (image) => image.png(),
+  fine: (image) => image.jpeg({ quality: 100 }),
 }
 
 async function thumbnails (data, sizes, format) {
@@ -32,6 +33,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   let made
   for (let i = 0; i < repeat; i++) made = await thumbnails(data, sizes, format)
   const { user, system } = process.cpuUsage(before)
-  if (out) writeFileSync(out, made[0])
+  if (out) made.forEach((each, number) => writeFileSync(out + number, each))
   console.log(JSON.stringify({ cpu: (user + system) / 1e6 / repeat }))
 }

@@ -56,7 +56,7 @@ class Worker:
         )
 
     def cpu(self, path: Path, sizes: list[int], form: str, repeat: int = 1, out: Path | None = None) -> float:
-        """CPU seconds for one picture's thumbnails; the largest is written to `out` where given."""
+        """CPU seconds for one picture's thumbnails; they go to `out` and their number where given."""
         job: dict[str, Any] = {"path": str(path), "sizes": sizes, "format": form, "repeat": repeat}
         if out:
             job["out"] = str(out)

@@ -1,10 +1,23 @@
-"""The square a thumbnail is made for: plain arithmetic on widths and heights."""
+"""The square a thumbnail is made for: plain arithmetic on widths and heights. And which side is up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PIL import Image
+
 from chalicelib.thumbnail_settings import Fit, ThumbnailSettings
+
+# By Exif's orientation (Exif 2.32, table 4); 1, and what makes no sense, is upright.
+UPRIGHT_BY = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The image as L, RGB, CMYK or LAB, or with (straight) alpha as LA or RGBA."""
+    """The image as L, RGB, RGBX, CMYK or LAB, or with (straight) alpha as LA or RGBA."""
     if has_alpha(image):
         mode = "LA" if image.mode in ("L", "LA", "La") else "RGBA"
         return image if image.mode == mode else image.convert(mode)
-    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+    if image.mode in ("L", "RGB", "RGBX", "CMYK", "LAB"):
         return image
     if image.mode.startswith("I;16"):
         return levelled(image.convert("I"), 0, 65535)
@@ -97,6 +97,12 @@ def profile_of(image: Image.Image) -> bytes:
     """The image's ICC profile, b"" without one."""
     profile = image.info.get("icc_profile")
     return profile if isinstance(profile, bytes) else b""
+
+
+def is_srgb(image: Image.Image) -> bool:
+    """Whether to_srgb() leaves an RGB image's colours as they are."""
+    profile = profile_of(image)
+    return not profile or _to_srgb(profile, "RGB") is None
 
 
 @lru_cache(maxsize=16)

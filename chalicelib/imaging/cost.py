@@ -11,6 +11,7 @@ from PIL import Image
 from chalicelib.imaging import colour, jpeg
 from chalicelib.imaging.box import boxes_of
 from chalicelib.imaging.route import Route
+from chalicelib.imaging.webp import ReducibleWebp
 from chalicelib.thumbnail_settings import ThumbnailSettings
 
 # Pillow stores one byte a pixel in these modes, two in the 16-bit ones, four in all others.
@@ -49,17 +50,21 @@ def peak_bytes(
     kind = (image.format or "").lower()
     base = pixels(boxes[0].scaled(width, height))
     thumbnails = [pixels(box.thumbnail(width, height)) for box in boxes]
-    decoded = -(-width // route.shrink) * -(-height // route.shrink)
+    decoded = pixels(route.decoded(width, height))
     stored = stored_bytes(image.mode)
 
     if route.kind == "strips":
         decoding = decoded * 4 + route.rows * width * 20
+    elif isinstance(image, ReducibleWebp):
+        decoding = decoded * 7 + width * 400 + (width * height * 4 if image.lossless else 0)
     elif kind in ("jpeg", "mpo"):
         frame = jpeg.read_frame(data)
         coefficients = frame.coefficient_bytes() if frame else 0
         decoding = decoded * stored + coefficients + (len(data) if coefficients else 0)
     else:
         decoding = decoded * (stored + _BESIDE.get(kind, 0) + conversion_bytes(image))
+    if route.apart:
+        decoding += decoded * 8
     if settings.linear:
         decoding += decoded * 20
     reducing = 4 * min(decoded, 12 * base)

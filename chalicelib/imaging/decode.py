@@ -9,21 +9,15 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from chalicelib.imaging import colour, jpeg, linear, png
-from chalicelib.imaging.box import Box
+from chalicelib.imaging.apart import Apart, taken_apart
+from chalicelib.imaging.box import UPRIGHT_BY, Box
 from chalicelib.imaging.header import Deadline, TimedFile
-from chalicelib.imaging.route import REDUCE_GAP, Route
+from chalicelib.imaging.route import Route, reduce_gap
+from chalicelib.imaging.webp import ReducibleWebp
 
 LANCZOS = Image.Resampling.LANCZOS
+GAP = 2.0  # Pillow's reducing_gap from thumbnail to thumbnail
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
-_UPRIGHT_BY = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True)
@@ -38,10 +32,10 @@ class Reduced:
     def upright(self, orientation: int) -> Reduced:
         """Turned and mirrored as Exif's orientation (1 to 8) asks. Done after the reduction: before it, it
         takes as long as the decoding."""
-        if orientation not in _UPRIGHT_BY:
+        if orientation not in UPRIGHT_BY:
             return self
         width, height = (self.height, self.width) if orientation >= 5 else (self.width, self.height)
-        return Reduced(self.image.transpose(_UPRIGHT_BY[orientation]), width, height, self.light)
+        return Reduced(self.image.transpose(UPRIGHT_BY[orientation]), width, height, self.light)
 
     def with_colours(self, change: Callable[[Image.Image], Image.Image]) -> Reduced:
         """`change` applied to the straight pixels."""
@@ -50,6 +44,13 @@ class Reduced:
         if after is before:
             return self
         return replace(self, image=after if self.light else colour.premultiplied(after))
+
+    def fit(self, box: Box) -> Reduced:
+        """The same reduced further."""
+        size = box.scaled(self.width, self.height)
+        if size == self.image.size or self.light:
+            return self
+        return replace(self, image=self.image.resize(size, LANCZOS, reducing_gap=GAP))
 
     def cut(self, box: Box) -> Image.Image:
         """The thumbnail for `box`, which is no larger than the box this was scaled to."""
@@ -60,19 +61,49 @@ class Reduced:
         across, down = self.image.size
         part = (left * across, top * down, right * across, bottom * down)
         if self.light:
-            return linear.resized(self.image, size, part, REDUCE_GAP)
-        return self.image.resize(size, LANCZOS, box=part, reducing_gap=REDUCE_GAP)
+            return linear.resized(self.image, size, part, GAP)
+        return self.image.resize(size, LANCZOS, box=part, reducing_gap=GAP)
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """An image decoded, perhaps reduced by whole blocks; `part` of it is the picture."""
+
+    image: Image.Image
+    part: tuple[float, float, float, float] | None = None
 
 
 def reduced(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
     """The image scaled to `box`, as it lies in the file, premultiplied. `image` is opened and not decoded;
     afterwards it holds whatever metadata lay behind its pixels."""
+    size = image.size
+    return _from_pixels(_pixels(image, data, route, deadline), size, box)
+
+
+def reduced_apart(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Apart:
+    """The same of an opaque RGB image, its brightness apart from its colour."""
+    size = image.size
+    pixels = _pixels(image, data, route, deadline, "YCbCr" if _is_luma_and_chroma(image) else None)
+    deadline.check()
+    return taken_apart(pixels.image, size).fit(box, reduce_gap(box), pixels.part)
+
+
+def _is_luma_and_chroma(image: Image.Image) -> bool:
+    """Whether a JPEG's markers say so (as libjpeg reads them), so that no conversion is needed."""
+    return "jfif" in image.info or image.info.get("adobe_transform") == 1
+
+
+def _pixels(
+    image: Image.Image, data: bytes, route: Route, deadline: Deadline, mode: str | None = None
+) -> _Pixels:
     if route.kind == "draft":
-        return _from_draft(image, data, route, box, deadline)
+        return _from_draft(image, data, route, deadline, mode)
     if route.kind == "strips":
-        return _from_strips(image, data, route, box, deadline)
+        return _from_strips(image, data, route, deadline)
+    if isinstance(image, ReducibleWebp):
+        return _Pixels(image.reduced(route.scaled, deadline))
     image.load()
-    return _from_pixels(_averageable(image), image.size, box)
+    return _Pixels(_averageable(image))
 
 
 def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
@@ -81,34 +112,45 @@ def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, dea
     straight = colour.to_srgb(colour.plain(image), colour.profile_of(image))
     size = box.scaled(*image.size)
     if size != image.size:
-        straight = linear.resized(straight, size, None, REDUCE_GAP)
+        straight = linear.resized(straight, size, None, GAP)
     return Reduced(straight, *image.size, light=True)
 
 
-def _from_draft(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
+def _from_draft(
+    image: Image.Image, data: bytes, route: Route, deadline: Deadline, mode: str | None
+) -> _Pixels:
     size = image.size
     lighter = jpeg.without_refinements(data, route.shrink) if route.shrink >= 4 else data
     source = image if lighter is data else Image.open(TimedFile(lighter, deadline), formats=("JPEG",))
-    drafted = source.draft(None, (max(1, size[0] // route.shrink), max(1, size[1] // route.shrink)))
+    drafted = source.draft(mode, (max(1, size[0] // route.shrink), max(1, size[1] // route.shrink)))
     source.load()
+    pixels = source if source.mode == mode else _averageable(source)
     # A side that 8 does not divide ends in part of a pixel: the part says how much of it.
-    return _from_pixels(_averageable(source), size, box, drafted[1] if drafted else None)
+    return _Pixels(pixels, drafted[1] if drafted else None)
 
 
-def _from_strips(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
+def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -> _Pixels:
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    for strip, above in png.strips(data, route.rows):
+    strips = png.Strips(data, route.rows)
+    for strip, above in strips:
         deadline.check()
-        smaller = _averageable(strip).reduce(route.shrink, (0, above, *strip.size))
+        part = (0, above, *strip.size)
+        smaller = _averageable(strip).reduce(route.shrink, part)
+        # Where the mean of a block's alpha is 255, less than half a level shines through.
+        if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
+            strips.opaque = False
+            smaller = _averageable(png.with_alpha(strip)).reduce(route.shrink, part)
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
+        if canvas.mode == "RGBX" != smaller.mode:
+            canvas = canvas.convert("RGB").convert(smaller.mode)
         canvas.paste(smaller, (0, top))
         top += smaller.height
     assert canvas is not None  # a PNG has at least one row
-    part = (0, 0, width / route.shrink, height / route.shrink)
-    return _from_pixels(canvas, (width, height), box, part)
+    pixels = canvas.convert("RGB") if canvas.mode == "RGBX" else canvas
+    return _Pixels(pixels, (0, 0, width / route.shrink, height / route.shrink))
 
 
 class UnevenFrames(Exception):
@@ -125,23 +167,18 @@ def moments(image: Image.Image, box: Box, deadline: Deadline) -> Iterator[tuple[
             raise UnevenFrames
         image.load()
         shown = image.info.get("duration", 0)
-        yield _from_pixels(_averageable(image), image.size, box), int(shown or 0)
+        yield _from_pixels(_Pixels(_averageable(image)), image.size, box), int(shown or 0)
 
 
 def _averageable(image: Image.Image) -> Image.Image:
     return colour.premultiplied(colour.plain(image))
 
 
-def _from_pixels(
-    pixels: Image.Image,
-    size: tuple[int, int],
-    box: Box,
-    part: tuple[float, float, float, float] | None = None,
-) -> Reduced:
-    wanted = box.scaled(*size)
-    if pixels.size != wanted:
-        pixels = pixels.resize(wanted, LANCZOS, box=part, reducing_gap=REDUCE_GAP)
-    return Reduced(pixels, *size)
+def _from_pixels(pixels: _Pixels, size: tuple[int, int], box: Box) -> Reduced:
+    image, wanted = pixels.image, box.scaled(*size)
+    if image.size != wanted:
+        image = image.resize(wanted, LANCZOS, box=pixels.part, reducing_gap=reduce_gap(box))
+    return Reduced(image, *size)
 
 
 def orientation(image: Image.Image, route: Route, data: bytes) -> int:
@@ -156,4 +193,4 @@ def orientation(image: Image.Image, route: Route, data: bytes) -> int:
         value = exif.get(_ORIENTATION, 1)
     except (SyntaxError, ValueError, OSError, KeyError, TypeError, struct.error):
         return 1
-    return value if value in _UPRIGHT_BY else 1
+    return value if value in UPRIGHT_BY else 1

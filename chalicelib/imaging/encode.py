@@ -27,8 +27,11 @@ def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
 
 
 def still(image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes) -> bytes:
-    """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty."""
-    if colour.is_opaque(image):
+    """A straight L, LA, RGB, RGBA or (for JPEG) YCbCr image in format `form`, with `profile` unless it is
+    empty."""
+    if image.mode == "YCbCr":
+        pass  # as JPEG has it
+    elif colour.is_opaque(image):
         image = image.convert("L" if image.mode in ("L", "LA") else "RGB")
     elif form == "jpeg":
         image = colour.flattened(image, settings.background)

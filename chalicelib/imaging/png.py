@@ -1,13 +1,14 @@
 """A PNG decoded strip by strip, so that its size does not show in memory.
 
 PNG's rows are predicted from the row above, so a strip needs one row of the strip before. Each strip is
-handed to Pillow as a small PNG file of its own: that row, unfiltered, then the strip's rows as they were.
+handed to Pillow's decoder as a stream of its own: that row, unfiltered, then the strip's rows as they were.
 Layout: https://www.w3.org/TR/png-3/
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,14 +30,13 @@ else:
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Bytes a pixel and Pillow's mode by colour type, at 8 bits a channel.
 _COLOUR_TYPES = {0: (1, "L"), 2: (3, "RGB"), 3: (1, "P"), 4: (2, "LA"), 6: (4, "RGBA")}
-# What must stand in every strip for its pixels to mean the same.
-_SHARED = (b"PLTE", b"tRNS")
 _STORED = 0xFFFF  # bytes in a stored block, at the most
+# Compressed bytes handed over at once: what is not consumed is copied with every strip.
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
 class _Layout:
-    header: bytes  # IHDR's body
     width: int
     height: int
     pixel_bytes: int
@@ -50,11 +50,11 @@ def _layout(data: bytes) -> _Layout | None:
     width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if depth != 8 or interlaced or colour_type not in _COLOUR_TYPES:
         return None
-    return _Layout(header, width, height, *_COLOUR_TYPES[colour_type])
+    return _Layout(width, height, *_COLOUR_TYPES[colour_type])
 
 
 def can_be_split(data: bytes) -> bool:
-    """Whether strips() can read it: 8 bits a channel, not interlaced, one picture."""
+    """Whether Strips can read it: 8 bits a channel, not interlaced, one picture."""
     return _layout(data) is not None and not any(kind == b"acTL" for kind, _ in chunks(data))
 
 
@@ -63,45 +63,55 @@ def exif(data: bytes) -> bytes:
     return next((bytes(body) for kind, body in chunks(data) if kind == b"eXIf"), b"")
 
 
-def strips(data: bytes, rows: int) -> Iterator[tuple[Image.Image, int]]:
+class Strips:
     """The picture from top to bottom, `rows` rows at a time: images, and how many of their first rows (0 or
     1) belong to the strip before.
 
-    Raises OSError where the file ends early or does not inflate, and what Pillow raises.
+    RGBA comes as RGBX while `opaque` is left True: Pillow premultiplies RGBA whether it must or not, a third
+    of an opaque picture's time. Iterating raises OSError where the file ends early or does not inflate, and
+    what Pillow raises.
     """
-    layout = _layout(data)
-    assert layout is not None, "can_be_split() was not asked"
-    shared: dict[bytes, bytes] = {}
-    pieces: list[memoryview] = []
-    for kind, body in chunks(data):
-        if kind in _SHARED:
-            shared[kind] = bytes(body)
-        elif kind == b"IDAT":
-            pieces.append(body)
-    inflated = _Inflated(pieces)
-    above = b""
-    for top in range(0, layout.height, rows):
-        count = min(rows, layout.height - top)
-        lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-        strip = _decoded(layout, shared, [above, *lines], count + bool(above))
-        yield strip, int(bool(above))
-        above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
+
+    def __init__(self, data: bytes, rows: int) -> None:
+        layout = _layout(data)
+        assert layout is not None, "can_be_split() was not asked"
+        self._data, self._rows, self._layout = data, rows, layout
+        self.opaque = True
+
+    def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
+        layout = self._layout
+        with Image.open(io.BytesIO(self._data), formats=("PNG",)) as header:
+            palette, transparency = header.palette, header.info.get("transparency")
+        inflated = _Inflated(body for kind, body in chunks(self._data) if kind == b"IDAT")
+        above = b""
+        for top in range(0, layout.height, self._rows):
+            count = min(self._rows, layout.height - top)
+            lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
+            mode = "RGBX" if self.opaque and layout.mode == "RGBA" else layout.mode
+            strip = _decoded(mode, (layout.width, count + bool(above)), [above, *lines])
+            if palette is not None:
+                strip.putpalette(palette.palette, palette.rawmode or palette.mode)
+            if transparency is not None:
+                strip.info["transparency"] = transparency
+            yield strip, int(bool(above))
+            above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
 
 
-def _decoded(layout: _Layout, shared: dict[bytes, bytes], lines: list[bytes], rows: int) -> Image.Image:
-    header = struct.pack(">II", layout.width, rows) + layout.header[8:]
-    stored = list(_stored(lines))
-    # Neither Pillow nor inflate asks for the checksum of pixels before it has them all, so none is made.
-    pixels = [struct.pack(">I", sum(map(len, stored))), b"IDAT", *stored, bytes(4)]
-    before = [_chunk(kind, body) for kind, body in ((b"IHDR", header), *shared.items())]
-    file = b"".join([_SIGNATURE, *before, *pixels, _chunk(b"IEND", b"")])
-    strip = Image.open(io.BytesIO(file), formats=("PNG",))
-    strip.load()
-    return strip
+def with_alpha(strip: Image.Image) -> Image.Image:
+    """An RGBX strip as the RGBA it is."""
+    return Image.frombytes("RGBA", strip.size, strip.tobytes())
+
+
+def _decoded(mode: str, size: tuple[int, int], lines: list[bytes]) -> Image.Image:
+    try:
+        return Image.frombytes(mode, size, b"".join(_stored(lines)), "zip", mode, 0)
+    except ValueError as error:
+        raise OSError("broken data stream: not a PNG's rows") from error
 
 
 def _stored(parts: list[bytes]) -> Iterator[bytes | memoryview]:
-    """The parts as a zlib stream (RFC 1950) of stored blocks (RFC 1951, section 3.2.4), without its end."""
+    """The parts as a zlib stream (RFC 1950) of stored blocks (RFC 1951, section 3.2.4), without its end and
+    its checksum: Pillow does not read on when it has all pixels."""
     yield b"\x78\x01"
     for part in parts:
         view = memoryview(part)
@@ -109,10 +119,6 @@ def _stored(parts: list[bytes]) -> Iterator[bytes | memoryview]:
             length = min(_STORED, len(part) - start)
             yield struct.pack("<BHH", 0, length, length ^ 0xFFFF)
             yield view[start : start + length]
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -130,8 +136,10 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 class _Inflated:
     """The rows in the IDAT chunks, read in pieces no larger than asked for."""
 
-    def __init__(self, pieces: list[memoryview]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Iterator[memoryview]) -> None:
+        self._pieces = itertools.chain.from_iterable(
+            (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE)) for chunk in chunks
+        )
         self._inflate = _inflater()
         self._waiting: bytes | memoryview = b""
 
