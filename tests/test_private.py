@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("depl
 
 ARTIST, SERIAL, COMMENT, LETTER = "Alice Liddell", "SN-4711-0815", "taken at the clinic", "Dear Dr. Who"
 LATITUDE = (48.0, 51.0, 29.6234)  # degrees, minutes, seconds
-SECRETS = [ARTIST, SERIAL, COMMENT, LETTER, "29.6234", "48.858", "GPSInfo"]
+SECRETS = [ARTIST, SERIAL, COMMENT, LETTER, "29.6234", "48.8582", "GPSInfo"]
 
 
 def photograph() -> bytes:

@@ -353,7 +353,8 @@ def test_a_backfill_while_the_queue_is_out_is_tried_again_and_loses_nothing(
 def test_a_real_function_answers_the_job(stage: Stage, make_batch: MakeBatch, repository: Path) -> None:
     """The deployed code in a Lambda function of the local AWS; nothing of it is replaced."""
     handler = (
-        "from chalicelib import aws, backfill\n"
+        "from chalicelib import aws\n"
+        "from chalicelib.jobs import backfill\n"
         "from chalicelib.config import Config\n"
         "def handle(event, context):\n"
         "    return backfill.handle(event, aws.s3(), aws.sqs(), Config.from_env())\n"
