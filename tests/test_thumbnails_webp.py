@@ -72,6 +72,34 @@ def test_a_reduced_webp_looks_as_reduced_by_lanczos(options, width, height):
     assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
 
 
+@pytest.mark.parametrize("sizes", [(64,), (600, 64)])
+@pytest.mark.parametrize(("width", "height"), [(1200, 800), (1203, 811), (97, 1500)])
+def test_what_becomes_a_jpeg_keeps_its_brightness_and_colour(by_pillow, width, height, sizes):
+    """Read as the file has them, not by way of RGB."""
+    data = encoded(scene(width, height), "webp", quality=95)
+    settings = ThumbnailSettings(sizes=sizes, output="jpeg", jpeg_quality=100)
+    for ours, pillows in zip(make(data, settings), by_pillow(data, settings), strict=True):
+        assert (ours.width, ours.height) == (pillows.width, pillows.height)
+        ycc, expected = (decoded(each.data).convert("YCbCr") for each in (ours, pillows))
+        close = [psnr(array(a), array(b)) for a, b in zip(ycc.split(), expected.split(), strict=True)]
+        assert close[0] > 36
+        assert min(close[1:]) > 30  # at half the size: more of it is in the eye than in the file
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (3, 1), (2, 2)])
+def test_the_smallest_pictures_have_planes_too(size):
+    (made,) = make(encoded(scene(*size), "webp"), ThumbnailSettings(sizes=(64,), output="jpeg"))
+    assert (made.width, made.height) == size
+
+
+@pytest.mark.parametrize("colour", ["white", "black", "red", "lime", "blue", "gray"])
+def test_a_plain_colour_stays_what_it_is(colour):
+    data = encoded(Image.new("RGB", (301, 203), colour), "webp", quality=100)
+    made = decoded(make(data, ThumbnailSettings(sizes=(64,), output="jpeg", jpeg_quality=100))[0].data)
+    expected = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+    assert all(abs(a - b) <= 4 for a, b in zip(made.convert("RGB").getpixel((30, 20)), expected, strict=True))
+
+
 @pytest.mark.parametrize("settings", [{"sizes": (64,)}, {"sizes": (5000, 100)}, {"fit": "cover"}])
 def test_sizes_are_those_that_pillow_gives(by_pillow, settings):
     data = encoded(scene(1203, 811), "webp")

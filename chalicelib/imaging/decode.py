@@ -83,6 +83,8 @@ def reduced(image: Image.Image, data: bytes, route: Route, box: Box, deadline: D
 def reduced_apart(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Apart:
     """The same of an opaque RGB image, its brightness apart from its colour."""
     size = image.size
+    if isinstance(image, ReducibleWebp) and not image.lossless:
+        return image.reduced_apart(route.scaled, deadline).fit(box, reduce_gap(box))
     pixels = _pixels(image, data, route, deadline, "YCbCr" if _is_luma_and_chroma(image) else None)
     deadline.check()
     return taken_apart(pixels.image, size).fit(box, reduce_gap(box), pixels.part)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageFile
 
 from chalicelib.imaging import header
+from chalicelib.imaging.apart import Apart
 from chalicelib.imaging.header import Deadline, TimedFile
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _HEADER = 12  # bytes before the first chunk: RIFF, size, WEBP
 _LOSSY, _LOSSLESS = 1, 2  # libwebp's formats
 _HAS_ICC, _HAS_EXIF = 0x20, 0x08  # among the flags of VP8X
+# A WebP's brightness goes from 16 to 235 and its colour from 16 to 240 (ITU-R BT.601), a JPEG's to 255.
+_FULL_LUMA = [min(255, max(0, round((value - 16) * 255 / 219))) for value in range(256)]
+_FULL_COLOUR = [min(255, max(0, round((value - 128) * 255 / 224 + 128))) for value in range(256)]
 
 
 class ReducibleWebp(ImageFile.ImageFile):
@@ -56,6 +60,18 @@ class ReducibleWebp(ImageFile.ImageFile):
     def reduced(self, size: tuple[int, int], deadline: Deadline) -> Image.Image:
         """All of it at `size`, which is no larger, averaged. Raises OSError where it is damaged."""
         return Image.frombytes("RGB", size, _libwebp().decoded(self.data, self._end, size, deadline.check))
+
+    def reduced_apart(self, size: tuple[int, int], deadline: Deadline) -> Apart:
+        """The same of a lossy one, its brightness apart from its colour, as the file has them: a tenth of
+        three sizes."""
+        luma, blue, red = _libwebp().planes(self.data, self._end, size, deadline.check)
+        half = -(-size[0] // 2), -(-size[1] // 2)
+        colours = _plane(half, blue, _FULL_COLOUR), _plane(half, red, _FULL_COLOUR)
+        return Apart(_plane(size, luma, _FULL_LUMA), colours, *self.size)
+
+
+def _plane(size: tuple[int, int], data: bytearray, levels: list[int]) -> Image.Image:
+    return Image.frombytes("L", size, data).point(levels)
 
 
 def opened(data: bytes, deadline: Deadline) -> ReducibleWebp | None:

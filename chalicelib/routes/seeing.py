@@ -37,7 +37,9 @@ def get_status() -> dict[str, Any]:
         return recall("m", MEASURED_S, lambda: measures.of_status(aws.cloudwatch(), config(), _now()))
 
     def last_tick() -> dict[str, Any] | None:
-        return recall("t", TICK_S, lambda: log_reader.last_tick(aws.cloudwatch_logs(), config(), _now()))
+        # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
+        kept_s = min(60, TICK_S * config().drain_shards)
+        return recall("t", kept_s, lambda: log_reader.last_tick(aws.cloudwatch_logs(), config(), _now()))
 
     return status.snapshot(config(), aws.sqs, aws.events, aws.ssm, aws.s3control, measured, last_tick)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SPANS = (15, 60, 600, 3600)  # seconds back
 WITHIN_S = 5.0
 TICK_SPANS = (150, 900)
+AT_ONCE = 8  # shards' logs
 KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
 MOST_RECENT = 100
 
@@ -75,10 +77,12 @@ def newest(
 
 def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> dict[str, Any] | None:
     """The last run of the drain, its shards added up; None when there was none in the last 15 minutes."""
-    ticks = []
-    for shard in shard_names(config.drain_shards):
-        found = newest(client, _group(config, shard), "tick", _tick, 1, now, spans=TICK_SPANS).lines
-        ticks += found[:1]
+
+    def of_shard(shard: str) -> list[dict[str, Any]]:
+        return newest(client, _group(config, shard), "tick", _tick, 1, now, spans=TICK_SPANS).lines
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ticks = [tick for found in pool.map(of_shard, shard_names(config.drain_shards)) for tick in found]
     if not ticks:
         return None
     last = max(ticks, key=lambda tick: str(tick["at"]))
