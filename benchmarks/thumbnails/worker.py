@@ -70,18 +70,21 @@ def vips() -> Engine:
 
 
 def floor() -> Engine:
-    """The least a decoder needs: libjpeg at our route's scale, an inflate of a PNG, a decode of a WebP."""
+    """The least a decoder needs: libjpeg and libwebp at our route's scale, an inflate of a PNG."""
     import zlib
 
     from PIL import Image
 
-    from chalicelib.imaging import header, png
+    from chalicelib.imaging import header, png, webp
     from chalicelib.imaging.route import choose
     from chalicelib.thumbnail_settings import ThumbnailSettings
 
     def decode(data: bytes, sizes: list[int], form: str) -> list[bytes]:
-        settings = ThumbnailSettings(sizes=tuple(sizes))
-        image = header.open_image(data, settings.formats, header.Deadline(600))
+        settings, forever = ThumbnailSettings(sizes=tuple(sizes)), header.Deadline(600)
+        if opened := webp.opened(data, forever):
+            opened.reduced(choose(opened, data, settings).scaled, forever)
+            return []
+        image = header.open_image(data, settings.formats, forever)
         if image.format == "PNG":
             inflate = zlib.decompressobj()
             for kind, body in png.chunks(data):
