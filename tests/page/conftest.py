@@ -56,9 +56,7 @@ class Visit:
         self.page.on("console", lambda one: self._note(one.type, f"{one.text} {one.location}"))
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("request", lambda request: self._asked(request.url))
-        self.page.on(
-            "dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss())
-        )
+        self.page.on("dialog", self._alerted)
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
