@@ -7,7 +7,6 @@ asynchronous invocation record https://docs.aws.amazon.com/lambda/latest/dg/invo
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +99,8 @@ def is_later(sequencer: str, than: str) -> bool:
 
 
 def _digest(parts: list[str | None]) -> str:
+    import hashlib  # brings OpenSSL; every function imports this module
+
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
