@@ -14,6 +14,15 @@ def line(message: str, **fields: Any) -> None:
     sys.stdout.flush()
 
 
+def read(text: str) -> dict[str, Any] | None:
+    """The fields of a line that `line` wrote; None for one that is no JSON object, such as Lambda's own."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def now() -> str:
     """This moment as `iso` writes it."""
     return iso(datetime.now(UTC))

@@ -6,7 +6,6 @@ lines about one object, whatever characters its key has.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,11 +86,8 @@ def line(
 
 def read(text: str) -> dict[str, Any] | None:
     """The line's fields; None for any other line of the log."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    mine = isinstance(found, dict) and found.get("message") == MESSAGE and found.get("outcome") in OUTCOMES
+    found = logs.read(text)
+    mine = found and found.get("message") == MESSAGE and found.get("outcome") in OUTCOMES
     return found if mine else None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from PIL import Image
 
-from chalicelib import events
+from chalicelib import events, outcomes
 from chalicelib.errors import Reject
 from infra.errors import Unusable
 from infra.stage import Stage
@@ -129,8 +129,8 @@ class Pipeline:
         try:
             for page in self._logs.get_paginator("filter_log_events").paginate(logGroupName=group):
                 for event in page["events"]:
-                    line = _json_line(event["message"])
-                    if line.get("message") == "event":
+                    line = outcomes.read(event["message"])
+                    if line and line["outcome"] == outcomes.DONE:
                         keys.add(str(line["key"]))
         except self._logs.exceptions.ResourceNotFoundException:
             pass  # nothing logged yet
@@ -186,11 +186,3 @@ def _keys(body: str) -> list[str]:
         return [created.key for created in events.parse_body(body)] or [body]
     except Reject:
         return [body]
-
-
-def _json_line(text: str) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return {}
-    return line if isinstance(line, dict) else {}

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,7 +136,9 @@ def about(
     """A function's lines that name the object, newest first, back to a moment or as far as time allows."""
     oldest = max((now - since).total_seconds(), 60.0)
     spans = [span for span in (60, 3600, 86_400, 7 * 86_400) if span < oldest] + [min(oldest, KEPT_S)]
-    return newest(client, _group(config, function), f'"{object_id}"', _json, MOST_RECENT, now, spans=spans)
+    return newest(
+        client, _group(config, function), f'"{object_id}"', logs.read, MOST_RECENT, now, spans=spans
+    )
 
 
 def _pages(
@@ -171,13 +172,5 @@ def _group(config: Config, function: str) -> str:
 
 
 def _tick(text: str) -> dict[str, Any] | None:
-    found = _json(text)
+    found = logs.read(text)
     return found if found and found.get("message") == "tick" else None
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None  # Lambda's own lines
-    return found if isinstance(found, dict) else None
