@@ -11,11 +11,19 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
 
-from chalicelib import actions, aws
+from chalicelib.api import guard, request_log
+from chalicelib.api.document import routes as document
+from chalicelib.aws import clients
 from chalicelib.capacity import shard_names
-from chalicelib.config import APP, Config, queue_name
+from chalicelib.config import Config
+from chalicelib.config.stage import APP, queue_name
+from chalicelib.consume import actions
+from chalicelib.control.routes import routes as control
 from chalicelib.errors import ConfigError
-from chalicelib.routes import access, document, guard, jobs, page, planning, seeing, steering
+from chalicelib.jobs.routes import routes as jobs
+from chalicelib.monitoring.routes import routes as monitoring
+from chalicelib.page.routes import routes as page
+from chalicelib.planning.routes import routes as planning
 
 try:
     config = Config.from_env()
@@ -24,7 +32,7 @@ except ConfigError as e:
 
 app = Chalice(app_name=APP)
 app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
-action = cache(lambda: actions.of(config))
+action = cache(lambda: actions.action_for(config))
 
 
 def remaining_ms(event: Any) -> Callable[[], int]:
@@ -52,7 +60,7 @@ if config.s3_notifies == "lambda":
         """Every created object goes on the source queue."""
         from chalicelib.enqueue import enqueue_events
 
-        return enqueue_events(event.to_dict(), aws.sqs(), config)
+        return enqueue_events(event.to_dict(), clients.sqs(), config)
 
     enqueue.event_class = AnyNotification
 
@@ -60,7 +68,7 @@ if config.s3_notifies == "lambda":
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
-    from chalicelib.drain import run
+    from chalicelib.drain.tick import run
 
     return run(config, remaining_ms(event)).as_dict()
 
@@ -69,7 +77,7 @@ def add_shard(shard: int, name: str) -> None:
     """One more drain beside the first, with its part of the capacity (docs/shards.md)."""
 
     def tick(event: CloudWatchEvent) -> dict[str, Any]:
-        from chalicelib.drain import run
+        from chalicelib.drain.tick import run
 
         return run(config, remaining_ms(event), shard).as_dict()
 
@@ -85,20 +93,20 @@ for index, shard_name in enumerate(shard_names(config.drain_shards)):
 @app.on_sqs_message(queue=queue_name(config.destination_queue_url), batch_size=10)
 def consume(event: SQSEvent) -> dict[str, int]:
     """The stage's action for each event."""
-    from chalicelib.consume import consume_batch
+    from chalicelib.consume.batch import consume_batch
 
-    return consume_batch(event.to_dict(), action(), aws.sqs(), config, remaining_ms(event))
+    return consume_batch(event.to_dict(), action(), clients.sqs(), config, remaining_ms(event))
 
 
 @app.lambda_function()
 def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """S3 Batch Operations: existing objects to the source queue, or tags merged and put back."""
-    from chalicelib.jobs import backfill as job_tasks
+    from chalicelib.jobs import task as job_tasks
 
-    return job_tasks.handle(event, aws.s3(), aws.sqs(), config)
+    return job_tasks.handle(event, clients.s3(), clients.sqs(), config)
 
 
-for middleware in (access.log_request, guard.refuse_other_sites):
+for middleware in (request_log.log_request, guard.refuse_other_sites):
     app.register_middleware(middleware, "http")
-for part in (page, seeing, steering, jobs, planning, document):
-    app.register_blueprint(part.routes)
+for routes in (page, monitoring, control, jobs, planning, document):
+    app.register_blueprint(routes)

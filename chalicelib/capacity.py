@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 MAX_CAPACITY = 1_000_000  # events a tick; docs/shards.md has what that takes
 
 
@@ -24,27 +26,8 @@ def shard_names(shards: int) -> list[str]:
     return ["drain", *(f"drain-{index}" for index in range(1, shards))]
 
 
-class Ledger:
-    """A tick's capacity: reserved before a receive, given back for what did not move.
-
-    Never negative and never above the start, so the events forwarded never exceed the capacity however
-    the workers interleave. What was sent with an unknown outcome is not given back: it may have arrived.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        if capacity < 0:
-            raise ValueError(f"capacity {capacity}: expected 0 or more")
-        self._capacity = capacity
-        self.left = capacity
-
-    def reserve(self, wanted: int) -> int:
-        """Takes up to `wanted` from what is left, and says how many; 0 when nothing is left."""
-        granted = min(wanted, self.left)
-        self.left -= granted
-        return granted
-
-    def give_back(self, count: int) -> None:
-        """Returns part of a reservation. Raises ValueError for more than is out: that is a bug."""
-        if not 0 <= count <= self._capacity - self.left:
-            raise ValueError(f"giving back {count}, but {self._capacity - self.left} are out")
-        self.left += count
+def capacity_of(text: str) -> int:
+    """The parameter's value. Raises ValueError for what is no capacity."""
+    if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= MAX_CAPACITY:
+        raise ValueError(f"{text!r}: expected a whole number from 1 to {MAX_CAPACITY:,}")
+    return int(text)

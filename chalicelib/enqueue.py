@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import dead_letters, events, metrics, queues
+from chalicelib import events
 from chalicelib.config import Config
 from chalicelib.errors import Reject
+from chalicelib.queues import letters, messages
+from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -30,10 +32,10 @@ def enqueue_events(payload: Mapping[str, Any], sqs: SQSClient, config: Config) -
         try:
             created += events.parse(part)
         except Reject as e:
-            unreadable.append(dead_letters.message(json.dumps(part), e.reason, "enqueue"))
+            unreadable.append(letters.message(json.dumps(part), e.reason, "enqueue"))
     ours = [one for one in created if not config.is_own_output(one.bucket, one.key)]
-    queues.send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours])
-    queues.send(sqs, config.dead_letter_queue_url, unreadable)
+    messages.send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours])
+    messages.send(sqs, config.dead_letter_queue_url, unreadable)
     counts = {
         "enqueued": len(ours),
         "rejected": len(unreadable),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.errors import BadRequest
+from chalicelib.errors import BadRequest, ConfigError
 
 MAX_PRIORITY = 2_147_483_647  # botocore's model of CreateJob
 
@@ -60,3 +60,46 @@ def number(query: Mapping[str, str], name: str, default: int, low: int, high: in
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
         raise BadRequest(name, f"expected a whole number from {low} to {high:,}")
     return int(text)
+
+
+def bad_setting(name: str, value: str, expected: str) -> ConfigError:
+    """The error to raise for setting `name`: what it is and what would be right."""
+    if not value:
+        return ConfigError(f"{name} is not set: expected {expected}")
+    return ConfigError(f"{name} is {value!r}: expected {expected}")
+
+
+def setting(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
+    """A text that must be there and match `pattern` from end to end."""
+    value = env.get(name, "")
+    if not pattern.fullmatch(value):
+        raise bad_setting(name, value, expected)
+    return value
+
+
+def optional_setting(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
+    """A text that may be absent or empty, and else must match `pattern` from end to end."""
+    return setting(env, name, pattern, expected) if env.get(name) else ""
+
+
+def whole_setting(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A whole number from `low` to `high`; `default` where the setting is absent or empty."""
+    value = env.get(name, "")
+    if not value:
+        return default
+    if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
+        raise bad_setting(name, value, f"a whole number from {low:,} to {high:,}, written without separators")
+    return int(value)
+
+
+def setting_of(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    """One of `choices`, written exactly so."""
+    value = env.get(name, "") or default
+    if value not in choices:
+        raise bad_setting(name, value, " or ".join(choices))
+    return value
+
+
+def flag_setting(env: Mapping[str, str], name: str, default: bool) -> bool:
+    """`true` or `false`."""
+    return setting_of(env, name, str(default).lower(), ("true", "false")) == "true"

@@ -11,13 +11,14 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from chalicelib.config import ACTIONS, Config
+from chalicelib.config import Config
+from chalicelib.config.stage import ACTIONS
 from dev import run as running
 from dev.local_aws import client_environment
 from dev.pipeline import Pipeline
 from dev.workspace import run_folder
-from infra.errors import Unusable
-from infra.policies import Disagreement
+from infra.errors import CommandError
+from infra.permissions.policies import Disagreement
 from infra.stage import Stage
 
 PORT = 4566
@@ -80,13 +81,13 @@ def drop(file: Path, port: int) -> None:
     try:
         upload = Pipeline(stage).upload(file.name, file.read_bytes())
     except Exception as e:  # not up, or up without the app: the same remedy
-        raise Unusable(f"no pipeline on port {port} ({e}): start it with `make run`") from e
+        raise CommandError(f"no pipeline on port {port} ({e}): start it with `make run`") from e
     click.echo(f"{upload.key} is uploaded; the next tick takes it")
 
 
 if __name__ == "__main__":
     try:
         cli(prog_name="python -m dev")
-    except (Unusable, Disagreement) as e:
+    except (CommandError, Disagreement) as e:
         Console(stderr=True).print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
         sys.exit(1)

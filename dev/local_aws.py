@@ -17,7 +17,7 @@ from pathlib import Path
 
 import botocore
 
-from infra.errors import Unusable
+from infra.errors import CommandError
 from infra.local_api import refuse_taken_port
 
 SERVICES = "s3,sqs,lambda,iam,sts,events,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
@@ -129,7 +129,7 @@ def _wait_until_up(server: LocalAws) -> None:
         ):
             return
         time.sleep(0.1)
-    raise Unusable(f"the local AWS did not start; its log: {server.log_file}")
+    raise CommandError(f"the local AWS did not start; its log: {server.log_file}")
 
 
 def _quick_waiters(folder: Path) -> Path:

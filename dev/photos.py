@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from infra.errors import Unusable
+from infra.errors import CommandError
 
 # One wheel for every machine: only its pictures are read.
 WHEEL = ["scikit-image==0.26.0", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.12"]
@@ -55,7 +55,7 @@ def _wheel(cache: Path) -> zipfile.ZipFile:
         command += ["--no-deps", "--only-binary=:all:", "--dest", str(cache), *WHEEL]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise Unusable(
+            raise CommandError(
                 f"no photographs: {WHEEL[0]} could not be fetched ({done.stderr.strip()[-200:]}); "
                 "give a folder of your own with --images"
             )

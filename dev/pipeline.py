@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from PIL import Image
 
-from chalicelib import events, outcomes
+from chalicelib import events
+from chalicelib.consume import outcomes
 from chalicelib.errors import Reject
-from infra.errors import Unusable
+from infra.errors import CommandError
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Pipeline:
         answer = self._invoke_drain()
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
-            raise Unusable(f"the drain failed: {result.get('errorMessage', result)}")
+            raise CommandError(f"the drain failed: {result.get('errorMessage', result)}")
         return result
 
     def _invoke_drain(self) -> InvocationResponseTypeDef:

@@ -22,13 +22,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from chalicelib.thumbnail_settings import ThumbnailSettings
+from chalicelib.config.thumbnails import ThumbnailSettings
 from dev import photos, tagging, workspace
 from dev.local_aws import LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline, Upload, dimensions, save
 from dev.s3_batch.process import s3_batch
-from infra import deploy as deploying
-from infra.errors import Unusable
+from infra.deploying import deploy as deploying
+from infra.errors import CommandError
 from infra.local_api import local_api, refuse_taken_port
 
 OUT = workspace.ROOT / "thumbnails"  # where thumbnails are written unless the user says otherwise
@@ -83,10 +83,10 @@ def run(options: Options, console: Console) -> int:
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise Unusable(f"--images {folder}: there is no such folder")
+        raise CommandError(f"--images {folder}: there is no such folder")
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     if not files:
-        raise Unusable(f"--images {folder}: the folder holds no file")
+        raise CommandError(f"--images {folder}: the folder holds no file")
     return files
 
 
@@ -200,7 +200,7 @@ def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console)
                 console.print(
                     f"  {escape(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False
                 )
-        raise Unusable(f"the local AWS has ended; its log: {aws.log_file}")
+        raise CommandError(f"the local AWS has ended; its log: {aws.log_file}")
 
 
 def _objects(pipeline: Pipeline) -> set[tuple[str, datetime]]:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from chalicelib import aws
+from chalicelib.aws import clients
 from chalicelib.config import Config
-from chalicelib.jobs import api as jobs_api
+from chalicelib.jobs import commands as jobs_api
 from dev.pipeline import Pipeline
 
 TAGS = {"phototype": "finished"}
@@ -21,7 +21,7 @@ ENDED = ("succeeded", "partly failed", "failed", "cancelled")
 def tag_what_was_uploaded(pipeline: Pipeline, console: Console) -> None:
     """Tag every uploaded object with an S3 Batch Operations job; print the report and one object's tags."""
     config = Config.from_env(pipeline.settings)
-    s3, s3control = aws.s3(), aws.s3control()
+    s3, s3control = clients.s3(), clients.s3control()
     bucket = config.images_bucket
     example = s3.list_objects_v2(Bucket=bucket, MaxKeys=1)["Contents"][0]["Key"]
     before = _tags(pipeline, example)
@@ -54,7 +54,7 @@ def _follow(job_id: str, config: Config, console: Console) -> None:
 
 def _wait(job_id: str, outcomes: tuple[str, ...], config: Config, show: Any = lambda job: None) -> None:
     while True:
-        job = jobs_api.get_job(job_id, aws.s3control(), config)
+        job = jobs_api.get_job(job_id, clients.s3control(), config)
         show(job)
         if job["outcome"] in (*outcomes, *ENDED):
             return

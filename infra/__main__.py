@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from chalicelib.errors import ConfigError
-from infra import deploy as deploying
-from infra import destroy as destroying
-from infra import local_api, settling
+from infra import eventually, local_api
 from infra import plan as planning
-from infra import policies as policy_files
-from infra.errors import Unusable
+from infra.deploying import deploy as deploying
+from infra.deploying import destroy as destroying
+from infra.errors import CommandError
+from infra.permissions import policies as policy_files
 from infra.stage import Stage
 
 ROOT = Path(__file__).parent.parent
@@ -125,9 +125,9 @@ def _say(step: str) -> None:
 
 
 if __name__ == "__main__":
-    settling.be_patient_when_throttled()
+    eventually.be_patient_when_throttled()
     try:
         cli(prog_name="python -m infra", standalone_mode=True)
-    except (Unusable, policy_files.Disagreement, ConfigError, ClientError, BotoCoreError) as e:
+    except (CommandError, policy_files.Disagreement, ConfigError, ClientError, BotoCoreError) as e:
         console.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -1,2 +1,2 @@
-class Unusable(Exception):
+class CommandError(Exception):
     """The command cannot go on. The message is one line that says why and what would be right."""

@@ -1,6 +1,6 @@
 """`python -m infra.jobs`: bulk jobs of a deployed stage, from the command line.
 
-The same checks and calls as the REST API (chalicelib.jobs.api), without the time limit of a request.
+The same checks and calls as the REST API (chalicelib.jobs.commands), without the time limit of a request.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from chalicelib import aws
+from chalicelib.aws import clients
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, ConfigError, RestError
-from chalicelib.jobs import api as jobs_api
 from chalicelib.jobs import batch_jobs, report_pages
-from infra.errors import Unusable
+from chalicelib.jobs import commands as jobs_api
+from infra.errors import CommandError
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def undo(stage: str, job: str, run_now: bool) -> None:
 def list_jobs(stage: str, status: str, limit: str) -> None:
     """Jobs, the newest first."""
     query = {"limit": limit} | ({"status": status} if status else {})
-    answer = jobs_api.list_jobs(query, aws.s3control(), _config(stage))
+    answer = jobs_api.list_jobs(query, clients.s3control(), _config(stage))
     table = Table("job", "status", "outcome", "done", "failed", "created", "description", box=None)
     for job in answer["jobs"]:
         done = f"{job['succeeded'] + job['failed']:,} of {job['objects']:,}"
@@ -152,8 +152,8 @@ def show(stage: str, job: str, follow: bool, every: float) -> None:
     """How far a JOB is, and why it failed."""
     config = _config(stage)
     if follow:
-        _follow(job, aws.s3control(), config, every)
-    _end(jobs_api.get_job(job, aws.s3control(), config))
+        _follow(job, clients.s3control(), config, every)
+    _end(jobs_api.get_job(job, clients.s3control(), config))
 
 
 @cli.command()
@@ -163,11 +163,11 @@ def show(stage: str, job: str, follow: bool, every: float) -> None:
 def run(stage: str, job: str, follow: bool, every: float) -> None:
     """Let a JOB run that waits for it."""
     config = _config(stage)
-    jobs_api.run_job(job, aws.s3control(), config)
+    jobs_api.run_job(job, clients.s3control(), config)
     err.print(f"> {job} runs", highlight=False)
     if follow:
-        _follow(job, aws.s3control(), config, every)
-        _end(jobs_api.get_job(job, aws.s3control(), config))
+        _follow(job, clients.s3control(), config, every)
+        _end(jobs_api.get_job(job, clients.s3control(), config))
 
 
 @cli.command()
@@ -177,7 +177,7 @@ def run(stage: str, job: str, follow: bool, every: float) -> None:
 def cancel(stage: str, job: str, reason: str) -> None:
     """Stop a JOB; what it has done stays done."""
     body = {"reason": reason} if reason else None
-    answer = jobs_api.cancel_job(job, body, aws.s3control(), _config(stage))
+    answer = jobs_api.cancel_job(job, body, clients.s3control(), _config(stage))
     out.print(f"{job}: {answer['status']}", highlight=False)
 
 
@@ -187,7 +187,7 @@ def cancel(stage: str, job: str, reason: str) -> None:
 @click.argument("number", type=int)
 def priority(stage: str, job: str, number: int) -> None:
     """Change a JOB's priority to NUMBER; higher runs first."""
-    jobs_api.set_priority(job, {"priority": number}, aws.s3control(), _config(stage))
+    jobs_api.set_priority(job, {"priority": number}, clients.s3control(), _config(stage))
 
 
 @cli.command()
@@ -201,8 +201,8 @@ def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
     The failures alone, unless --all is given.
     """
     config = _config(stage)
-    found = batch_jobs.describe(aws.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
-    for row in report_pages.results(aws.s3(), found, failed_only=not everything):
+    found = batch_jobs.describe(clients.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
+    for row in report_pages.results(clients.s3(), found, failed_only=not everything):
         if as_json:
             names = ("bucket", "key", "version_id", "succeeded", "http_status", "error_code", "message")
             click.echo(json.dumps({name: getattr(row, name) for name in names}))
@@ -224,10 +224,10 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     body |= {"report": "failed"} if options.get("failed_only") else {}
     config = _config(stage)
     with err.status("Checking ..."):
-        created = jobs_api.create_job(body, aws.s3(), aws.s3control(), config, in_request=False)
+        created = jobs_api.create_job(body, clients.s3(), clients.s3control(), config, in_request=False)
     _print_pairs({name: value for name, value in created.items() if value is not None})
     if options.get("run_now") and created["id"]:
-        control = aws.s3control()
+        control = clients.s3control()
         _follow(created["id"], control, config, EVERY, until=("Suspended",))
         if jobs_api.get_job(created["id"], control, config)["status"] == "Suspended":
             jobs_api.run_job(created["id"], control, config)
@@ -307,7 +307,7 @@ def main() -> None:
     except BadRequest as e:
         for line in e.problems or (str(e),):
             err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
-    except (RestError, ConfigError, Unusable, ClientError, BotoCoreError) as e:
+    except (RestError, ConfigError, CommandError, ClientError, BotoCoreError) as e:
         err.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
     sys.exit(1)
 

@@ -12,8 +12,8 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from infra import deploy as deploying
-from infra.errors import Unusable
+from infra.deploying import deploy as deploying
+from infra.errors import CommandError
 from infra.stage import Stage
 
 STARTS_WITHIN = 60  # seconds, on a busy machine
@@ -35,7 +35,7 @@ def local_api(stage: Stage, port: int, log: Path) -> Iterator[str]:
         end = time.monotonic() + STARTS_WITHIN
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > end:
-                raise Unusable(f"the status API did not start; its log: {log}")
+                raise CommandError(f"the status API did not start; its log: {log}")
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/"
     finally:
@@ -54,7 +54,7 @@ def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, br
     refuse_taken_port(port, "PORT=")
     here = deploying.current_account()
     if here.id != there.id:
-        raise Unusable(
+        raise CommandError(
             f"stage {stage.name} is in account {there.id}, your AWS credentials are for {here.id}: "
             "set AWS_PROFILE to the right one"
         )
@@ -65,7 +65,7 @@ def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, br
             webbrowser.open(url)
         while _listens(port):
             time.sleep(2)
-        raise Unusable(f"the status API has ended; its log: {log}")
+        raise CommandError(f"the status API has ended; its log: {log}")
 
 
 def has_a_screen() -> bool:
@@ -80,7 +80,9 @@ def refuse_taken_port(port: int, option: str) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as e:
-            raise Unusable(f"port {port} is in use: stop what uses it, or give another with {option}") from e
+            raise CommandError(
+                f"port {port} is in use: stop what uses it, or give another with {option}"
+            ) from e
 
 
 def _listens(port: int) -> bool:

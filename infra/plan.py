@@ -13,9 +13,10 @@ from rich.table import Table
 
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest
-from chalicelib.planning import plan, scenario
-from chalicelib.planning.costs import PRICES, Prices
-from infra.errors import Unusable
+from chalicelib.planning import scenario
+from chalicelib.planning.plan import plan
+from chalicelib.planning.prices import PRICES, Prices
+from infra.errors import CommandError
 from infra.stage import Stage
 
 MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}
@@ -39,9 +40,9 @@ def prices(file: Path | None) -> Prices:
     try:
         changes = json.loads(file.read_text())
     except (OSError, ValueError) as e:
-        raise Unusable(f"--prices {file}: {e}") from e
+        raise CommandError(f"--prices {file}: {e}") from e
     if not isinstance(changes, dict):
-        raise Unusable(f"--prices {file}: expected an object of prices")
+        raise CommandError(f"--prices {file}: expected an object of prices")
     return PRICES.with_changes(changes)
 
 
@@ -50,7 +51,7 @@ def answer(given: Mapping[str, str], stage: Stage, price_file: Path | None) -> d
     try:
         return plan(scenario.Scenario.read({**settings(stage), **given}), prices(price_file))
     except BadRequest as e:
-        raise Unusable(f"--{e}") from e
+        raise CommandError(f"--{e}") from e
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
-from chalicelib.settings import whole
-from infra.errors import Unusable
+from chalicelib.fields import whole_setting
+from infra.errors import CommandError
 
 APP = "s3-event-scheduler"
 # Lambda's name for a function's settings in config.json, and AWS's advice for the queue behind it:
@@ -53,14 +53,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,11}", self.name):
-            raise Unusable(
+            raise CommandError(
                 f"STAGE is {self.name!r}: expected a lower-case letter, then up to 11 lower-case letters, "
                 "digits or hyphens"
             )
         # The API of a stage `dev-drain` would have the name of the stage `dev`'s drain; and a log group of a
         # stage `dev-drain-x` begins with the name of that drain's, for which Chalice would take it.
         if found := re.search(r"-(enqueue|drain|consume|backfill)(?=-|$)", self.name):
-            raise Unusable(f"STAGE is {self.name!r}: may not hold {found[0]!r}, which names a function")
+            raise CommandError(f"STAGE is {self.name!r}: may not hold {found[0]!r}, which names a function")
 
     @property
     def stack_name(self) -> str:
@@ -91,7 +91,7 @@ class Stage:
         """Where the stage was deployed. Raises Unusable before the first deploy."""
         found = self.deployed_to()
         if not found:
-            raise Unusable(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
+            raise CommandError(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
         return found
 
     def deployed_to(self) -> Account | None:
@@ -116,7 +116,7 @@ class Stage:
         ):
             if name in place:
                 return int(place[name])
-        raise Unusable(f"{self.config_file}: no {name} for {function}")
+        raise CommandError(f"{self.config_file}: no {name} for {function}")
 
     def drains(self) -> list[str]:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
@@ -184,11 +184,11 @@ class Stage:
         try:
             config = json.loads(self.config_file.read_text())
         except (OSError, ValueError) as e:
-            raise Unusable(f"{self.config_file}: {e}") from e
+            raise CommandError(f"{self.config_file}: {e}") from e
         if not isinstance(config, dict) or not isinstance(config.setdefault("stages", {}), dict):
-            raise Unusable(f"{self.config_file}: expected an object with stages")
+            raise CommandError(f"{self.config_file}: expected an object with stages")
         return config
 
 
 def _shards(environment: Mapping[str, str]) -> list[str]:
-    return shard_names(whole(environment, "DRAIN_SHARDS", Config.drain_shards, 1, 100))
+    return shard_names(whole_setting(environment, "DRAIN_SHARDS", Config.drain_shards, 1, 100))

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dev import photos, workspace
+from dev import photos
 from dev.fake_sqs.queues import Queues
 from dev.local_aws import LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline
 from dev.s3_batch.process import s3_batch
-from infra import deploy as deploying
-
-CACHE = workspace.ROOT / ".cache"
+from tests.support.deployment import CACHE, deploy
 
 
 @pytest.fixture(scope="session")
@@ -40,17 +38,9 @@ def deployed(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield deploy(tmp_path_factory.mktemp("app"), "local", **environment)
 
 
-def deploy(folder: Path, stage: str, **settings: str) -> Pipeline:
-    made = workspace.make(
-        folder / "app", {"ACTION": "resize", "THUMBNAIL_SIZES": "64,256", **settings}, stage
-    )
-    deploying.deploy(made, say=lambda step: None, tls_only=False)
-    return Pipeline(made)
-
-
 @pytest.fixture
 def queues() -> Queues:
-    """The three queues of tests/test_config.py's settings, in memory."""
+    """The three queues of tests/unit/test_config.py's settings, in memory."""
     queues = Queues()
     for name in ("source", "destination", "dead"):
         queues.create(name)

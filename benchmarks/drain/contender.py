@@ -133,11 +133,11 @@ def asynchronous(name: str) -> Any:
     transport_name, _, signer_name = name.partition("+")
 
     def run(source: str, destination: str, capacity: int, workers: int) -> Any:
-        from chalicelib import drain
-        from chalicelib.client.http1 import Http1
-        from chalicelib.client.signing import Credentials, Signer
-        from chalicelib.client.sqs_http import AsyncSqs
         from chalicelib.config import Config
+        from chalicelib.drain import tick
+        from chalicelib.drain.client.http1 import Http1
+        from chalicelib.drain.client.signing import Credentials, Signer
+        from chalicelib.drain.client.sqs import AsyncSqs
 
         endpoint = _endpoint(source)
         host = urlsplit(source).netloc
@@ -157,16 +157,16 @@ def asynchronous(name: str) -> Any:
         )
         transport: Any = Http1(endpoint) if transport_name == "ours" else AiohttpTransport(endpoint)
 
-        async def tick() -> int:
+        async def one_tick() -> int:
             sqs = AsyncSqs(transport, signer)
             began = time.monotonic()
-            result = await drain.tick(sqs, config, capacity, lambda: 60 - (time.monotonic() - began))
+            result = await tick.tick(sqs, config, capacity, lambda: 60 - (time.monotonic() - began))
             sqs.close()
             if result.errors:
                 raise SystemExit(str(result.errors))
             return result.forwarded
 
-        return lambda: drain.in_loop(tick())
+        return lambda: tick.in_loop(one_tick())
 
     return run
 

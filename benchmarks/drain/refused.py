@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from chalicelib import drain, moving
 from chalicelib.config import Config
-from tests.fakes import FakeSqs
+from chalicelib.drain import forward, tick
+from dev.fake_sqs.client import FakeSqs
 
 RESULTS = Path(__file__).parents[1] / "results" / "drain-refused.json"
 HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"
@@ -28,7 +28,7 @@ VISIBILITY_S = 360  # six times the function's minute, as AWS recommends
 STRATEGIES: dict[str, Callable[[int], int]] = {
     "at once": lambda receives: 0,
     "after a minute": lambda receives: 60,
-    "after 1, 2, 4, ... minutes": moving.come_back_s,
+    "after 1, 2, 4, ... minutes": forward.backoff_s,
     "left to the queue's 6 minutes": lambda receives: VISIBILITY_S,
 }
 # events waiting, minutes in which entries are refused, and the share of them that is
@@ -43,7 +43,7 @@ FAULTS = {
 
 def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share: float) -> dict[str, Any]:
     """Half an hour of ticks over one burst."""
-    moving.come_back_s = come_back_s
+    forward.backoff_s = come_back_s
     sqs = FakeSqs()
     generator = random.Random(1)
     dead = sqs.queues.create("dead")
@@ -62,7 +62,7 @@ def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share:
             "InternalError" if queue == "destination" and generator.random() < refusing else ""
         )
         began = sqs.now
-        asyncio.run(drain.tick(sqs, config, events, lambda began=began: 60 - (sqs.now - began)))  # type: ignore[arg-type]
+        asyncio.run(tick.tick(sqs, config, events, lambda began=began: 60 - (sqs.now - began)))  # type: ignore[arg-type]
         if finished is None and not source.bodies():
             finished = minute
     return {

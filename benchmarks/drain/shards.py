@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
-from chalicelib import drain
 from chalicelib.capacity import share
 from chalicelib.config import Config
+from chalicelib.drain import tick
 
 RESULTS = Path(__file__).parents[1] / "results" / "drain-shards.json"
 EVENTS = 1_000_000
@@ -84,12 +84,12 @@ class CountedSqs:
         await asyncio.sleep(self._cpu_free_at - now + LATENCY_S)
 
 
-async def minute(backlog: Backlog) -> list[drain.TickResult]:
+async def minute(backlog: Backlog) -> list[tick.TickResult]:
     """One tick of every shard, at the same time."""
     time = asyncio.get_running_loop().time
     config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead")
     ticks = [
-        drain.tick(CountedSqs(backlog), config, share(EVENTS, SHARDS, shard), lambda: 60 - time())  # type: ignore[arg-type]
+        tick.tick(CountedSqs(backlog), config, share(EVENTS, SHARDS, shard), lambda: 60 - time())  # type: ignore[arg-type]
         for shard in range(SHARDS)
     ]
     return await asyncio.gather(*ticks)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from chalicelib.imaging import jpeg
+from chalicelib.thumbnails.imaging import jpeg
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 SHARP = "sharp@0.35.5"

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.thumbnails.workers import ROOT
-from chalicelib.thumbnail_settings import ThumbnailSettings
-from chalicelib.thumbnails import make
+from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.thumbnails.make import make
 from dev import photos
-from tests.pictures import LAID_DOWN, encoded, oriented
+from dev.pictures import LAID_DOWN, encoded, oriented
 
 PHOTOGRAPH = "coffee.png"
 SIZE = 160

@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks.thumbnails import fetch
 from benchmarks.thumbnails.workers import ALLOCATOR, ROOT
+from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import Reject
-from chalicelib.thumbnail_settings import ThumbnailSettings
-from chalicelib.thumbnails import estimate, make
+from chalicelib.thumbnails.make import estimate, make
 
 SIZE = (11585, 8632)  # 100 megapixels
 KINDS: dict[str, tuple[str, dict[str, object]]] = {

@@ -19,8 +19,8 @@ Engine = Callable[[bytes, list[int], str], list[bytes]]
 
 
 def ours() -> Engine:
-    from chalicelib.thumbnail_settings import ThumbnailSettings
-    from chalicelib.thumbnails import make
+    from chalicelib.config.thumbnails import ThumbnailSettings
+    from chalicelib.thumbnails.make import make
 
     plain = ThumbnailSettings(memory_budget=2_000_000_000)
 
@@ -75,12 +75,12 @@ def floor() -> Engine:
 
     from PIL import Image
 
-    from chalicelib.imaging import header, png, webp
-    from chalicelib.imaging.route import choose
-    from chalicelib.thumbnail_settings import ThumbnailSettings
+    from chalicelib.config.thumbnails import ThumbnailSettings
+    from chalicelib.thumbnails.imaging import deadline, header, png, webp
+    from chalicelib.thumbnails.imaging.strategy import choose
 
     def decode(data: bytes, sizes: list[int], form: str) -> list[bytes]:
-        settings, forever = ThumbnailSettings(sizes=tuple(sizes)), header.Deadline(600)
+        settings, forever = ThumbnailSettings(sizes=tuple(sizes)), deadline.Deadline(600)
         if opened := webp.opened(data, forever):
             opened.reduced(choose(opened, data, settings).scaled, forever)
             return []

@@ -7,15 +7,20 @@ API_Operations_AWS_S3_Control.html) and the completion report it leaves in the r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import BadRequest, Conflict, NotFound
+from chalicelib.aws.errors import rest_errors
+from chalicelib.config import Config
+from chalicelib.errors import NotFound
+from chalicelib.jobs import batch_jobs
 from chalicelib.jobs.reports import TaskResult, report_rows
 from chalicelib.jobs.stored_manifests import Manifest
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3control import S3ControlClient
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
@@ -117,7 +122,7 @@ def create(
         given = {"Manifest": _manifest(source, partition)}
     else:
         given = {"ManifestGenerator": source}
-    with _rest_errors():
+    with rest_errors():
         answer = s3control.create_job(
             AccountId=account_of(role_arn),
             ConfirmationRequired=True,
@@ -149,14 +154,14 @@ def _manifest(manifest: Manifest, partition: str) -> dict[str, Any]:
 def describe(s3control: S3ControlClient, account: str, job_id: str) -> Job:
     """One job with its progress. Raises NotFound."""
     _check_id(job_id)
-    with _rest_errors(job_id):
+    with rest_errors(job_id):
         return _described(s3control.describe_job(AccountId=account, JobId=job_id)["Job"])
 
 
 def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobStatusType, ...] = ()) -> list[Job]:
     """Every job of the account that AWS still knows (90 days after its end), the newest first."""
     jobs: list[Job] = []
-    with _rest_errors():
+    with rest_errors():
         page = s3control.list_jobs(AccountId=account, JobStatuses=statuses, MaxResults=1000)
         while True:
             jobs.extend(_listed(job) for job in page.get("Jobs", []))
@@ -171,7 +176,7 @@ def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobStatus
 def run(s3control: S3ControlClient, account: str, job_id: str) -> str:
     """Let a suspended job run; the new status. Raises NotFound, and Conflict for a job not suspended."""
     _check_id(job_id)
-    with _rest_errors(job_id):
+    with rest_errors(job_id):
         return s3control.update_job_status(AccountId=account, JobId=job_id, RequestedJobStatus="Ready")[
             "Status"
         ]
@@ -180,7 +185,7 @@ def run(s3control: S3ControlClient, account: str, job_id: str) -> str:
 def cancel(s3control: S3ControlClient, account: str, job_id: str, reason: str = "") -> str:
     """Stop a job; tasks already done stay done. Raises NotFound, and Conflict for a job that has ended."""
     _check_id(job_id)
-    with _rest_errors(job_id):
+    with rest_errors(job_id):
         if reason:
             answer = s3control.update_job_status(
                 AccountId=account, JobId=job_id, RequestedJobStatus="Cancelled", StatusUpdateReason=reason
@@ -195,7 +200,7 @@ def cancel(s3control: S3ControlClient, account: str, job_id: str, reason: str = 
 def set_priority(s3control: S3ControlClient, account: str, job_id: str, priority: int) -> int:
     """Higher runs first. Raises NotFound, and BadRequest for a job that has ended."""
     _check_id(job_id)
-    with _rest_errors(job_id):
+    with rest_errors(job_id):
         answer = s3control.update_job_priority(AccountId=account, JobId=job_id, Priority=priority)
     return answer["Priority"]
 
@@ -262,23 +267,5 @@ def _check_id(job_id: str) -> None:
         raise NotFound(f"no job {job_id[:40]!r}: an id has 5 to 36 letters, digits, - and _")
 
 
-@contextmanager
-def _rest_errors(job_id: str = "") -> Iterator[None]:
-    """The service's errors as ours. The model's names and those of the documentation differ
-    (docs/s3-batch-operations.md#uncertain-codes), so both are known here.
-    """
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as e:
-        code, message = e.response["Error"]["Code"], e.response["Error"]["Message"]
-        if code in ("NotFoundException", "NoSuchJobException", "NoSuchJob"):
-            raise NotFound(f"no job {job_id}; AWS forgets a job 90 days after its end") from e
-        if code == "JobStatusException":
-            raise Conflict(message) from e
-        if code == "IdempotencyException":
-            raise Conflict(f"token: {message}") from e
-        if code in ("BadRequestException", "InvalidRequestException", "InvalidRequest"):
-            raise BadRequest("job", message) from e
-        raise
+def job_of(job_id: str, s3control: S3ControlClient, config: Config) -> Job:
+    return batch_jobs.describe(s3control, batch_jobs.account_of(config.jobs_role_arn), job_id)

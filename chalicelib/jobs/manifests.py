@@ -8,33 +8,15 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
 from chalicelib.events import MAX_KEY_BYTES
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html; characters, not bytes
-MAX_TAGS = 10
-MAX_TAG_KEY = 128
-MAX_TAG_VALUE = 256
-_TAG_PUNCTUATION = "_.:/=+-@"
-
 # Problems shown of one manifest: a wrong export has the same one on every line.
 SHOWN_PROBLEMS = 20
 
-# US dollars, list prices of us-east-1 (https://aws.amazon.com/s3/pricing/, /lambda/pricing/, /sqs/pricing/):
-# $0.25 a job; for each object $1.00 per million by the engine, and per million requests $5.00 for a PUT,
-# $0.40 for a GET, $0.20 for an invocation, $0.40 for a message. Lambda's duration depends on the memory
-# and is left out.
-JOB_USD = 0.25
-OBJECT_USD = {
-    "replace": (1.00 + 5.00) / 1e6,
-    "merge": (1.00 + 0.20 + 0.40 + 5.00) / 1e6,
-    "restore": (1.00 + 0.20 + 5.00) / 1e6,
-    "backfill": (1.00 + 0.20 + 0.40) / 1e6,
-}
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # RFC 3986's characters for a path without +, which some readers take for a space.
@@ -193,41 +175,6 @@ def key_problem(key: str) -> str:
     if size > MAX_KEY_BYTES:
         return f"the key has {size:,} bytes, S3 allows {MAX_KEY_BYTES:,}"
     return ""
-
-
-def tag_problems(tags: Mapping[str, str]) -> list[str]:
-    """What S3 would refuse in an object's tags, one line each."""
-    problems = []
-    if len(tags) > MAX_TAGS:
-        problems.append(f"{len(tags)} tags, S3 allows {MAX_TAGS} on an object")
-    for key, value in tags.items():
-        if not key:
-            problems.append("a tag's key is empty")
-        if len(key) > MAX_TAG_KEY:
-            problems.append(f'the key "{key[:20]}…" has {len(key)} characters, S3 allows {MAX_TAG_KEY}')
-        if len(value) > MAX_TAG_VALUE:
-            problems.append(
-                f'the value of "{key[:20]}" has {len(value)} characters, S3 allows {MAX_TAG_VALUE}'
-            )
-        if key.lower().startswith("aws:"):
-            problems.append(f'the key "{key[:20]}" begins with aws:, which is reserved')
-        for what, text in ((f'the key "{key[:20]}"', key), (f'the value of "{key[:20]}"', value)):
-            forbidden = sorted({c for c in text if not _allowed_in_tag(c)})
-            if forbidden:
-                problems.append(
-                    f"{what} has {' '.join(map(repr, forbidden))}; "
-                    f"allowed are letters, numbers, spaces and {' '.join(_TAG_PUNCTUATION)}"
-                )
-    return problems
-
-
-def estimated_cost_usd(objects: int, operation: str) -> float:
-    """What a job will cost, in US dollars to the cent; see OBJECT_USD for what is in it."""
-    return round(JOB_USD + objects * OBJECT_USD[operation], 2)
-
-
-def _allowed_in_tag(character: str) -> bool:
-    return character in _TAG_PUNCTUATION or unicodedata.category(character)[0] in "LZN"
 
 
 def _columns(text: str) -> list[str] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib import fields
 from chalicelib.errors import BadRequest
-from chalicelib.jobs import manifests, stored_manifests
+from chalicelib.jobs import stored_manifests, tags
 
 MAX_DESCRIPTION = 256
 DEFAULT_PRIORITY = 10
@@ -134,15 +134,15 @@ def _source(body: Mapping[str, Any], keep_old_tags: bool) -> dict[str, Any]:
 
 
 def _tags(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    tags = body.get("tags")
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+    wanted = body.get("tags")
+    if not isinstance(wanted, dict) or not all(isinstance(value, str) for value in wanted.values()):
         raise BadRequest("tags", 'expected an object of strings such as {"phototype": "finished"}')
-    if not tags and body.get("mode") == "merge":
+    if not wanted and body.get("mode") == "merge":
         raise BadRequest("tags", "there is nothing to merge")
-    problems = manifests.tag_problems(tags)
+    problems = tags.tag_problems(wanted)
     if problems:
         raise BadRequest("tags", problems[0], tuple(problems))
-    return tuple(tags.items())
+    return tuple(wanted.items())
 
 
 def _moment(values: Mapping[str, Any], name: str) -> datetime | None:

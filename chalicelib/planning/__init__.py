@@ -1,46 +1,4 @@
 """What if so many objects came: how long, how much at once, which limit, and for how much. Pure arithmetic.
 
-scenario (what is asked) -> forecast (the ticks) -> quotas (what AWS allows) -> costs (what it takes)
+scenario (what is asked) -> forecast (the ticks) -> quotas (what AWS allows) -> costs (what it takes) -> plan
 """
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from chalicelib.planning.costs import PRICES, Prices, lines
-from chalicelib.planning.forecast import forecast
-from chalicelib.planning.quotas import quotas
-from chalicelib.planning.scenario import Scenario
-
-VERSION = 1  # of the answer's shape; see docs/api.md
-
-
-def plan(scenario: Scenario, prices: Prices = PRICES) -> dict[str, Any]:
-    """The answer of GET /plan for one scenario."""
-    ahead = forecast(scenario)
-    limits = quotas(scenario, ahead)
-    bill = lines(scenario, prices)
-    return {
-        "version": VERSION,
-        "given": scenario.as_dict(),
-        "minutes_to_clear": ahead.minutes_to_clear,
-        "peak_backlog": ahead.peak_backlog,
-        "longest_wait_minutes": ahead.longest_wait,
-        "most_in_one_tick": ahead.most_in_one_tick,
-        "concurrency": {name: round(value, 1) for name, value in ahead.concurrency.items()},
-        "first_quota": limits[0].as_dict(),
-        "quotas": [limit.as_dict() for limit in limits],
-        "cost_per_month_usd": {
-            "lines": [line.as_dict() for line in bill],
-            "total": round(sum(line.usd for line in bill), 2),
-        },
-        "prices_of": prices.of,
-        "assumed": scenario.assumed(),
-        "backlog": [list(point) for point in ahead.backlog],
-    }
-
-
-def from_query(query: Mapping[str, str], settings: Mapping[str, str | int]) -> dict[str, Any]:
-    """GET /plan: the query's values, the stage's settings for what it does not say. Raises BadRequest."""
-    return plan(Scenario.read({**settings, **query}))

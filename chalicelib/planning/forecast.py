@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.capacity import Ledger, share
+from chalicelib.capacity import share
 from chalicelib.planning.scenario import ENQUEUE_S, Scenario
 
 POINTS = 240  # of the backlog's plot
@@ -28,7 +28,7 @@ def tick_takes(scenario: Scenario) -> Callable[[int], int]:
     reach = scenario.reach // scenario.shards
     capacities = [min(share(scenario.capacity, scenario.shards, i), reach) for i in range(scenario.shards)]
     most = sum(capacities)
-    return lambda backlog: Ledger(most).reserve(backlog)
+    return lambda backlog: min(most, backlog)
 
 
 def forecast(scenario: Scenario) -> Forecast:

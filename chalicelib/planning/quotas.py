@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import Scenario
 
-RETENTION_MINUTES = 10 * 24 * 60  # of the source queue, infra/template.yaml
+RETENTION_MINUTES = 10 * 24 * 60  # of the source queue, infra/deploying/template.yaml
 BATCH = 10  # messages that consume is given at once
 
 
@@ -85,7 +85,7 @@ def quotas(scenario: Scenario, ahead: Forecast) -> list[Quota]:
             "Source queue: minutes that a message is kept",
             RETENTION_MINUTES,
             ahead.longest_wait,
-            "infra/template.yaml (SQS allows 14 days)",
+            "infra/deploying/template.yaml (SQS allows 14 days)",
             None,
             f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
         ),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.capacity import MAX_CAPACITY
-from chalicelib.config import ACTIONS, S3_NOTIFIES
+from chalicelib.config.stage import ACTIONS, S3_NOTIFIES
 from chalicelib.errors import BadRequest
 
 if TYPE_CHECKING:

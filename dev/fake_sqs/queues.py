@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib import batches
+from chalicelib.queues import batching
 
 Answer = dict[str, Any]
 
@@ -140,7 +140,7 @@ class Queues:
 
     def _receive(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         most = int(request.get("MaxNumberOfMessages") or 1)
-        if not 1 <= most <= batches.MAX_ENTRIES:
+        if not 1 <= most <= batching.MAX_ENTRIES:
             raise Refused("InvalidParameterValue", f"MaxNumberOfMessages {most}: from 1 to 10")
         received = queue.receive(most, self.clock())
         return {"Messages": [_described(message) for message in received]} if received else {}
@@ -153,7 +153,7 @@ class Queues:
 
     def _send_batch(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         entries = _checked(request["Entries"])
-        if sum(map(batches.size_bytes, entries)) > batches.MAX_BYTES:
+        if sum(map(batching.size_bytes, entries)) > batching.MAX_BYTES:
             raise Refused("BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes.")
 
         def send(entry: Mapping[str, Any]) -> Answer:
@@ -222,7 +222,7 @@ class Queues:
 def _checked(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     if not entries:
         raise Refused("EmptyBatchRequest", "There should be at least one entry in the request.")
-    if len(entries) > batches.MAX_ENTRIES:
+    if len(entries) > batching.MAX_ENTRIES:
         raise Refused("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10.")
     if len({entry["Id"] for entry in entries}) < len(entries):
         raise Refused("BatchEntryIdsNotDistinct", "Id repeated.")

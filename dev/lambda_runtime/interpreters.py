@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from infra.errors import Unusable
+from infra.errors import CommandError
 
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache" / "lambda"
@@ -63,7 +63,7 @@ def prepared(version: str) -> LambdaPython:
     """The Python with Chalice and the runtime's libraries. Raises Unusable where it is not installed."""
     base = interpreter(version)
     if base is None:
-        raise Unusable(f"Python {version} is not installed here")
+        raise CommandError(f"Python {version} is not installed here")
     folder = CACHE / version
     python = LambdaPython(version, base, folder / "builder" / "bin" / "python", folder / "libraries")
     chalice, brings = pinned("chalice"), pinned(*RUNTIME_BRINGS)
@@ -96,4 +96,4 @@ def _pip(python: LambdaPython) -> tuple[str, ...]:
 def _run(*command: str) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        raise Unusable(f"{' '.join(command[1:4])} failed: {done.stdout.strip()[-500:]}")
+        raise CommandError(f"{' '.join(command[1:4])} failed: {done.stdout.strip()[-500:]}")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dev import workspace
 from dev.lambda_runtime.interpreters import ROOT, LambdaPython
-from infra.errors import Unusable
-from infra.package import Package
+from infra.errors import CommandError
+from infra.package.build import Package
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ def unpacked(
     settings = json.loads(stage.config_file.read_text())
     stage.config_file.write_text(json.dumps({**settings, "lambda_architecture": architecture}))
     done = subprocess.run(
-        [str(python.builder), "-m", "infra.package", stage.name, str(stage.root)],
+        [str(python.builder), "-m", "infra.package.build", stage.name, str(stage.root)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise Unusable(done.stderr.strip())
+        raise CommandError(done.stderr.strip())
     package = Package(**json.loads(done.stdout))
     with zipfile.ZipFile(package.file) as file:
         file.extractall(folder / "task")

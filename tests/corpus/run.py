@@ -19,11 +19,11 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import Reject
-from chalicelib.imaging.box import Box
-from chalicelib.imaging.header import load_plugin
-from chalicelib.thumbnail_settings import ThumbnailSettings
-from chalicelib.thumbnails import make
+from chalicelib.thumbnails.imaging.box import Box
+from chalicelib.thumbnails.imaging.header import load_plugin
+from chalicelib.thumbnails.make import make
 from tests.corpus import fetch
 
 SIZES = (256, 64)

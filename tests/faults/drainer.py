@@ -7,10 +7,10 @@ import contextlib
 import sys
 import time
 
-from chalicelib import drain
 from chalicelib.config import Config
+from chalicelib.drain import tick
 from chalicelib.errors import TickFailed
 
 began = time.monotonic()
 with contextlib.suppress(TickFailed):  # its result is in the line
-    drain.run(Config.from_env(), lambda: int(1000 * (float(sys.argv[1]) - (time.monotonic() - began))))
+    tick.run(Config.from_env(), lambda: int(1000 * (float(sys.argv[1]) - (time.monotonic() - began))))

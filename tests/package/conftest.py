@@ -15,7 +15,7 @@ from dev.lambda_runtime.interpreters import VERSIONS, prepared
 from dev.lambda_runtime.packages import Unpacked, unpacked
 from dev.lambda_runtime.process import Sandbox, sandbox
 from dev.local_aws import LocalAws
-from infra.errors import Unusable
+from infra.errors import CommandError
 
 Start = Callable[..., contextlib.AbstractContextManager[Sandbox]]
 
@@ -27,7 +27,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         pytest.skip("the package is for Linux on x86_64, and could not run here")
     try:
         python = prepared(request.param)
-    except Unusable as e:
+    except CommandError as e:
         pytest.skip(str(e))
     return unpacked(python, tmp_path_factory.mktemp(f"package-{request.param}"))
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from PIL import Image
 
-from chalicelib import page
+from chalicelib.page import files
 from dev.lambda_runtime import events
 from dev.lambda_runtime.process import sandbox
 
@@ -139,11 +139,11 @@ def test_the_rest_api_answers(start, settings, queues):
 def test_the_rest_api_serves_the_page_and_every_file_of_it(start):
     function = start("app")
     start_page = answer_of(function, events.rest("GET", "/"))
-    assert start_page["body"] == (page.WEB / page.START).read_text()
+    assert start_page["body"] == (files.WEB / files.START).read_text()
     assert start_page["headers"]["Content-Type"].startswith("text/html")
-    for name in page.TYPES:
+    for name in files.TYPES:
         found = answer_of(function, events.rest("GET", "/web/{file}", file=name))
-        assert (found["statusCode"], found["body"]) == (200, (page.WEB / name).read_text()), name
+        assert (found["statusCode"], found["body"]) == (200, (files.WEB / name).read_text()), name
     missing = answer_of(function, events.rest("GET", "/web/{file}", file="../app.py"))
     assert missing["statusCode"] == 404
 

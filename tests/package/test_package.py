@@ -11,12 +11,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from chalicelib import page
+from chalicelib.page import files
 from dev.lambda_runtime.interpreters import VERSIONS
 from dev.lambda_runtime.packages import unpacked
-from infra.errors import Unusable
-from infra.package import FINISHED, finish, refuse_python
-from infra.package_checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
+from infra.errors import CommandError
+from infra.package.build import FINISHED, finish, refuse_python
+from infra.package.checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
 
 ELF_ARM64 = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
 ELF_X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
@@ -72,9 +72,9 @@ class TestBuilt:
         }
 
     def test_the_page_is_in_it_whole(self, package):
-        files = files_of(package.folder)
-        assert {name: files[f"chalicelib/web/{name}"] for name in page.TYPES} == {
-            name: (page.WEB / name).read_bytes() for name in page.TYPES
+        there = files_of(package.folder)
+        assert {name: there[f"chalicelib/page/web/{name}"] for name in files.TYPES} == {
+            name: (files.WEB / name).read_bytes() for name in files.TYPES
         }
 
     def test_the_same_sources_give_the_same_bytes(self, package, tmp_path):
@@ -93,7 +93,7 @@ class TestBuilt:
         )
         with tarfile.open(tmp_path / "pillow-99.0.tar.gz", "w:gz") as archive:
             archive.add(source, "pillow-99.0")
-        with pytest.raises(Unusable, match=r"pillow 99\.0 was compiled on this machine.*: pin in"):
+        with pytest.raises(CommandError, match=r"pillow 99\.0 was compiled on this machine.*: pin in"):
             unpacked(package.python, tmp_path, requirements=str(tmp_path / "pillow-99.0.tar.gz"))
 
     def test_for_arm64_too(self, package, tmp_path, capsys):
@@ -101,7 +101,7 @@ class TestBuilt:
         runtime = Runtime(f"python{package.python.version}", "arm64")
         try:
             arm = unpacked(package.python, tmp_path, "arm64")
-        except Unusable as e:
+        except CommandError as e:
             if "cannot be had" in str(e):
                 pytest.skip(f"no package index: {e}")
             raise
@@ -127,7 +127,9 @@ def test_make_deploy_uploads_the_checked_package(deployed):
 
 def test_a_python_that_lambda_has_not_is_refused_with_what_to_do():
     for version in ((3, 10), (3, 15)):
-        with pytest.raises(Unusable, match=r"this is Python 3\.1., Lambda runs 3\.11 to 3\.14: .*PYTHON="):
+        with pytest.raises(
+            CommandError, match=r"this is Python 3\.1., Lambda runs 3\.11 to 3\.14: .*PYTHON="
+        ):
             refuse_python(version)
     for supported in VERSIONS:
         refuse_python(tuple(map(int, supported.split("."))))
@@ -186,7 +188,7 @@ def test_nothing_is_left_of_a_refused_package(tmp_path):
     file = tmp_path / "package.zip"
     with zipfile.ZipFile(file, "w") as package:
         package.writestr("app.py", "")
-    with pytest.raises(Unusable, match="the package would not run on Lambda: Pillow comes without"):
+    with pytest.raises(CommandError, match="the package would not run on Lambda: Pillow comes without"):
         finish(file, Runtime("python3.13"))
     assert list(tmp_path.iterdir()) == []
 

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
-from chalicelib import page
 from chalicelib.errors import NotFound, RestError
+from chalicelib.page import files
 from tests.page import canned
 
 OFFERED = ("/recent", "/series", "/dead-letters", "/jobs")
@@ -70,9 +70,9 @@ def _handler(stand_in: Callable[[], StandIn]) -> type[BaseHTTPRequestHandler]:
             if server.down:
                 self.close_connection = True
                 return
-            name = path.removeprefix("web/") or page.START
-            if name in page.TYPES:
-                file = page.file(name)
+            name = path.removeprefix("web/") or files.START
+            if name in files.TYPES:
+                file = files.file(name)
                 self._send(200, file.text.encode(), file.headers)
             elif path.startswith("thumbnails/"):
                 self._send(200, server.thumbnail(unquote(path)), {"Content-Type": "image/png"})

@@ -1,0 +1,1 @@
+"""AWS: the clients, and its refusals as errors of ours."""

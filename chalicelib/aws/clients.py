@@ -1,0 +1,89 @@
+"""The only place clients are made: lazily, once per process, with time limits and retries.
+
+boto3 is imported on first use: it costs a cold start more than all the rest, and drain does without it.
+Region, endpoint and credentials are boto3's own business (AWS_REGION, AWS_ENDPOINT_URL, ...).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3control import S3ControlClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+# boto3's default session makes one client at a time; GET /status asks for several at once.
+# https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
+_making = Lock()
+
+
+@cache
+def _client(service: str) -> Any:
+    with _making:
+        return _new_client(service)
+
+
+def _new_client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Standard retries: 3 tries with jitter. A hung connection must not eat the function's whole time.
+    make: Any = boto3.client  # its overloads know only literal names
+    return make(
+        service,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=16,
+        ),
+    )
+
+
+def s3() -> S3Client:
+    client: S3Client = _client("s3")
+    return client
+
+
+def s3control() -> S3ControlClient:
+    client: S3ControlClient = _client("s3control")
+    return client
+
+
+def sqs() -> SQSClient:
+    client: SQSClient = _client("sqs")
+    return client
+
+
+def ssm() -> SSMClient:
+    client: SSMClient = _client("ssm")
+    return client
+
+
+def cloudwatch() -> CloudWatchClient:
+    client: CloudWatchClient = _client("cloudwatch")
+    return client
+
+
+def cloudwatch_logs() -> CloudWatchLogsClient:
+    client: CloudWatchLogsClient = _client("logs")
+    return client
+
+
+def events() -> EventBridgeClient:
+    client: EventBridgeClient = _client("events")
+    return client
+
+
+def stepfunctions() -> SFNClient:
+    client: SFNClient = _client("stepfunctions")
+    return client

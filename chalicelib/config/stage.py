@@ -1,0 +1,152 @@
+"""The settings, read once from the environment. Nothing else in the app reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.capacity import MAX_CAPACITY
+from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.errors import ConfigError, NotSetUp
+from chalicelib.fields import bad_setting, optional_setting, setting, setting_of, whole_setting
+
+APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
+ACTIONS = ("log", "resize", "start_execution")
+S3_NOTIFIES = ("lambda", "queue")
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
+_FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
+_STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One stage's settings. The README's table gives each one's meaning, default and unit."""
+
+    images_bucket: str
+    thumbnails_bucket: str
+    source_queue_url: str
+    destination_queue_url: str
+    dead_letter_queue_url: str
+    stage: str = ""  # written by `make deploy`; the names of functions, rules and alarms follow from it
+    images_prefix: str = ""
+    images_suffix: str = ""
+    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
+    thumbnails_prefix: str = ""
+    capacity: int = 1000  # events a tick
+    drain_workers: int = 32  # calls at the same time, in one shard
+    drain_shards: int = 1
+    max_in_destination: int = 0  # a tick leaves no more there; 0 is no such limit
+    action: str = "resize"
+    state_machine_arn: str = ""
+    thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
+    max_image_bytes: int = 100_000_000
+    consume_threads: int = 4
+    max_tries: int = 5  # of one message by consume; then it is a dead letter
+    # S3 Batch Operations; a stage without them works, only its jobs do not.
+    reports_bucket: str = ""  # manifests and completion reports
+    jobs_role_arn: str = ""
+    backfill_function_arn: str = ""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
+        """The settings of this process. Raises ConfigError with one line for the first bad one."""
+        config = cls(
+            images_bucket=setting(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
+            thumbnails_bucket=setting(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
+            source_queue_url=_queue(env, "SOURCE_QUEUE_URL"),
+            destination_queue_url=_queue(env, "DESTINATION_QUEUE_URL"),
+            dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
+            stage=optional_setting(env, "STAGE", _STAGE, "the stage's name, lower case, 12 letters at most"),
+            images_prefix=env.get("IMAGES_PREFIX", ""),
+            images_suffix=env.get("IMAGES_SUFFIX", ""),
+            s3_notifies=setting_of(env, "S3_NOTIFIES", cls.s3_notifies, S3_NOTIFIES),
+            thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
+            capacity=whole_setting(env, "CAPACITY", cls.capacity, 1, MAX_CAPACITY),
+            drain_workers=whole_setting(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
+            drain_shards=whole_setting(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
+            max_in_destination=whole_setting(
+                env, "MAX_IN_DESTINATION", cls.max_in_destination, 0, 10_000_000
+            ),
+            action=setting_of(env, "ACTION", cls.action, ACTIONS),
+            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            thumbnails=ThumbnailSettings.from_env(env),
+            max_image_bytes=whole_setting(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
+            consume_threads=whole_setting(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
+            max_tries=whole_setting(env, "MAX_TRIES", cls.max_tries, 1, 100),
+            reports_bucket=optional_setting(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
+            jobs_role_arn=optional_setting(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
+            backfill_function_arn=optional_setting(
+                env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"
+            ),
+        )
+        config._check_together()
+        return config
+
+    def _check_together(self) -> None:
+        if self.action == "start_execution" and not _STATE_MACHINE.fullmatch(self.state_machine_arn):
+            raise bad_setting(
+                "STATE_MACHINE_ARN",
+                self.state_machine_arn,
+                "a state machine's ARN for ACTION=start_execution",
+            )
+        if self.thumbnails_bucket == self.images_bucket and (
+            not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
+        ):
+            raise ConfigError(
+                f"THUMBNAILS_BUCKET is IMAGES_BUCKET ({self.images_bucket!r}): every thumbnail would make "
+                "another; use another bucket, or an IMAGES_PREFIX and a THUMBNAILS_PREFIX of which neither "
+                "begins with the other"
+            )
+        queues = [self.source_queue_url, self.destination_queue_url, self.dead_letter_queue_url]
+        if len(set(queues)) < len(queues):
+            raise ConfigError(
+                "SOURCE_QUEUE_URL, DESTINATION_QUEUE_URL and DEAD_LETTER_QUEUE_URL must be three queues; "
+                f"they are {', '.join(queues)}"
+            )
+
+    def function_name(self, function: str) -> str:
+        """Lambda's name of one of the stage's functions, as Chalice makes it. Raises NotSetUp."""
+        return f"{APP}-{self.named_stage}-{function}"
+
+    @property
+    def named_stage(self) -> str:
+        """The stage's name, for what cannot do without. Raises NotSetUp."""
+        if not self.stage:
+            raise NotSetUp("STAGE is not set: this stage was deployed by an older version; deploy it again")
+        return self.stage
+
+    @property
+    def capacity_parameter(self) -> str:
+        """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
+        return capacity_parameter(self.stage) if self.stage else ""
+
+    def is_own_output(self, bucket: str, key: str) -> bool:
+        """Whether we wrote this object ourselves; reacting to it would never end."""
+        return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
+
+
+def capacity_parameter(stage: str) -> str:
+    """The name of a stage's SSM parameter; only `make deploy`'s stages have one."""
+    return f"/{APP}/{stage}/capacity"
+
+
+def queue_name(url: str) -> str:
+    """The name in a queue's URL, `https://sqs.{region}.amazonaws.com/{account}/{name}`."""
+    return url.rsplit("/", 1)[1]
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _queue(env: Mapping[str, str], name: str) -> str:
+    return setting(
+        env, name, _QUEUE_URL, "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+    )

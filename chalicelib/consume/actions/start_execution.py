@@ -1,0 +1,60 @@
+"""One Step Functions execution per event, named after the event, so that a duplicate starts nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.aws import errors
+from chalicelib.consume.outcomes import ActionResult, Delivery
+from chalicelib.events import ObjectCreated
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+@dataclass(frozen=True)
+class StartExecution:
+    """Starts executions of one Standard state machine; their input is the event's body.
+
+    A name is taken for 90 days after its execution ended; Express machines take any name twice.
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
+
+    stepfunctions: SFNClient
+    state_machine_arn: str
+
+    def __call__(self, created: ObjectCreated, delivery: Delivery) -> ActionResult:
+        start_execution(self.stepfunctions, self.state_machine_arn, created, delivery.message_id)
+        return ActionResult("started")
+
+
+def start_execution(
+    stepfunctions: SFNClient, state_machine_arn: str, created: ObjectCreated, message_id: str
+) -> None:
+    """Start the event's execution, or find it started already."""
+    with (
+        errors.errors_translated(f"starting an execution of {state_machine_arn}"),
+        suppress(stepfunctions.exceptions.ExecutionAlreadyExists),
+    ):
+        stepfunctions.start_execution(
+            stateMachineArn=state_machine_arn,
+            name=execution_name(created, message_id),
+            input=created.to_body(),
+        )
+
+
+def execution_name(created: ObjectCreated, message_id: str) -> str:
+    """At most 80 of A-Z a-z 0-9 - _, the same for every copy of one event.
+
+    Begins readably with the end of the key. An event that only knows bucket and key could be a later
+    upload of the same key; its message's id keeps the two apart.
+    """
+    what = [created.version_id, created.sequencer, created.etag, created.event_time]
+    identity = json.dumps([created.bucket, created.key, *(what if any(what) else [message_id])])
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", created.key)[-40:].strip("-")
+    return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}".lstrip("-")

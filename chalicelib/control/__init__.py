@@ -1,0 +1,1 @@
+"""What people change at run time: the schedule, the capacity, the dead letters."""

@@ -1,0 +1,64 @@
+"""The schedule stopped and started, and the capacity set, without a deploy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import fields
+from chalicelib.capacity import MAX_CAPACITY, capacity_of
+from chalicelib.config.stage import capacity_parameter
+from chalicelib.errors import AwsFailed, BadRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+    from chalicelib.config import Config
+
+
+def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
+    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
+    if not isinstance(body, dict):
+        raise BadRequest("body", "expected a JSON object")
+    fields.known(body, {"capacity"})
+    wanted = body.get("capacity", False)
+    if wanted is None:
+        _delete(ssm, config)
+        return capacity_now(None, config)
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_CAPACITY:
+        raise BadRequest(
+            "capacity", f"expected a whole number from 1 to {MAX_CAPACITY:,}, or null for the deployed one"
+        )
+    ssm.put_parameter(Name=_parameter(config), Value=str(wanted), Type="String", Overwrite=True)
+    return capacity_now(wanted, config)
+
+
+def capacity_set(ssm: SSMClient, config: Config) -> int | None:
+    """The capacity set at run time; None when there is none. Raises AwsFailed for a value that is none."""
+    try:
+        found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        return None
+    try:
+        return capacity_of(found)
+    except ValueError as e:
+        raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
+
+
+def capacity_now(wanted: int | None, config: Config) -> dict[str, Any]:
+    """The three capacities, as /status too has them."""
+    return {
+        "capacity": config.capacity if wanted is None else wanted,
+        "capacity_deployed": config.capacity,
+        "capacity_set": wanted,
+    }
+
+
+def _delete(ssm: SSMClient, config: Config) -> None:
+    try:
+        ssm.delete_parameter(Name=_parameter(config))
+    except ssm.exceptions.ParameterNotFound:
+        return  # it is the deployed one already
+
+
+def _parameter(config: Config) -> str:
+    return capacity_parameter(config.named_stage)

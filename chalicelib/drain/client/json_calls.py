@@ -1,0 +1,109 @@
+"""Calls of AWS's JSON protocols over asyncio, tried again where that may help. For the drain alone.
+
+Why not boto3 there: docs/decisions/0003-drain-client.md has the figures.
+Protocol: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from chalicelib.drain.client.http1 import NoAnswer, NotSent
+from chalicelib.drain.client.signing import Signer
+
+ATTEMPTS = 5
+FIRST_PAUSE_S = 0.2  # doubled each time, times a random 0..1: 1.5 s for all four on average
+ANSWER_S = 5.0  # beyond what a long poll waits
+# Refusals that mean "later". Expired credentials are here because the next attempt asks for fresh ones.
+TRY_AGAIN = frozenset(
+    {"ThrottlingException", "Throttling", "RequestThrottled", "KmsThrottled"}
+    | {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+)
+
+
+class CallFailed(Exception):
+    """A call did not succeed, retries included. Each of its `unknown` attempts may have had its effect."""
+
+    def __init__(self, message: str, *, unknown: int, code: str = "") -> None:
+        super().__init__(message)
+        self.unknown = unknown
+        self.code = code  # AWS's name of its refusal; empty when there was no answer
+
+
+class Transport(Protocol):
+    """What carries the calls: Http1, or a test's or benchmark's own."""
+
+    async def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> tuple[int, bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class JsonCalls:
+    """The calls of one service at one endpoint; they may run at the same time.
+
+    `target` is the service's prefix of X-Amz-Target, such as `AmazonSQS`.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        signer: Signer,
+        target: str,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport = transport
+        self._signer = signer
+        self._target = target
+        self._sleep = sleep
+        self._uniform = uniform  # 0..1
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def call(self, action: str, request: Mapping[str, object], wait_s: int = 0) -> Any:
+        """The answer, with `ResponseMetadata.UnknownAttempts`: how many attempts before the last one may have
+        done the work already. `wait_s` is what the call itself may wait. Raises CallFailed."""
+        body = json.dumps(request).encode()
+        unknown = 0
+        problem = code = ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await self._sleep(self._uniform() * FIRST_PAUSE_S * 2 ** (attempt - 1))
+            headers = self._signer.headers(f"{self._target}.{action}", body)  # anew: a signature is dated
+            try:
+                status, text = await self._transport.post(headers, body, ANSWER_S + wait_s)
+                answer = _object(text)
+            except NotSent as e:
+                problem, code = f"no connection ({e})", ""
+                continue
+            except NoAnswer as e:
+                problem, code = f"no answer ({e})", ""
+                unknown += 1
+                continue
+            if status == 200:
+                answer["ResponseMetadata"] = {"RetryAttempts": attempt, "UnknownAttempts": unknown}
+                return answer
+            code = str(answer.get("__type", f"HTTP {status}")).rpartition("#")[2]
+            problem = f"{code}: {answer.get('message') or answer.get('Message') or 'no message'}"
+            if status >= 500:
+                unknown += 1
+            elif status != 429 and code not in TRY_AGAIN:
+                break
+        raise CallFailed(f"{action}: {problem}", unknown=unknown, code=code)
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    """A JSON object, {} for an empty body. Raises NoAnswer for anything else: a proxy's page, a torn body."""
+    try:
+        value = json.loads(text or b"{}")
+    except ValueError as e:
+        raise NoAnswer("the answer is not JSON") from e
+    if not isinstance(value, dict):
+        raise NoAnswer("the answer is not a JSON object")
+    return value

@@ -1,0 +1,76 @@
+"""SQS over asyncio for the drain's five calls, under boto3's names. Everything else uses boto3.
+
+Protocol: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-faqs.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.drain.client.json_calls import JsonCalls, Transport
+from chalicelib.drain.client.signing import Signer
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import type_defs as t
+
+
+class AsyncSqs(JsonCalls):
+    """The SQS of one endpoint. Calls may run at the same time. Every method raises CallFailed.
+
+    Answers carry `ResponseMetadata.UnknownAttempts`: how many attempts before the last one may have done
+    the work already.
+    """
+
+    def __init__(self, transport: Transport, signer: Signer, **options: Any) -> None:
+        """`options` are JsonCalls's."""
+        super().__init__(transport, signer, "AmazonSQS", **options)
+
+    async def receive_message(
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int = 1,
+        WaitTimeSeconds: int = 0,
+        MessageSystemAttributeNames: Sequence[str] = (),
+    ) -> t.ReceiveMessageResultTypeDef:
+        request = {
+            "QueueUrl": QueueUrl,
+            "MaxNumberOfMessages": MaxNumberOfMessages,
+            "WaitTimeSeconds": WaitTimeSeconds,
+            "MessageSystemAttributeNames": MessageSystemAttributeNames,
+        }
+        answer: t.ReceiveMessageResultTypeDef = await self.call("ReceiveMessage", request, WaitTimeSeconds)
+        return answer
+
+    async def send_message_batch(
+        self, *, QueueUrl: str, Entries: Sequence[t.SendMessageBatchRequestEntryTypeDef]
+    ) -> t.SendMessageBatchResultTypeDef:
+        answer: t.SendMessageBatchResultTypeDef = await self.call(
+            "SendMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}
+        )
+        return answer
+
+    async def delete_message_batch(
+        self, *, QueueUrl: str, Entries: Sequence[t.DeleteMessageBatchRequestEntryTypeDef]
+    ) -> t.DeleteMessageBatchResultTypeDef:
+        answer: t.DeleteMessageBatchResultTypeDef = await self.call(
+            "DeleteMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}
+        )
+        return answer
+
+    async def change_message_visibility_batch(
+        self, *, QueueUrl: str, Entries: Sequence[t.ChangeMessageVisibilityBatchRequestEntryTypeDef]
+    ) -> t.ChangeMessageVisibilityBatchResultTypeDef:
+        request = {"QueueUrl": QueueUrl, "Entries": Entries}
+        answer: t.ChangeMessageVisibilityBatchResultTypeDef = await self.call(
+            "ChangeMessageVisibilityBatch", request
+        )
+        return answer
+
+    async def get_queue_attributes(
+        self, *, QueueUrl: str, AttributeNames: Sequence[str]
+    ) -> t.GetQueueAttributesResultTypeDef:
+        request = {"QueueUrl": QueueUrl, "AttributeNames": AttributeNames}
+        answer: t.GetQueueAttributesResultTypeDef = await self.call("GetQueueAttributes", request)
+        return answer

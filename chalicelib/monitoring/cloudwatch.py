@@ -1,0 +1,65 @@
+"""CloudWatch asked for many metrics at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+
+Minutes = Mapping[int, float]  # minutes since 1970 -> the value
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric and how its values of a period become one."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+    stat: str = "Sum"
+    period: int = 60  # seconds
+
+    def query(self, id_: str) -> dict[str, Any]:
+        dimensions = [{"Name": name, "Value": value} for name, value in self.dimensions]
+        metric = {"Namespace": self.namespace, "MetricName": self.name, "Dimensions": dimensions}
+        return {"Id": id_, "MetricStat": {"Metric": metric, "Period": self.period, "Stat": self.stat}}
+
+
+def ask(
+    cloudwatch: CloudWatchClient, wanted: Mapping[str, Sequence[Metric]], start: int, end: int
+) -> dict[str, Minutes]:
+    """Each name's values by minute, several metrics of one name added up; from `start` on, before `end`."""
+    queries = {
+        f"m{number}": (name, metric)
+        for number, (name, metric) in enumerate(
+            (name, metric) for name, several in wanted.items() for metric in several
+        )
+    }
+    found: dict[str, dict[int, float]] = {name: {} for name in wanted}
+    asked: Any = [metric.query(id_) for id_, (_, metric) in queries.items()]
+    token: dict[str, Any] = {}
+    while True:
+        answer = cloudwatch.get_metric_data(
+            MetricDataQueries=asked, StartTime=time_of(start), EndTime=time_of(end), **token
+        )
+        for result in answer["MetricDataResults"]:
+            of_name = found[queries[result["Id"]][0]]
+            for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+                minute = minute_of(at)
+                of_name[minute] = of_name.get(minute, 0.0) + value
+        if not answer.get("NextToken"):
+            return dict(found)
+        token = {"NextToken": answer["NextToken"]}
+
+
+def minute_of(at: datetime) -> int:
+    return int(at.timestamp()) // 60
+
+
+def time_of(minute: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)

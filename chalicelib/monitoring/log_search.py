@@ -1,0 +1,178 @@
+"""The functions' log lines, newest first, from CloudWatch Logs.
+
+CloudWatch gives the lines of a time span oldest first, ten thousand a page. So the last seconds are asked
+for, then what was before them, in longer and longer spans, until there is enough, or the time is up.
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import fields, times
+from chalicelib.capacity import shard_names
+from chalicelib.config import Config
+from chalicelib.consume import outcomes
+from chalicelib.telemetry import logs
+from chalicelib.times import moment
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+SPANS = (15, 60, 600, 3600)  # seconds back
+WITHIN_S = 5.0
+TICK_SPANS = (150, 900)
+AT_ONCE = 8  # shards' logs
+KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
+MOST_RECENT = 100
+
+
+@dataclass(frozen=True)
+class Read:
+    """Lines, newest first, and since when there is no other."""
+
+    lines: list[dict[str, Any]]
+    since: datetime
+
+
+def newest(
+    client: CloudWatchLogsClient,
+    group: str,
+    term: str,
+    parse: Callable[[str], dict[str, Any] | None],
+    count: int,
+    now: datetime,
+    *,
+    spans: Sequence[float] = SPANS,
+    within_s: float = WITHIN_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Read:
+    """At most `count` of the group's lines that hold the term and that `parse` takes.
+
+    A group that is not there holds no lines yet. Raises what boto3 raises otherwise.
+    """
+    ends = clock() + within_s
+    found: list[dict[str, Any]] = []
+    end = now
+    for span in spans:
+        start = now - timedelta(seconds=span)
+        lines: list[dict[str, Any]] = []
+        late = False
+        for page in _pages(client, group, term, start, end):
+            lines += [line for line in map(parse, page) if line is not None]
+            if late := clock() >= ends:
+                break
+        found += reversed(lines)
+        if late:
+            break
+        end = start
+        if len(found) >= count:
+            break
+    return Read(found[:count], end)
+
+
+def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> dict[str, Any] | None:
+    """The last run of the drain, its shards added up; None when there was none in the last 15 minutes."""
+
+    def of_shard(shard: str) -> list[dict[str, Any]]:
+        return newest(client, _group(config, shard), "tick", _tick, 1, now, spans=TICK_SPANS).lines
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ticks = [tick for found in pool.map(of_shard, shard_names(config.drain_shards)) for tick in found]
+    if not ticks:
+        return None
+    last = max(ticks, key=lambda tick: str(tick["at"]))
+    since = (moment(last["at"]) or now) - timedelta(seconds=60)
+    together = [tick for tick in ticks if (moment(tick["at"]) or now) > since]  # of the same minute
+    sums = ("received", "forwarded", "rejected", "failed", "duplicates")
+    stopped = [tick["stopped"] for tick in together]
+    return {
+        "at": last["at"],
+        **{name: sum(tick[name] for tick in together) for name in sums},
+        # What somebody should know of comes first.
+        "stopped": min(stopped, key=("errors", "deadline", "back_pressure", "capacity", "empty").index),
+        "seconds": max(tick["seconds"] for tick in together),
+        "errors": [error for tick in together for error in tick["errors"]],
+    }
+
+
+def recent(
+    query: Mapping[str, str] | None, client: CloudWatchLogsClient, config: Config, now: datetime
+) -> dict[str, Any]:
+    """GET /recent?limit=20: what consume did last, newest first. Raises BadRequest."""
+    query = query or {}
+    fields.known(query, {"limit"})
+    limit = fields.number(query, "limit", 20, 1, MOST_RECENT)
+    found = newest(client, _group(config, "consume"), "outcome", outcomes.read, limit, now)
+    return {
+        "version": 1,
+        "since": times.iso(found.since),
+        "objects": [
+            {
+                "id": f"{line['message_id']}-{line['tries']}-{line['object']}",
+                "at": line["at"],
+                "key": line["key"],
+                "outcome": line["outcome"],
+                "reason": line.get("reason"),
+                "seconds": line["seconds"],
+                "thumbnails": line["thumbnails"],
+            }
+            for line in found.lines
+        ],
+    }
+
+
+def about(
+    client: CloudWatchLogsClient,
+    config: Config,
+    function: str,
+    object_id: str,
+    since: datetime,
+    now: datetime,
+) -> Read:
+    """A function's lines that name the object, newest first, back to a moment or as far as time allows."""
+    oldest = max((now - since).total_seconds(), 60.0)
+    spans = [span for span in (60, 3600, 86_400, 7 * 86_400) if span < oldest] + [min(oldest, KEPT_S)]
+    return newest(
+        client, _group(config, function), f'"{object_id}"', logs.read, MOST_RECENT, now, spans=spans
+    )
+
+
+def _pages(
+    client: CloudWatchLogsClient, group: str, term: str, start: datetime, end: datetime
+) -> Iterator[list[str]]:
+    token: dict[str, Any] = {}
+    while True:
+        try:
+            answer = client.filter_log_events(
+                logGroupName=group,
+                filterPattern=term,
+                startTime=_ms(start),
+                endTime=_ms(end) - 1,
+                **token,
+            )
+        except client.exceptions.ResourceNotFoundException:
+            yield []
+            return
+        yield [event["message"] for event in answer["events"]]
+        if not answer.get("nextToken"):
+            return
+        token = {"nextToken": answer["nextToken"]}
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _group(config: Config, function: str) -> str:
+    return f"/aws/lambda/{config.function_name(function)}"
+
+
+def _tick(text: str) -> dict[str, Any] | None:
+    found = logs.read(text)
+    return found if found and found.get("message") == "tick" else None

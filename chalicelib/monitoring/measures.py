@@ -1,0 +1,208 @@
+"""What CloudWatch has measured: the last hour, what arrives, the oldest message's age, and series to plot.
+
+One GetMetricData call asks for everything at once. A metric without a value is 0 only where others of the
+stage have one (in a series: where its tick was measured in that minute): else it is not known.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import fields, times
+from chalicelib.capacity import shard_names
+from chalicelib.config import Config
+from chalicelib.config.stage import queue_name
+from chalicelib.monitoring.cloudwatch import Metric, Minutes, ask, minute_of, time_of
+from chalicelib.monitoring.eta import ARRIVALS_MINUTES, Arrivals
+from chalicelib.telemetry import metrics
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+HOUR = 60  # minutes
+# SQS and Lambda tell of a minute when it is over, and often some minutes late.
+AGE_MINUTES = 10
+SERIES_MINUTES = (15, 1440)
+
+
+def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> dict[str, Any]:
+    """The parts of GET /status that are measured: `functions`, `hour`, `oldest_age` and `arrivals`."""
+    this = minute_of(now)  # not over yet: counted in sums, not in what comes in a minute
+    found = ask(cloudwatch, _status_metrics(config), this + 1 - HOUR, this + 1)
+    total = _totals(found, measured=any(found.values()))
+    return {
+        "functions": {name: _function(name, total) for name in _functions(config)},
+        "hour": {
+            "forwarded_per_minute": _divided(total("forwarded"), HOUR),
+            "done": total("done"),
+            "rejected": total("rejected"),
+            "thumbnails": total("thumbnails"),
+            "bytes_in": total("bytes_in"),
+            "bytes_out": total("bytes_out"),
+            "upload_to_done": {name: _mean(found[name], found["samples"]) for name in ("p50", "p95")},
+        },
+        "oldest_age": {name: _latest(found[f"age_{name}"], this - AGE_MINUTES) for name in _queues(config)},
+        "arrivals": Arrivals.of(_filled(found["arrived"], range(this - ARRIVALS_MINUTES, this))),
+    }
+
+
+def series(
+    query: Mapping[str, str] | None, cloudwatch: CloudWatchClient, config: Config, now: datetime
+) -> dict[str, Any]:
+    """GET /series?minutes=180: one value a minute, oldest first, None where nothing is known."""
+    query = query or {}
+    fields.known(query, {"minutes"})
+    count = fields.number(query, "minutes", 180, *SERIES_MINUTES)
+    end = minute_of(now)
+    minutes = range(end - count, end)
+    found = ask(cloudwatch, _series_metrics(config), minutes.start, minutes.stop)
+    ticked = found["ticks"].keys()
+
+    def level(name: str) -> list[float | None]:
+        return [found[name].get(minute) for minute in minutes]
+
+    def events(*names: str) -> list[float | None]:
+        """The sum of several; 0 where there is none, but something was measured."""
+        values = [[found[name].get(minute) for name in names] for minute in minutes]
+        return [
+            sum(value or 0 for value in each)
+            if any(v is not None for v in each) or minute in ticked
+            else None
+            for minute, each in zip(minutes, values, strict=True)
+        ]
+
+    return {
+        "version": 1,
+        "minutes": [times.iso(time_of(minute)) for minute in minutes],
+        "series": {
+            "backlog": level("source"),
+            "destination": level("destination"),
+            "dead_letters": level("dead_letter"),
+            "arrived": events("arrived"),
+            "forwarded": events("forwarded"),
+            "done": events("done"),
+            "rejected": events("rejected", "rejected_drain", "rejected_enqueue"),
+            "errors": events(*(f"errors_{name}" for name in _functions(config))),
+        },
+    }
+
+
+def _status_metrics(config: Config) -> dict[str, list[Metric]]:
+    wanted = {
+        "forwarded": [_ours(config, "drain", "Forwarded")],
+        "done": [_ours(config, "consume", "Done")],
+        "rejected": [_ours(config, name, "Rejected") for name in ("consume", "drain", "enqueue")],
+        "thumbnails": [_ours(config, "consume", "Thumbnails")],
+        "bytes_in": [_ours(config, "consume", "BytesIn")],
+        "bytes_out": [_ours(config, "consume", "BytesOut")],
+        # Of the whole hour: percentiles of minutes cannot be added up.
+        "p50": [_ours(config, "consume", "UploadToDone", "p50", HOUR)],
+        "p95": [_ours(config, "consume", "UploadToDone", "p95", HOUR)],
+        "samples": [_ours(config, "consume", "UploadToDone", "SampleCount", HOUR)],
+        "arrived": [_queue(config.source_queue_url, "NumberOfMessagesSent")],
+    }
+    for name, url in _queues(config).items():
+        wanted[f"age_{name}"] = [_queue(url, "ApproximateAgeOfOldestMessage", "Maximum")]
+    for name, functions in _functions(config).items():
+        for metric in ("Invocations", "Errors", "Throttles"):
+            wanted[f"{metric.lower()}_{name}"] = [_lambda(function, metric) for function in functions]
+    return wanted
+
+
+def _series_metrics(config: Config) -> dict[str, list[Metric]]:
+    wanted = {
+        "ticks": [_ours(config, "drain", "Received")],
+        "arrived": [_queue(config.source_queue_url, "NumberOfMessagesSent")],
+        "forwarded": [_ours(config, "drain", "Forwarded")],
+        "done": [_ours(config, "consume", "Done")],
+        "rejected": [_ours(config, "consume", "Rejected")],
+        "rejected_drain": [_ours(config, "drain", "Rejected")],
+        "rejected_enqueue": [_ours(config, "enqueue", "Rejected")],
+    }
+    for name, url in _queues(config).items():
+        wanted[name] = [_queue(url, "ApproximateNumberOfMessagesVisible", "Maximum")]
+    for name, functions in _functions(config).items():
+        wanted[f"errors_{name}"] = [_lambda(function, "Errors") for function in functions]
+    return wanted
+
+
+def _functions(config: Config) -> dict[str, list[str]]:
+    """Lambda's names of each of our functions: the drain may be several. Raises NotSetUp."""
+    ours = {
+        "enqueue": ["enqueue"] if config.s3_notifies == "lambda" else [],
+        "drain": shard_names(config.drain_shards),
+        "consume": ["consume"],
+        "backfill": ["backfill"],
+    }
+    return {name: [config.function_name(one) for one in several] for name, several in ours.items() if several}
+
+
+def _queues(config: Config) -> dict[str, str]:
+    return {
+        "source": config.source_queue_url,
+        "destination": config.destination_queue_url,
+        "dead_letter": config.dead_letter_queue_url,
+    }
+
+
+def _ours(config: Config, function: str, name: str, stat: str = "Sum", minutes: int = 1) -> Metric:
+    dimensions = tuple(metrics.dimensions(config.stage, function).items())
+    return Metric(metrics.NAMESPACE, name, dimensions, stat, minutes * 60)
+
+
+def _queue(url: str, name: str, stat: str = "Sum") -> Metric:
+    return Metric("AWS/SQS", name, (("QueueName", queue_name(url)),), stat)
+
+
+def _lambda(function: str, name: str) -> Metric:
+    return Metric("AWS/Lambda", name, (("FunctionName", function),))
+
+
+def _totals(found: Mapping[str, Minutes], measured: bool) -> Callable[[str], float | None]:
+    """The sum of a name's minutes; 0 without any when something was measured, else not known."""
+
+    def total(name: str) -> float | None:
+        values = found[name].values()
+        return round(sum(values), 3) if values or measured else None
+
+    return total
+
+
+def _function(name: str, total: Callable[[str], float | None]) -> dict[str, float | None]:
+    """As the source document checks a function: its invocations, and the share of them that succeeded."""
+    invocations, errors = total(f"invocations_{name}"), total(f"errors_{name}")
+    rate = None
+    if invocations and errors is not None:
+        rate = round(100 * (invocations - errors) / invocations, 1)
+    return {
+        "invocations": invocations,
+        "errors": errors,
+        "throttles": total(f"throttles_{name}"),
+        "success_rate": rate,
+    }
+
+
+def _filled(values: Minutes, minutes: range) -> list[float]:
+    """The value of each minute, 0 where there is none; nothing when there is none in all of them."""
+    known = [minute for minute in minutes if minute in values]
+    return [values.get(minute, 0.0) for minute in minutes] if known else []
+
+
+def _latest(values: Minutes, since: int) -> float | None:
+    recent = [minute for minute in values if minute >= since]
+    return values[max(recent)] if recent else None
+
+
+def _mean(values: Minutes, weights: Minutes) -> float | None:
+    """One value for the hour; where CloudWatch has cut it in two, their mean by the samples of each."""
+    total = sum(weights.get(at, 0.0) for at in values)
+    return (
+        round(sum(value * weights.get(at, 0.0) for at, value in values.items()) / total, 3) if total else None
+    )
+
+
+def _divided(value: float | None, by: int) -> float | None:
+    return None if value is None else round(value / by, 2)

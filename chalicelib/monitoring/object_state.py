@@ -1,0 +1,141 @@
+"""Where one object is, decided from what is known of it. Nothing here talks to anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.thumbnails.stored import StoredThumbnail
+from chalicelib.times import moment
+
+EVENTS_KEPT = timedelta(days=10)  # MessageRetentionPeriod of infra/deploying/template.yaml
+# S3 dates an object to the second, and its event a little later or earlier.
+CLOCKS_APART = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found out. `None` is what could not be asked, and empty what is not there."""
+
+    exists: bool | None
+    etag: str | None = None
+    last_modified: datetime | None = None
+    handled: bool = True  # whether the stage takes keys like this
+    thumbnails: Sequence[StoredThumbnail] | None = ()
+    sizes: int = 0  # how many thumbnails make the work whole; 0 where the action makes none
+    outcomes: Sequence[Mapping[str, Any]] | None = ()  # consume's lines about it, newest first
+    read_since: datetime | None = None  # when consume's log could not be read as far back as wanted
+    enqueued: Sequence[Mapping[str, Any]] | None = ()  # enqueue's lines about it
+    letters: Sequence[Mapping[str, Any]] | None = ()  # its dead letters
+    letters_complete: bool = True
+
+
+@dataclass
+class ObjectState:
+    """The state, why, how it is known, the times of its way, and what is not known."""
+
+    state: str  # done, rejected, retrying, waiting, not seen
+    known_from: str
+    reason: str | None = None
+    times: dict[str, str | None] = field(default_factory=dict)
+    not_known: list[str] = field(default_factory=list)
+
+
+def decide(known: Evidence, now: datetime) -> ObjectState:
+    """The newest contents count: what became of earlier ones only where there are none."""
+    latest = _latest(known)
+    current = [one for one in known.thumbnails or () if one.source_etag == known.etag]
+    if known.exists and known.sizes and len(current) >= known.sizes:
+        found = ObjectState("done", "the thumbnails' metadata", times=_times_of(current[-1]))
+    elif latest:
+        state = {"done": "done", "rejected": "rejected", "retry": "retrying"}[latest["outcome"]]
+        found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
+        if state == "rejected" and not known.letters and known.letters_complete and known.letters is not None:
+            found.not_known.append(
+                "where its dead letter is: it is no longer in the queue, so it was sent back or has expired"
+            )
+    elif known.letters:
+        letter = known.letters[0]
+        found = ObjectState("rejected", "the dead-letter queue", letter["reason"])
+    elif known.exists:
+        found = _without_outcome(known, now)
+    elif known.thumbnails:
+        found = ObjectState("done", "the thumbnails' metadata", times=_times_of(known.thumbnails[-1]))
+        found.not_known.append("anything newer: the object itself is gone")
+    else:
+        found = ObjectState("not seen", "no object, thumbnail, dead letter or log line")
+    if known.last_modified and not found.times.get("uploaded"):
+        found.times["uploaded"] = known.last_modified.isoformat()
+    found.not_known += _not_asked(known)
+    return found
+
+
+def legs(times: Mapping[str, str | None]) -> dict[str, Any]:
+    """The times of an object's way, and the seconds between them; None for what is not known."""
+    points = {name: times.get(name) for name in ("uploaded", "forwarded", "started", "done")}
+    return {
+        **points,
+        "waited_in_source": _between(points["uploaded"], points["forwarded"]),
+        "waited_in_destination": _between(points["forwarded"], points["started"]),
+        "worked": _between(points["started"], points["done"]),
+    }
+
+
+def _latest(known: Evidence) -> Mapping[str, Any] | None:
+    """The newest outcome that is about the present contents."""
+    for line in known.outcomes or ():
+        at = moment(line["at"])
+        if not known.last_modified or not at or at > known.last_modified - CLOCKS_APART:
+            return line
+    return None
+
+
+def _without_outcome(known: Evidence, now: datetime) -> ObjectState:
+    """There is an object, and nothing is known to have become of it."""
+    where = "which queue it waits in: SQS cannot be searched"
+    if not known.handled:
+        return ObjectState("not seen", "the settings", "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out")
+    if known.enqueued:
+        return ObjectState("waiting", "enqueue's log", not_known=[where])
+    if known.last_modified and now - known.last_modified > EVENTS_KEPT:
+        why = "it is older than any event that may still wait; a backfill job brings it in"
+        return ObjectState("not seen", "the object alone", why)
+    return ObjectState("waiting", "the object alone", not_known=[where, "whether S3 has told of it"])
+
+
+def _times_of(thumbnail: StoredThumbnail) -> dict[str, str | None]:
+    return {
+        "uploaded": thumbnail.event_time,
+        "forwarded": thumbnail.forwarded,
+        "started": thumbnail.started,
+        "done": thumbnail.made_at,
+    }
+
+
+def _times_in(line: Mapping[str, Any]) -> dict[str, str | None]:
+    done = line["at"] if line["outcome"] == "done" else None
+    return {**{name: line.get(name) for name in ("uploaded", "forwarded", "started")}, "done": done}
+
+
+def _between(start: str | None, end: str | None) -> float | None:
+    first, last = moment(start), moment(end)
+    return max(0.0, round((last - first).total_seconds(), 3)) if first and last else None
+
+
+def _not_asked(known: Evidence) -> list[str]:
+    missing = {
+        "whether the object exists": known.exists,
+        "its thumbnails": known.thumbnails,
+        "what consume has logged of it": known.outcomes,
+        "what enqueue has logged of it": known.enqueued,
+        "whether it is a dead letter": known.letters,
+    }
+    lines = [f"{what}: it could not be asked" for what, found in missing.items() if found is None]
+    if known.read_since and not known.outcomes:
+        at = f"{known.read_since:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"what consume logged before {at}: there is more than can be read in time")
+    if known.letters is not None and not known.letters and not known.letters_complete:
+        lines.append("whether it is a dead letter: there are more than are looked through")
+    return lines

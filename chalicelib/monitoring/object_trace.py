@@ -1,0 +1,129 @@
+"""Where one object is: thumbnails, the functions' logs and the dead letters, asked at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import times
+from chalicelib.config import Config
+from chalicelib.consume import outcomes
+from chalicelib.control import dead_letters
+from chalicelib.errors import BadRequest
+from chalicelib.events import MAX_KEY_BYTES, ObjectCreated
+from chalicelib.monitoring import log_search, object_state, parallel
+from chalicelib.monitoring.object_state import Evidence
+from chalicelib.thumbnails.stored import StoredThumbnail, thumbnails_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+# An event is in the log within this time before its object's own date.
+EARLIER = timedelta(minutes=5)
+A_SECOND = timedelta(seconds=1)
+
+
+def trace(
+    key: str,
+    s3: Callable[[], S3Client],
+    sqs: Callable[[], SQSClient],
+    client: Callable[[], CloudWatchLogsClient],
+    config: Config,
+    now: datetime,
+) -> dict[str, Any]:
+    """The answer of GET /objects/{key}; the key is decoded. Raises BadRequest for what can be no key."""
+    if not key or len(key.encode()) > MAX_KEY_BYTES:
+        raise BadRequest("key", f"expected 1 to {MAX_KEY_BYTES} bytes")
+    created = ObjectCreated(config.images_bucket, key)
+    head = parallel.ask({"object": lambda: head_object(s3(), config.images_bucket, key)})["object"]
+    since = now - timedelta(days=1)
+    if not parallel.failed(head) and head["exists"]:
+        since = max(head["last_modified"] - EARLIER, now - timedelta(seconds=log_search.KEPT_S))
+    found = parallel.ask(
+        {
+            "thumbnails": lambda: thumbnails_of(s3(), config, key),
+            "consume": lambda: log_search.about(client(), config, "consume", created.object_id, since, now),
+            "enqueue": lambda: log_search.about(client(), config, "enqueue", created.object_id, since, now),
+            "letters": lambda: dead_letters.letters({"limit": str(dead_letters.MAX_READ)}, sqs(), config),
+        }
+    )
+    known = _known(key, head, found, since, config)
+    decided = object_state.decide(known, now)
+    return {
+        "version": 1,
+        "key": key,
+        "state": decided.state,
+        "known_from": decided.known_from,
+        "reason": decided.reason,
+        "object": _object(head),
+        "thumbnails": [_thumbnail(one, known.etag) for one in known.thumbnails or ()],
+        "legs": object_state.legs(decided.times),
+        "not_known": decided.not_known,
+    }
+
+
+def head_object(s3: S3Client, bucket: str, key: str) -> dict[str, Any]:
+    """Whether the object is there, with what S3 says of it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return {"exists": False}
+        raise
+    return {
+        "exists": True,
+        "size": head["ContentLength"],
+        "etag": head["ETag"].strip('"'),
+        "last_modified": head["LastModified"],
+    }
+
+
+def _known(
+    key: str, head: Mapping[str, Any], found: Mapping[str, Any], since: datetime, config: Config
+) -> Evidence:
+    def whole(answer: Any) -> Any:
+        return None if parallel.failed(answer) else answer
+
+    letters, consumed, enqueued = (whole(found[name]) for name in ("letters", "consume", "enqueue"))
+    lines = None if consumed is None else [line for line in consumed.lines if _is_outcome(line, key)]
+    return Evidence(
+        exists=None if parallel.failed(head) else head["exists"],
+        etag=head.get("etag"),
+        last_modified=head.get("last_modified"),
+        handled=key.startswith(config.images_prefix) and key.endswith(config.images_suffix),
+        thumbnails=whole(found["thumbnails"]),
+        sizes=len(config.thumbnails.sizes) if config.action == "resize" else 0,
+        outcomes=lines,
+        read_since=consumed.since if consumed and consumed.since > since + A_SECOND else None,
+        enqueued=None if enqueued is None else enqueued.lines,
+        letters=None if letters is None else [one for one in letters["letters"] if one["key"] == key],
+        letters_complete=bool(letters and letters["complete"]),
+    )
+
+
+def _is_outcome(line: Mapping[str, Any], key: str) -> bool:
+    return line.get("message") == outcomes.MESSAGE and line.get("key") == key
+
+
+def _object(head: Mapping[str, Any]) -> dict[str, Any]:
+    changed = head.get("last_modified")
+    return {
+        "exists": head.get("exists"),
+        "size": head.get("size"),
+        "etag": head.get("etag"),
+        "last_modified": times.iso(changed) if changed else None,
+    }
+
+
+def _thumbnail(one: StoredThumbnail, etag: str | None) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "size": one.size,
+        "made_at": one.made_at,
+        "of_this_version": one.source_etag == etag if etag else None,
+    }

@@ -1,0 +1,1 @@
+"""What the functions say: log lines, and metrics as log lines."""

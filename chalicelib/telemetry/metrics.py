@@ -1,0 +1,66 @@
+"""The app's own metrics, written as log lines in CloudWatch's Embedded Metric Format.
+
+CloudWatch makes the metrics when the lines arrive, so no function calls it or waits for it. Why no library
+writes them: docs/decisions/0014-metrics-are-log-lines.md.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib.telemetry import logs
+
+NAMESPACE = "S3EventScheduler"
+MOST_VALUES = 100  # of one metric in one line
+COUNT, SECONDS, BYTES = "Count", "Seconds", "Bytes"
+
+# Every metric there is, with its unit. All shards of the drain write the same.
+METRICS: Mapping[str, Mapping[str, str]] = {
+    "enqueue": {"Enqueued": COUNT, "Rejected": COUNT},
+    "drain": {
+        "Received": COUNT,
+        "Forwarded": COUNT,
+        "Rejected": COUNT,
+        "Failed": COUNT,
+        "TickDuration": SECONDS,
+    },
+    "consume": {
+        "Done": COUNT,
+        "Rejected": COUNT,
+        "Retried": COUNT,
+        "Thumbnails": COUNT,
+        "BytesIn": BYTES,
+        "BytesOut": BYTES,
+        "UploadToDone": SECONDS,  # of each event that was done and knows when it was uploaded
+    },
+    "backfill": {"TasksSucceeded": COUNT, "TasksFailed": COUNT},
+    "api": {"Requests": COUNT, "RequestsFailed": COUNT},
+}
+
+Value = float | Sequence[float]
+
+
+def line(message: str, stage: str, function: str, values: Mapping[str, Value], **fields: Any) -> None:
+    """One log line that is also the function's metrics. Raises KeyError for one that OF does not have.
+
+    A stage without a name (deployed by an older version) gets the log line alone: nobody could tell its
+    metrics from another's.
+    """
+    units = METRICS[function]
+    defined = [{"Name": name, "Unit": units[name]} for name in values]
+    if stage:
+        fields["_aws"] = {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": [
+                {"Namespace": NAMESPACE, "Dimensions": [["Stage", "Function"]], "Metrics": defined}
+            ],
+        }
+    logs.line(message, **fields, **dimensions(stage, function), **values)
+
+
+def dimensions(stage: str, function: str) -> dict[str, str]:
+    """By which CloudWatch keeps a function's metrics."""
+    return {"Stage": stage, "Function": function}

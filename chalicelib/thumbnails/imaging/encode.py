@@ -1,0 +1,65 @@
+"""The thumbnail's bytes. Nothing of the original's metadata goes along, least of all where it was taken."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image
+
+from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.thumbnails.imaging import colour
+from chalicelib.thumbnails.imaging.header import load_plugin
+
+
+def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
+    """The format of a straight image's thumbnail."""
+    if settings.output != "auto":
+        return settings.output
+    return "jpeg" if colour.is_opaque(image) else "webp"
+
+
+def still(image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes) -> bytes:
+    """A straight L, LA, RGB, RGBA or (for JPEG) YCbCr image in format `form`, with `profile` unless it is
+    empty."""
+    if image.mode == "YCbCr":
+        pass  # as JPEG has it
+    elif colour.is_opaque(image):
+        image = image.convert("L" if image.mode in ("L", "LA") else "RGB")
+    elif form == "jpeg":
+        image = colour.flattened(image, settings.background)
+    return _saved(image, form, settings, profile, {})
+
+
+def moving(
+    frames: Sequence[Image.Image],
+    durations: Sequence[int],
+    loop: int,
+    form: str,
+    settings: ThumbnailSettings,
+    profile: bytes,
+) -> bytes:
+    """Frames of one size, each shown for its duration in milliseconds, `loop` times (0: for ever)."""
+    first, *rest = (frame.convert("RGBA") for frame in frames)
+    options: dict[str, object] = {"append_images": rest, "duration": list(durations), "loop": loop}
+    return _saved(first, form, settings, profile, {"save_all": True, **options})
+
+
+def _saved(
+    image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes, options: dict[str, object]
+) -> bytes:
+    load_plugin(form)
+    quality = {
+        "jpeg": settings.jpeg_quality,
+        "webp": settings.webp_quality,
+        "avif": settings.avif_quality,
+    }.get(form)
+    # Pillow would write comments, resolutions and transparency it finds here.
+    image.info = {}
+    out = io.BytesIO()
+    if quality is not None:
+        options = {"quality": quality, **options}
+    if profile:
+        options = {"icc_profile": profile, **options}
+    image.save(out, form.upper(), **options)
+    return out.getvalue()

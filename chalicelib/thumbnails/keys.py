@@ -1,0 +1,28 @@
+"""A thumbnail's key: `{THUMBNAILS_PREFIX}{key}_{size}.{extension}`, such as `photos/cat.png_256.jpg`.
+
+The whole name of the object is kept, so the thumbnails of `cat.png` and `cat.jpg` never meet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Reject
+from chalicelib.events import MAX_KEY_BYTES
+
+if TYPE_CHECKING:
+    from chalicelib.config import Config
+
+
+def thumbnail_key(key: str, size: int, extension: str, prefix: str = "") -> str:
+    """Where the thumbnail is kept. Raises Reject when S3 would refuse so long a key."""
+    result = f"{prefix}{key}_{size}.{extension}"
+    if len(result.encode()) > MAX_KEY_BYTES:
+        raise Reject(f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows")
+    return result
+
+
+def all_keys(key: str, extension: str, config: Config) -> tuple[str, ...]:
+    """Where all the thumbnails of one object are, in the order of THUMBNAIL_SIZES. Raises Reject."""
+    prefix = config.thumbnails_prefix
+    return tuple(thumbnail_key(key, size, extension, prefix) for size in config.thumbnails.sizes)

@@ -1,0 +1,1 @@
+"""A stage into an AWS account and out again."""

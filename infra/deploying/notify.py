@@ -1,0 +1,76 @@
+"""Who S3 tells of an upload: the enqueue function (Chalice sees to it), or the source queue (this does).
+
+A bucket refuses two overlapping notifications, so the change from one to the other is one call.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from infra.eventually import settled
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ID = "s3-event-scheduler"
+# S3 sends the queue a test message, which the queue's policy may not allow yet.
+NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
+
+
+def point_bucket(
+    s3: S3Client, bucket: str, queue_arn: str, enqueue_arn: str, *, prefix: str, suffix: str
+) -> None:
+    """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
+
+    Other people's notifications on the bucket stay as they are.
+    """
+    present, wanted = _without_ours(s3, bucket, enqueue_arn if queue_arn else "")
+    if queue_arn:
+        rules = [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]
+        ours = {
+            "Id": ID,
+            "QueueArn": queue_arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
+        }
+        wanted["QueueConfigurations"].append(ours)
+    _put(s3, bucket, present, wanted)
+
+
+def forget_bucket(s3: S3Client, bucket: str, enqueue_arn: str) -> None:
+    """Leave no notification of ours on a bucket that stays; it may be gone already.
+
+    With one to what is no longer there, S3 refuses every other that is added.
+    """
+    try:
+        present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    except s3.exceptions.NoSuchBucket:
+        return
+    _put(s3, bucket, present, wanted)
+
+
+def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The bucket's notifications, and those that are not ours."""
+    present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
+    present.pop("ResponseMetadata", None)
+    others = {
+        "QueueConfigurations": [one for one in present.get("QueueConfigurations", []) if one.get("Id") != ID],
+        "LambdaFunctionConfigurations": [
+            one
+            for one in present.get("LambdaFunctionConfigurations", [])
+            if one["LambdaFunctionArn"] != enqueue_arn
+        ],
+    }
+    return present, {**present, **others}
+
+
+def _put(s3: S3Client, bucket: str, present: dict[str, Any], wanted: dict[str, Any]) -> None:
+    configuration: Any = {name: value for name, value in wanted.items() if value}
+    if configuration != present:
+        settled(
+            lambda: s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration=configuration
+            ),
+            NOT_YET,
+        )

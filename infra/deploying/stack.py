@@ -1,0 +1,150 @@
+"""The CloudFormation stack of a stage: made, updated and deleted."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.errors import CommandError
+from infra.stage import Account
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import WaiterConfigTypeDef
+
+TEMPLATE = Path(__file__).with_name("template.yaml")
+# A stack of buckets and queues takes a minute or two; half an hour is somebody's outage.
+WAITS: WaiterConfigTypeDef = {"Delay": 2, "MaxAttempts": 900}
+
+
+def deploy(
+    cloudformation: CloudFormationClient, name: str, parameters: dict[str, str], account: Account
+) -> dict[str, str]:
+    """Bring the stack to the template; returns its outputs as settings, `{"IMAGES_BUCKET": ...}`.
+
+    Buckets that an earlier `destroy` kept are taken up again. Raises Unusable with the stack's own reason.
+    """
+    status = _settled_status(cloudformation, name)
+    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+        # The first try failed, or a deletion: such a stack can only be deleted.
+        delete(cloudformation, name)
+        status = None
+    if status == "UPDATE_ROLLBACK_FAILED":
+        raise CommandError(
+            f"stack {name} could not go back to what it was ({_first_failure(cloudformation, name)}): mend "
+            f"that, then `aws cloudformation continue-update-rollback --stack-name {name}`, then deploy again"
+        )
+    made = cloudformation.create_change_set(
+        StackName=name,
+        ChangeSetName=f"deploy-{int(time.time() * 1000)}",
+        ChangeSetType="CREATE" if status is None else "UPDATE",
+        TemplateBody=_with_literal_bucket_names(parameters["Stage"], account),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        ImportExistingResources=True,
+    )
+    if _changes_anything(cloudformation, made["Id"]):
+        cloudformation.execute_change_set(ChangeSetName=made["Id"])
+        done = "stack_create_complete" if status is None else "stack_update_complete"
+        try:
+            cloudformation.get_waiter(done).wait(StackName=name, WaiterConfig=WAITS)  # type: ignore[call-overload]
+        except WaiterError as e:
+            raise CommandError(f"stack {name}: {_first_failure(cloudformation, name)}") from e
+    else:
+        cloudformation.delete_change_set(ChangeSetName=made["Id"])
+    return outputs(cloudformation, name)
+
+
+def _with_literal_bucket_names(stage: str, account: Account) -> str:
+    """The template, its bucket names filled in: an existing resource is taken up only by a literal name.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
+    """
+    values = {"Stage": stage, "AWS::AccountId": account.id, "AWS::Region": account.region}
+
+    def literal(name: re.Match[str]) -> str:
+        return "BucketName: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[1])
+
+    return re.sub(r'BucketName: !Sub "([^"]+)"', literal, TEMPLATE.read_text())
+
+
+def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
+    """The stack's outputs as settings. Raises Unusable when there is no such stack."""
+    if _status(cloudformation, name) is None:
+        raise CommandError(f"stack {name}: there is none; `make deploy` makes it")
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    return {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", output["OutputKey"]).upper(): output["OutputValue"]
+        for output in stack.get("Outputs", [])
+    }
+
+
+def exists(cloudformation: CloudFormationClient, name: str) -> bool:
+    return _status(cloudformation, name) is not None
+
+
+def delete(cloudformation: CloudFormationClient, name: str) -> None:
+    """Delete the stack, all but its buckets; nothing to do when there is none."""
+    if _settled_status(cloudformation, name) is None:
+        return
+    cloudformation.delete_stack(StackName=name)
+    try:
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=WAITS)
+    except WaiterError as e:
+        raise CommandError(f"stack {name} was not deleted: {_first_failure(cloudformation, name)}") from e
+
+
+def _status(cloudformation: CloudFormationClient, name: str) -> str | None:
+    """The stack's status; None when there is none, or only an unexecuted change set of one."""
+    try:
+        status: str = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    except ClientError as e:
+        if "does not exist" in str(e):
+            return None
+        raise
+    return None if status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE") else status
+
+
+def _settled_status(
+    cloudformation: CloudFormationClient, name: str, sleep: Callable[[float], None] = time.sleep
+) -> str | None:
+    """The stack's status once nothing of a deploy that was broken off is still going on.
+
+    CloudFormation goes on by itself, and refuses a second change meanwhile. Raises Unusable if it never ends.
+    """
+    end = time.monotonic() + WAITS["Delay"] * WAITS["MaxAttempts"]
+    while (status := _status(cloudformation, name)) is not None and status.endswith("_IN_PROGRESS"):
+        if time.monotonic() > end:
+            raise CommandError(f"stack {name} is still {status}: look at its events, then deploy again")
+        sleep(WAITS["Delay"])
+    return status
+
+
+def _changes_anything(cloudformation: CloudFormationClient, change_set: str) -> bool:
+    """Whether the change set has changes. Raises Unusable when it cannot be executed."""
+    try:
+        cloudformation.get_waiter("change_set_create_complete").wait(
+            ChangeSetName=change_set, WaiterConfig=WAITS
+        )
+    except WaiterError as e:
+        reason = cloudformation.describe_change_set(ChangeSetName=change_set).get("StatusReason", str(e))
+        if "didn't contain changes" in reason or "No updates are to be performed" in reason:
+            return False
+        raise CommandError(f"the stack cannot be changed: {reason}") from e
+    return True
+
+
+def _first_failure(cloudformation: CloudFormationClient, name: str) -> str:
+    """The reason of the earliest failure of the last change: the others follow from it."""
+    reason = "no reason given"
+    for event in cloudformation.describe_stack_events(StackName=name)["StackEvents"]:  # newest first
+        if event.get("ResourceStatus", "").endswith("FAILED"):
+            reason = f"{event.get('LogicalResourceId')}: {event.get('ResourceStatusReason', '')}"
+        elif event.get("ResourceStatusReason") == "User Initiated":
+            break
+    return reason

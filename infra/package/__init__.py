@@ -1,0 +1,1 @@
+"""The zip that is deployed: `build` finishes it, `checks` looks into it."""

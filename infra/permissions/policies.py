@@ -1,0 +1,261 @@
+"""Each function's IAM policy: the calls of its code, narrowed to the stage's own queues and buckets.
+
+`python -m infra policies` writes `.chalice/policy-<stage>-<function>.json`; a test fails when they and the
+code disagree. Nothing is written here by hand but who may do an action to what.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chalice.policy import PolicyBuilder
+
+from chalicelib.config.stage import capacity_parameter, queue_name
+from infra.permissions import aws_calls
+from infra.stage import Account, Stage
+
+# Function -> action -> what it is for: the settings that name a queue, bucket, role or machine, or one of the
+# words below. An action that the code needs and this table lacks is an error, and so is one too many.
+IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
+SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+EVERY_JOB = "every job of S3 Batch Operations in the account and region"
+CAPACITY = "the SSM parameter with the capacity set at run time"
+LOGGED = "the log groups of the functions on an object's way"
+RULES = "the one-minute rules of the stage's drains"
+EVERYTHING = "AWS has no narrower resource for the action"
+
+GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "enqueue": {
+        "sqs:SendMessage": (SOURCE, DEAD),
+    },
+    "drain": {
+        "sqs:ReceiveMessage": (SOURCE,),
+        "sqs:DeleteMessage": (SOURCE,),
+        "sqs:ChangeMessageVisibility": (SOURCE,),
+        # The source queue too: a message of several objects goes back as one message each.
+        "sqs:SendMessage": (SOURCE, DESTINATION, DEAD),
+        "sqs:GetQueueAttributes": (DESTINATION,),
+        "ssm:GetParameter": (CAPACITY,),
+    },
+    "consume": {
+        "sqs:DeleteMessage": (DESTINATION,),
+        "sqs:ChangeMessageVisibility": (DESTINATION,),
+        "sqs:SendMessage": (DEAD,),
+        "s3:GetObject": (IMAGES, THUMBNAILS),
+        "s3:PutObject": (THUMBNAILS,),
+        "states:StartExecution": ("STATE_MACHINE_ARN",),
+    },
+    "backfill": {
+        "sqs:SendMessage": (SOURCE,),
+        "s3:GetObjectTagging": (IMAGES,),
+        "s3:GetObjectVersionTagging": (IMAGES,),
+        "s3:PutObjectTagging": (IMAGES,),
+        "s3:PutObjectVersionTagging": (IMAGES,),
+    },
+    "api_handler": {
+        "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
+        "sqs:ReceiveMessage": (DEAD,),
+        "sqs:DeleteMessage": (DEAD,),
+        "sqs:ChangeMessageVisibility": (DEAD,),
+        "sqs:SendMessage": (SOURCE,),
+        "sqs:StartMessageMoveTask": (DEAD,),
+        "sqs:ListMessageMoveTasks": (DEAD,),
+        "ssm:GetParameter": (CAPACITY,),
+        "ssm:PutParameter": (CAPACITY,),
+        "ssm:DeleteParameter": (CAPACITY,),
+        "cloudwatch:GetMetricData": (EVERYTHING,),
+        "logs:FilterLogEvents": (LOGGED,),
+        "events:DescribeRule": (RULES,),
+        "events:EnableRule": (RULES,),
+        "events:DisableRule": (RULES,),
+        "s3:CreateJob": (EVERYTHING,),
+        "s3:ListJobs": (EVERYTHING,),
+        "s3:DescribeJob": (EVERY_JOB,),
+        "s3:UpdateJobStatus": (EVERY_JOB,),
+        "s3:UpdateJobPriority": (EVERY_JOB,),
+        "iam:PassRole": ("JOBS_ROLE_ARN",),
+        "s3:ListBucket": (IMAGES, REPORTS),
+        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS),
+        "s3:PutObject": (REPORTS,),
+        "s3:GetObjectTagging": (IMAGES,),
+        "s3:GetObjectVersionTagging": (IMAGES,),
+    },
+}
+
+# Chalice's table of actions has no s3control.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+CONTROL = {
+    "create_job": {"s3:CreateJob", "iam:PassRole"},
+    "describe_job": {"s3:DescribeJob"},
+    "list_jobs": {"s3:ListJobs"},
+    "update_job_status": {"s3:UpdateJobStatus"},
+    "update_job_priority": {"s3:UpdateJobPriority"},
+}
+# Nor has it this call, which needs the others of the two queues too.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+MOVES = {
+    "start_message_move_task": {
+        "sqs:StartMessageMoveTask",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:SendMessage",
+    },
+    "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
+}
+# The same calls with a version id need these as well.
+ALSO = {
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+ON_BUCKETS = {"s3:ListBucket"}  # not on the objects in them
+CONDITIONS: Mapping[str, Mapping[str, object]] = {
+    "iam:PassRole": {"StringEquals": {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}},
+}
+
+# What Lambda itself does in the function's name; Chalice adds it only to policies it makes itself.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+POLLED = {"consume": DESTINATION}
+LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+# With a KMS key of the account's own, what each action on a queue or bucket asks of the key besides.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+READS, WRITES = {"kms:Decrypt"}, {"kms:Decrypt", "kms:GenerateDataKey"}
+ON_KEY = {
+    "sqs:ReceiveMessage": READS,
+    "sqs:SendMessage": WRITES,
+    "s3:GetObject": READS,
+    "s3:PutObject": WRITES,
+}
+
+# What only one value of ACTION needs, a stage with another has not.
+ONLY_FOR = {
+    ("consume", "s3:GetObject"): "resize",
+    ("consume", "s3:PutObject"): "resize",
+    ("consume", "states:StartExecution"): "start_execution",
+}
+
+
+class Disagreement(Exception):
+    """The code's calls and the table of grants differ; the message names the function and the action."""
+
+
+def write(stage: Stage, account: Account) -> dict[str, Path]:
+    """Write the stage's policies beside its config.json; returns each function's file."""
+    files = {}
+    for function, policy in documents(stage, account).items():
+        files[function] = stage.config_file.with_name(f"policy-{stage.name}-{function}.json")
+        files[function].write_text(json.dumps(policy, indent=2) + "\n")
+    return files
+
+
+def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
+    """The policy of each function of the stage. Raises Disagreement."""
+    env = stage.environment()
+    return {
+        name: _document(function, name, _actions(found), stage, env, account)
+        for function, found in aws_calls.calls(stage.root).items()
+        for name in (stage.drains() if function == "drain" else [function])
+    }
+
+
+def _document(
+    function: str, name: str, actions: set[str], stage: Stage, env: Mapping[str, str], account: Account
+) -> dict[str, Any]:
+    grants = GRANTS.get(function, {})
+    if unknown := actions - set(grants):
+        raise Disagreement(
+            f"{function} calls {', '.join(sorted(unknown))}: say on what in GRANTS "
+            "of infra/permissions/policies.py"
+        )
+    if unused := set(grants) - actions:
+        raise Disagreement(
+            f"{function} no longer calls {', '.join(sorted(unused))}: take it out of GRANTS "
+            "of infra/permissions/policies.py"
+        )
+    allowed: dict[tuple[str, ...], set[str]] = {}
+    for action in sorted(actions):
+        if ONLY_FOR.get((function, action)) in (None, env.get("ACTION", "resize")):
+            resources = tuple(
+                arn for name in grants[action] for arn in _arns(action, name, stage, env, account)
+            )
+            allowed.setdefault(resources, set()).add(action)
+    if function in POLLED:
+        polled = (_arn(POLLER[0], POLLED[function], env, account),)
+        allowed.setdefault(polled, set()).update(POLLER)
+    if key := env.get("KMS_KEY_ARN"):
+        used = set().union(*allowed.values()) & set(ON_KEY)
+        if used:
+            allowed[(key,)] = set().union(*(ON_KEY[action] for action in used))
+    # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
+    logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
+    allowed[(logs,)] = set(LOGS)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [_statement(names, resources) for resources, names in sorted(allowed.items())],
+    }
+
+
+def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
+    if resources == ("*",):
+        statement["Sid"] = "AwsHasNoNarrowerResource"
+    for action in actions & set(CONDITIONS):
+        statement["Condition"] = CONDITIONS[action]
+    return statement
+
+
+def _actions(found: aws_calls.Calls) -> set[str]:
+    """IAM's names of the calls, by Chalice's own table. Raises Disagreement for a call it does not know."""
+    builder = PolicyBuilder()
+    actions: set[str] = set()
+    for service, methods in found.items():
+        for method in methods:
+            own = CONTROL.get(method, set()) if service == "s3control" else MOVES.get(method)
+            named = own if own is not None else _known(builder, service, method)
+            if not named:
+                raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
+            actions |= named | {ALSO[action] for action in named if action in ALSO}
+    return actions
+
+
+def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
+        policy = builder.build_policy_from_api_calls({service: {method}})
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account: Account) -> tuple[str, ...]:
+    if name == CAPACITY:
+        return (account.arn("ssm", f"parameter{capacity_parameter(stage.name)}"),)
+    if name == LOGGED:
+        functions = ["enqueue", "consume", *stage.drains()]
+        groups = [f"log-group:/aws/lambda/{stage.function_name(one)}:*" for one in functions]
+        return tuple(account.arn("logs", group) for group in groups)
+    if name == RULES:
+        return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
+    return (_arn(action, name, env, account),)
+
+
+def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> str:
+    """The ARN of what the setting names, as the action wants it."""
+    if name == EVERYTHING:
+        return "*"
+    if name == EVERY_JOB:
+        return account.arn("s3", "job/*")
+    value = env[name]
+    if name.endswith("_QUEUE_URL"):
+        return account.arn("sqs", queue_name(value))
+    if name.endswith("_BUCKET"):
+        bucket = f"arn:{account.partition}:s3:::{value}"
+        return (
+            bucket if action in ON_BUCKETS else f"{bucket}/{env.get(name.replace('_BUCKET', '_PREFIX'), '')}*"
+        )
+    return value

@@ -1,0 +1,145 @@
+"""Pause, capacity, back-pressure and redrive on a deployed stage of two shards, through its API."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+
+from chalicelib.queues import letters
+from dev.pipeline import SCHEDULED_EVENT
+from infra.deploying import deploy as deploying
+from tests.support.deployment import deploy, invoke, nobody_consumes, rest, send, wait_for
+
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("make_deploy")]
+
+
+class Steered:
+    """A deployed stage and its API."""
+
+    def __init__(self, pipeline, aws_url):
+        self.pipeline, self.aws_url = pipeline, aws_url
+
+    def ask(self, path, body=None, method=""):
+        status, answer = rest(self.pipeline, self.aws_url, path, body, method=method)
+        assert status == 200, answer
+        return answer
+
+    def rule_states(self):
+        found = boto3.client("events").list_rules(NamePrefix=self.pipeline.stage.stack_name)["Rules"]
+        return [rule["State"] for rule in found]
+
+
+@pytest.fixture(scope="module")
+def steered(aws, tmp_path_factory):
+    """Paused from the first minute on: a tick that the local AWS had to put off would come a minute late."""
+    found = Steered(deploy(tmp_path_factory.mktemp("steered"), "steered", DRAIN_SHARDS="2"), aws.url)
+    found.ask("schedule/pause", {})
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _empty(steered):
+    for queue in ("SOURCE", "DESTINATION", "DEAD_LETTER"):
+        steered.pipeline.sqs.purge_queue(QueueUrl=steered.pipeline.settings[f"{queue}_QUEUE_URL"])
+
+
+def bodies(count, name):
+    return [json.dumps({"Bucket": "nobodys", "Key": f"{name}-{i}"}) for i in range(count)]
+
+
+def ticks(pipeline):
+    """Both shards' ticks, run by hand."""
+    found = []
+    for shard in ("drain", "drain-1"):
+        result, failed = invoke(pipeline, shard, SCHEDULED_EVENT)
+        assert not failed, result
+        found.append(result)
+    return found
+
+
+def test_a_capacity_holds_from_the_very_next_tick_exactly_and_null_takes_it_back(steered):
+    with nobody_consumes(steered.pipeline):
+        send(steered.pipeline, "source", *bodies(40, "capacity"))
+        answer = steered.ask("capacity", {"capacity": 7}, "PUT")
+        assert answer == {"capacity": 7, "capacity_deployed": 1000, "capacity_set": 7}
+        results = ticks(steered.pipeline)
+        assert [one["forwarded"] for one in results] == [4, 3]
+        assert [one["capacity"] for one in results] == [4, 3]
+        assert {one["stopped"] for one in results} == {"capacity"}
+        assert steered.pipeline.depth("source") == 33
+        steered.ask("capacity", {"capacity": None}, "PUT")
+        assert sum(one["forwarded"] for one in ticks(steered.pipeline)) == 33
+
+
+def test_a_value_by_hand_that_is_no_capacity_fails_the_tick_and_moves_nothing(steered):
+    name = "/s3-event-scheduler/steered/capacity"
+    boto3.client("ssm").put_parameter(Name=name, Value="many", Type="String", Overwrite=True)
+    try:
+        send(steered.pipeline, "source", *bodies(1, "by hand"))
+        answer, failed = invoke(steered.pipeline, "drain", SCHEDULED_EVENT)
+        assert failed
+        assert f"the capacity {name} is 'many'" in answer["errorMessage"]
+        assert steered.pipeline.depth("source") == 1
+    finally:
+        steered.ask("capacity", {"capacity": None}, "PUT")
+    assert sum(one["forwarded"] for one in ticks(steered.pipeline)) == 1
+
+
+def test_dead_letters_come_back_through_the_source_queue(steered):
+    pipeline = steered.pipeline
+    url = pipeline.settings["DEAD_LETTER_QUEUE_URL"]
+    for i in range(6):
+        letter = letters.message(bodies(1, f"dead-{i}")[0], "odd" if i % 2 else "even", "consume")
+        pipeline.sqs.send_message(QueueUrl=url, **letter)
+    found = steered.ask("dead-letters")
+    assert (found["total"], found["reasons"], found["complete"]) == (6, {"odd": 3, "even": 3}, True)
+    assert steered.ask("dead-letters/redrive", {"reason": "odd"})["moved"] == 3
+    assert pipeline.depth("source") == 3
+    assert steered.ask("dead-letters")["reasons"] == {"even": 3}
+
+    assert steered.ask("dead-letters/redrive", {"per_second": 1})["redrive"] == "started"
+    status, answer = rest(pipeline, steered.aws_url, "dead-letters/redrive", {})
+    assert (status, "already" in answer["error"]) == (409, True)
+    wait_for(lambda: pipeline.depth("source") == 6, "SQS's own move")
+    wait_for(lambda: steered.ask("dead-letters/redrive")["tasks"][0]["status"] == "COMPLETED", "its end")
+    assert steered.ask("dead-letters/redrive")["tasks"][0]["moved"] == 3
+    assert steered.ask("dead-letters")["total"] == 0
+
+
+def test_back_pressure_keeps_the_destination_under_its_limit(steered):
+    pipeline = steered.pipeline
+    client = boto3.client("lambda")
+    names = [pipeline.stage.function_name(shard) for shard in ("drain", "drain-1")]
+    before = client.get_function_configuration(FunctionName=names[0])["Environment"]["Variables"]
+    limited = {**before, "MAX_IN_DESTINATION": "15"}
+    try:
+        for name in names:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": limited})
+        with nobody_consumes(pipeline):
+            send(pipeline, "source", *bodies(40, "pressed"))
+            for _ in range(3):
+                results = ticks(pipeline)
+                assert pipeline.depth("destination") <= 15
+            assert pipeline.depth("destination") >= 14  # each shard leaves half of an odd room
+            assert {one["stopped"] for one in results} == {"back_pressure"}
+            assert pipeline.depth("source") == 40 - pipeline.depth("destination")
+            pipeline.sqs.purge_queue(QueueUrl=pipeline.settings["DESTINATION_QUEUE_URL"])
+            assert sum(one["forwarded"] for one in ticks(pipeline)) >= 11  # as room comes back
+    finally:
+        for name in names:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+
+
+def test_pause_stops_every_shard_a_deploy_keeps_it_and_resume_ends_it(steered):
+    assert steered.ask("schedule/pause", {}) == {"paused": True}
+    assert steered.rule_states() == ["DISABLED", "DISABLED"]
+    said = []
+    deploying.deploy(steered.pipeline.stage, said.append, tls_only=False)
+    assert steered.rule_states() == ["DISABLED", "DISABLED"]
+    assert any("was paused and still is" in line for line in said)
+    assert steered.ask("schedule/resume", {}) == {"paused": False}
+    assert steered.rule_states() == ["ENABLED", "ENABLED"]
+    send(steered.pipeline, "source", *bodies(1, "ticked"))
+    wait_for(lambda: not steered.pipeline.depth("source"), "a tick by itself")

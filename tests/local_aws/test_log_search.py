@@ -1,0 +1,174 @@
+"""The functions' log lines, newest first: enough of them, in time, and nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from chalicelib.config import Config
+from chalicelib.consume import outcomes
+from chalicelib.errors import BadRequest
+from chalicelib.events import ObjectCreated
+from chalicelib.monitoring import log_search
+from tests.support.settings import GOOD
+
+pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("deployed")]
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def client(aws):
+    return boto3.client("logs")
+
+
+@pytest.fixture
+def config():
+    return Config.from_env({**GOOD, "STAGE": f"t{uuid.uuid4().hex[:9]}", "DRAIN_SHARDS": "2"})
+
+
+def write(client, config, function, *lines, stream="one"):
+    """`(seconds ago, line)`, as Lambda would have kept them."""
+    group = f"/aws/lambda/{config.function_name(function)}"
+    for make in (
+        lambda: client.create_log_group(logGroupName=group),
+        lambda: client.create_log_stream(logGroupName=group, logStreamName=stream),
+    ):
+        with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+            make()
+    events = [
+        {
+            "timestamp": int((NOW - timedelta(seconds=ago)).timestamp() * 1000),
+            "message": line if isinstance(line, str) else json.dumps(line),
+        }
+        for ago, line in sorted(lines, key=lambda one: -one[0])
+    ]
+    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def event(key, outcome="done", ago=0, **more):
+    created = ObjectCreated("images", key)
+    at = (NOW - timedelta(seconds=ago)).isoformat(timespec="milliseconds")
+    return {
+        "at": at,
+        "message": "event",
+        "outcome": outcome,
+        "id": created.upload_id,
+        "object": created.object_id,
+        "key": key,
+        "message_id": f"m-{key}",
+        "tries": 1,
+        "seconds": 61.5,
+        "thumbnails": [f"{key}_256.jpg"],
+        **more,
+    }
+
+
+def tick(ago, **numbers):
+    told = {"received": 10, "forwarded": 10, "rejected": 0, "failed": 0, "duplicates": 0, "seconds": 1.0}
+    at = (NOW - timedelta(seconds=ago)).isoformat(timespec="milliseconds")
+    return {"at": at, "message": "tick", "stopped": "empty", "errors": [], **told, **numbers}
+
+
+def test_what_consume_did_last_comes_first(client, config):
+    write(
+        client,
+        config,
+        "consume",
+        (0.5, "START RequestId: 1 outcome"),
+        (1, event("c.jpg", "rejected", 1, reason="not an image", thumbnails=[])),
+        (30, event("b.jpg", "retry", 30, reason="S3 is slow", thumbnails=[])),
+        (2000, event("a.jpg", "done", 2000)),
+        (5000, event("too old.jpg", "done", 5000)),
+        (3, {"message": "consumed", "done": 1, "outcome": "of a batch"}),
+    )
+    found = log_search.recent({"limit": "10"}, client, config, NOW)
+    assert [one["key"] for one in found["objects"]] == ["c.jpg", "b.jpg", "a.jpg"]
+    assert found["objects"][0]["reason"] == "not an image"
+    assert found["objects"][2]["thumbnails"] == ["a.jpg_256.jpg"]
+    assert len({one["id"] for one in found["objects"]}) == 3
+    since = datetime.fromisoformat(found["since"])
+    assert abs((NOW - since).total_seconds() - 3600) < 1
+
+
+def test_no_more_are_read_than_are_wanted_and_since_when_is_said(client, config):
+    write(client, config, "consume", *((i / 4, event(f"{i}.jpg", ago=i / 4)) for i in range(1, 20)))
+    write(client, config, "consume", (40, event("older.jpg", ago=40)), stream="two")
+    found = log_search.recent({"limit": "3"}, client, config, NOW)
+    assert [one["key"] for one in found["objects"]] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert (NOW - datetime.fromisoformat(found["since"])).total_seconds() == pytest.approx(15, abs=0.01)
+
+
+def test_a_log_that_is_not_there_has_no_lines(client, config):
+    assert log_search.recent(None, client, config, NOW)["objects"] == []
+    assert log_search.last_tick(client, config, NOW) is None
+
+
+def test_the_last_tick_is_that_of_all_shards_together(client, config):
+    write(
+        client,
+        config,
+        "drain",
+        (10, tick(10, received=9, forwarded=7, failed=2, stopped="errors", errors=["SQS is slow"])),
+        (70, tick(70, forwarded=999)),
+    )
+    write(client, config, "drain-1", (12, tick(12, received=5, forwarded=5, stopped="capacity", seconds=2.5)))
+    found = log_search.last_tick(client, config, NOW)
+    assert (found["received"], found["forwarded"], found["failed"]) == (14, 12, 2)
+    assert (found["stopped"], found["errors"], found["seconds"]) == ("errors", ["SQS is slow"], 2.5)
+
+
+def test_a_shard_that_no_longer_ticks_does_not_count(client, config):
+    write(client, config, "drain", (10, tick(10)))
+    write(client, config, "drain-1", (140, tick(140)))
+    assert log_search.last_tick(client, config, NOW)["forwarded"] == 10
+
+
+def test_a_tick_of_long_ago_is_not_the_last(client, config):
+    write(client, config, "drain", (1200, tick(1200)))
+    assert log_search.last_tick(client, config, NOW) is None
+
+
+def test_the_lines_about_one_object_are_found_whatever_its_name(client, config):
+    key = 'photos/{ $.x = "*" } -outcome ?\n.jpg'
+    write(client, config, "consume", (100, event(key)), (5, event("other.jpg")))
+    object_id = ObjectCreated("images", key).object_id
+    found = log_search.about(client, config, "consume", object_id, NOW - timedelta(hours=1), NOW)
+    assert [line["key"] for line in found.lines] == [key]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "x"])
+def test_a_limit_that_is_none_is_refused_by_its_field(config, limit):
+    with pytest.raises(BadRequest) as refused:
+        log_search.recent({"limit": limit}, None, config, NOW)
+    assert refused.value.field == "limit"
+
+
+class Slow:
+    """A log of endless pages; the clock moves one second with each."""
+
+    class exceptions:  # noqa: N801  boto3's name
+        ResourceNotFoundException = KeyError
+
+    def __init__(self):
+        self.now = 0.0
+
+    def filter_log_events(self, **request):
+        self.now += 1
+        line = json.dumps(event(f"{self.now:.0f}.jpg"))
+        return {"events": [{"message": line}], "nextToken": "more"}
+
+
+def test_a_log_too_long_for_the_time_ends_in_time_and_does_not_claim_to_be_whole():
+    slow = Slow()
+    found = log_search.newest(
+        slow, "group", "outcome", outcomes.read, 100, NOW, within_s=5, clock=lambda: slow.now
+    )
+    assert slow.now == 5
+    assert len(found.lines) == 5
+    assert found.since == NOW

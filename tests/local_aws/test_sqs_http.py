@@ -1,0 +1,258 @@
+"""The drain's client: what it tries again, what it calls unknown, and that TLS is verified."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from chalicelib.drain.client import connect
+from chalicelib.drain.client.connect import AwsEnvironment
+from chalicelib.drain.client.http1 import Http1, NoAnswer, NotSent
+from chalicelib.drain.client.json_calls import ATTEMPTS, CallFailed
+from chalicelib.drain.client.signing import Credentials, Signer
+from chalicelib.drain.client.sqs import AsyncSqs
+from chalicelib.drain.tick import in_loop
+from chalicelib.errors import ConfigError
+
+
+class Script:
+    """A transport that gives the scripted answers in turn, and the last one for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.posts = []
+
+    async def post(self, headers, body, within_s):
+        self.posts.append((headers, body))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self):
+        pass
+
+
+OK = (200, b"{}")
+REFUSED = (400, b'{"__type": "com.amazonaws.sqs#InvalidMessageContents", "message": "no"}')
+THROTTLED = (400, b'{"__type": "com.amazon.coral.service#ThrottlingException", "message": "slow down"}')
+EXPIRED = (403, b'{"__type": "com.amazon.coral.service#ExpiredTokenException", "message": "old"}')
+BROKEN = (500, b"<html>oops</html>")
+INTERNAL = (500, b'{"__type": "com.amazonaws.sqs#InternalFailure"}')
+
+
+def signer(credentials=lambda: Credentials("AKID", "secret")):
+    return Signer(credentials, service="sqs", region="us-east-1", host="h", clock=lambda: 0.0)
+
+
+def send(*answers, credentials=lambda: Credentials("AKID", "secret")):
+    """The outcome of one send over the script, with its transport and its pauses."""
+    script, pauses = Script(*answers), []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    sqs = AsyncSqs(script, signer(credentials), sleep=sleep, uniform=lambda: 1.0)
+    try:
+        outcome = in_loop(sqs.send_message_batch(QueueUrl="u", Entries=[{"Id": "0", "MessageBody": "b"}]))
+    except CallFailed as e:
+        outcome = e
+    return outcome, script, pauses
+
+
+def test_a_good_answer_is_given_with_its_attempts():
+    answer, script, pauses = send(OK)
+    assert answer == {"ResponseMetadata": {"RetryAttempts": 0, "UnknownAttempts": 0}}
+    assert json.loads(script.posts[0][1])["QueueUrl"] == "u"
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "unknown"),
+    [
+        (INTERNAL, 1),
+        (BROKEN, 1),
+        (NoAnswer("TimeoutError"), 1),
+        ((200, b"<html>"), 1),
+        ((200, b"[]"), 1),
+        (NotSent("refused"), 0),
+        (THROTTLED, 0),
+        (EXPIRED, 0),
+        ((429, b"{}"), 0),
+    ],
+)
+def test_what_may_pass_is_tried_again(trouble, unknown):
+    """And what the server may have done already is counted as unknown."""
+    answer, _, pauses = send(trouble, OK)
+    assert answer["ResponseMetadata"] == {"RetryAttempts": 1, "UnknownAttempts": unknown}
+    assert len(pauses) == 1
+
+
+def test_a_refusal_is_not_tried_again_and_its_outcome_is_known():
+    failed, script, _ = send(REFUSED)
+    assert str(failed) == "SendMessageBatch: InvalidMessageContents: no"
+    assert not failed.unknown
+    assert len(script.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "unknown"), [(INTERNAL, ATTEMPTS), (NotSent("refused"), 0), (THROTTLED, 0)]
+)
+def test_it_gives_up_after_the_last_attempt(trouble, unknown):
+    failed, script, pauses = send(trouble)
+    assert failed.unknown == unknown
+    assert len(script.posts) == ATTEMPTS
+    assert pauses == [0.2, 0.4, 0.8, 1.6]
+
+
+def test_an_unknown_attempt_before_a_refusal_stays_unknown():
+    failed, _, _ = send(INTERNAL, REFUSED)
+    assert failed.unknown == 1
+
+
+def test_expired_credentials_are_asked_for_again():
+    """Whoever gives them refreshes them; every attempt signs with what is current."""
+    given = iter([Credentials("OLD", "secret"), Credentials("NEW", "secret")])
+    _, script, _ = send(EXPIRED, OK, credentials=lambda: next(given))
+    assert ["OLD" in headers["authorization"] for headers, _ in script.posts] == [True, False]
+
+
+def environment(**changes):
+    return AwsEnvironment(
+        **{
+            "region": "eu-west-1",
+            "sqs_endpoint_url": "",
+            "access_key": "AKID",
+            "secret_key": "secret",
+            "session_token": "",
+            **changes,
+        }
+    )
+
+
+def signed_for(queue_url, **changes):
+    """Host and region that a call to the queue is signed for."""
+    sqs = connect.async_sqs(queue_url, environment(**changes))
+    headers = sqs._signer.headers("AmazonSQS.ReceiveMessage", b"")
+    return headers["host"], headers["authorization"].split("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("sqs.eu-central-1.amazonaws.com", "eu-central-1"),
+        ("sqs.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("sqs-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("vpce-1.sqs.us-east-2.vpce.amazonaws.com", "us-east-2"),
+        ("127.0.0.1:4566", "eu-west-1"),
+    ],
+)
+def test_the_queues_url_names_endpoint_and_region(host, region):
+    """A function may well drain a queue of another region than its own."""
+    assert signed_for(f"https://{host}/123456789012/source") == (host, region)
+
+
+def test_the_endpoint_can_be_overridden():
+    override = "http://127.0.0.1:4566"
+    url = "https://sqs.eu-central-1.amazonaws.com/123456789012/source"
+    assert signed_for(url, sqs_endpoint_url=override) == ("127.0.0.1:4566", "eu-central-1")
+
+
+def test_no_region_is_one_clear_line():
+    with pytest.raises(ConfigError, match="AWS_REGION is not set"):
+        connect.async_sqs("http://127.0.0.1:4566/000000000000/source", environment(region=""))
+
+
+def test_the_specific_endpoint_wins_over_the_general_one():
+    """As in boto3."""
+    found = AwsEnvironment.from_env({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_SQS": "http://b"})
+    assert found.sqs_endpoint_url == "http://b"
+
+
+async def serving(handle, ask):
+    """`ask(endpoint)` while `handle(reader, writer)` serves."""
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        return await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+
+def posted(*answers, posts=1, within_s=5.0):
+    """What `posts` posts in turn give when the server writes these answers, and how many connections came."""
+    connections = 0
+    to_write = list(answers)
+
+    async def handle(reader, writer):
+        nonlocal connections
+        connections += 1
+        while to_write:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                return
+            await reader.readexactly(int(head.rpartition(b"content-length: ")[2]))
+            answer = to_write.pop(0)
+            writer.write(answer)
+            if not answer or b"close" in answer:
+                break
+        writer.close()
+
+    async def ask(endpoint):
+        http = Http1(endpoint)
+        try:
+            return [await http.post({"host": "h"}, b"body", within_s) for _ in range(posts)]
+        finally:
+            http.close()
+
+    return in_loop(serving(handle, ask)), connections
+
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def test_a_connection_is_used_again():
+    assert posted(PLAIN, PLAIN, posts=2) == ([(200, b"{}")] * 2, 1)
+
+
+def test_a_connection_that_the_server_closes_is_not_used_again():
+    closing = PLAIN.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert posted(closing, PLAIN, posts=2) == ([(200, b"{}")] * 2, 2)
+
+
+def test_chunked_answers_are_read():
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{} \r\n1\r\n \r\n0\r\n\r\n"
+    assert posted(chunked, PLAIN, posts=2) == ([(200, b"{}  "), (200, b"{}")], 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 twenty\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    ],
+)
+def test_what_is_no_whole_http_answer_is_no_answer(answer):
+    with pytest.raises(NoAnswer):
+        posted(answer)
+
+
+def test_an_answer_that_takes_too_long_is_no_answer():
+    with pytest.raises(NoAnswer, match="nothing whole within"):
+        posted(b"HTTP/1.1 200 OK\r\n", b"", within_s=0.05)
+
+
+def test_a_server_that_is_not_there_has_seen_nothing():
+    async def ask():
+        with pytest.raises(NotSent):
+            await Http1("http://127.0.0.1:1").post({}, b"", 5.0)
+
+    in_loop(ask())
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://h", "sqs.amazonaws.com", "http://"])
+def test_a_bad_endpoint_is_refused(endpoint):
+    with pytest.raises(ValueError, match="endpoint"):
+        Http1(endpoint)

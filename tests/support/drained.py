@@ -1,0 +1,59 @@
+"""A drain over three queues in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from chalicelib.config import Config
+from chalicelib.drain import tick
+from dev.fake_sqs.client import FakeSqs
+
+
+def config(**changes):
+    return Config(
+        **{
+            "images_bucket": "images",
+            "thumbnails_bucket": "thumbnails",
+            "source_queue_url": f"{HOST}/source",
+            "destination_queue_url": f"{HOST}/destination",
+            "dead_letter_queue_url": f"{HOST}/dead",
+            "drain_workers": 4,
+            **changes,
+        }
+    )
+
+
+class Stage:
+    """Three queues in memory, and ticks over them."""
+
+    def __init__(self, **changes):
+        self.sqs = FakeSqs()
+        self.config = config(**changes)
+        self.dead = self.sqs.queues.create("dead")
+        self.source = self.sqs.queues.create(
+            "source", visibility_s=360, max_receives=5, dead_letters=self.dead
+        )
+        self.destination = self.sqs.queues.create("destination")
+
+    def fill(self, *bodies):
+        for body in bodies:
+            self.sqs.queues.put(self.source, body)
+        return list(bodies)
+
+    def tick(self, capacity=1000, seconds=60.0, **margins):
+        began = self.sqs.now
+        return asyncio.run(
+            tick.tick(self.sqs, self.config, capacity, lambda: seconds - (self.sqs.now - began), **margins)
+        )
+
+
+def event(i):
+    return json.dumps({"Bucket": "images", "Key": f"photos/{i:04d}.jpg"})
+
+
+def events(count):
+    return [event(i) for i in range(count)]
+
+
+HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"

@@ -1,0 +1,74 @@
+"""enqueue: every created object reaches the source queue, or Lambda runs the event again."""
+
+import json
+
+import pytest
+
+from chalicelib.config import Config
+from chalicelib.enqueue import enqueue_events
+from chalicelib.errors import Retry
+from dev.fake_boto3 import FakeBotoSqs
+from dev.fake_sqs.queues import Queues
+from tests.support.events import notification, record
+from tests.support.settings import GOOD
+
+
+def enqueue(queues, payload, **settings):
+    return enqueue_events(payload, FakeBotoSqs(queues), Config.from_env({**GOOD, **settings}))
+
+
+def bodies(queues, name):
+    return [json.loads(body) for body in queues.queue(name).bodies()]
+
+
+def test_every_record_is_one_message_ten_a_call(queues):
+    counts = enqueue(queues, notification(*(record(f"{i}.jpg") for i in range(25))))
+    assert counts == {"enqueued": 25, "rejected": 0, "own_output": 0}
+    assert [body["Key"] for body in bodies(queues, "source")] == [f"{i}.jpg" for i in range(25)]
+    assert queues.calls["SendMessageBatch"] == 3
+
+
+def test_the_body_is_the_source_documents_with_what_the_event_knows(queues):
+    enqueue(queues, notification(record("a+b%2Bc.jpg", eTag="abc", versionId="v", sequencer="0A")))
+    assert bodies(queues, "source") == [
+        {
+            "Bucket": "images",
+            "Key": "a b+c.jpg",
+            "VersionId": "v",
+            "ETag": "abc",
+            "Size": 1,
+            "Sequencer": "0A",
+            "EventTime": "2026-01-31T12:00:00.000Z",
+        }
+    ]
+
+
+def test_a_refused_entry_raises_so_that_nothing_is_lost_and_the_others_are_sent(queues):
+    queues.refuse = lambda name, entry: "InternalError" if "3.jpg" in entry["MessageBody"] else ""
+    with pytest.raises(Retry, match="refused 1 of 12 messages: InternalError"):
+        enqueue(queues, notification(*(record(f"{i}.jpg") for i in range(12))))
+    assert len(bodies(queues, "source")) == 11
+
+
+def test_a_failing_queue_raises_so_that_nothing_is_lost():
+    with pytest.raises(Exception, match="QueueDoesNotExist"):
+        enqueue(Queues(), notification(record()))
+
+
+def test_an_unreadable_record_goes_to_the_dead_letters_and_costs_only_itself(queues):
+    counts = enqueue(queues, notification(record("good.jpg"), record(version="9.0"), record("too.jpg")))
+    assert counts == {"enqueued": 2, "rejected": 1, "own_output": 0}
+    (letter,) = queues.queue("dead").ready
+    assert "S3 event version 9.0" in letter.attributes["Reason"]["StringValue"]
+    assert letter.attributes["Function"]["StringValue"] == "enqueue"
+
+
+def test_our_own_thumbnails_are_not_enqueued(queues):
+    settings = {"THUMBNAILS_BUCKET": "images", "IMAGES_PREFIX": "in/", "THUMBNAILS_PREFIX": "out/"}
+    counts = enqueue(queues, notification(record("in/a.jpg"), record("out/in/a.jpg_256.jpg")), **settings)
+    assert counts == {"enqueued": 1, "rejected": 0, "own_output": 1}
+
+
+def test_nothing_to_do_makes_no_call(queues):
+    assert enqueue(queues, {"Event": "s3:TestEvent", "Service": "Amazon S3"})["enqueued"] == 0
+    assert not queues.calls

@@ -1,0 +1,132 @@
+"""The manuals say what is so: every alarm, every test they name, every amount of money."""
+
+from __future__ import annotations
+
+import re
+
+from chalicelib.planning.plan import Scenario, lines
+from dev.workspace import ROOT
+from tests.support.alarms import ALARMS, STAGE, text
+from tests.support.denied import CALLS
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+# What a plan's lines are called in the table.
+GROUPS = {
+    "Lambda": "Lambda",
+    "SQS": "SQS",
+    "CloudWatch Logs": "logs",
+    "S3, reading": "S3 GET",
+    "S3, writing": "S3 PUT",
+    "S3, keeping": "S3 keeping",
+    "Step Functions": "Step Functions",
+}
+
+
+def section(manual, title):
+    return manual.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def rows(manual, title):
+    """The cells of a section's table, without its head."""
+    found = re.findall(r"^\| (.+) \|$", section(manual, title), re.MULTILINE)
+    return [row.split(" | ") for row in found][1:]
+
+
+def million(times="1", **settings):
+    """The lines of a month's bill with a million objects of 2 MB, or with none."""
+    asked = {"objects": "1e6", "per": "24h", "size": "2MB", "thumbnails": "2", **settings}
+    return {line.what: line.usd for line in lines(Scenario.read({**asked, "times": times}))}
+
+
+def added(**settings):
+    """What a million objects add to a month in which none came, by the table's names, dearest first."""
+    idle = million("0", **settings)
+    found = dict.fromkeys(GROUPS.values(), 0.0)
+    for what, usd in million(**settings).items():
+        group = next((name for start, name in GROUPS.items() if what.startswith(start)), None)
+        if group:
+            found[group] += usd - idle.get(what, 0.0)
+    return {name: usd for name, usd in sorted(found.items(), key=lambda one: -one[1]) if usd >= 0.005}
+
+
+def said(found):
+    """As a row of the table says it: the sum, and what it is made of."""
+    parts = [f"{name} {usd:.2f}{' a month' * (name == 'S3 keeping')}" for name, usd in found.items()]
+    return f"{sum(found.values()):.2f}", ", ".join(parts)
+
+
+def costs():
+    """The table's rows: what, and then how much and of which."""
+    return {cells[0]: tuple(cells[1:]) for cells in rows(OPERATIONS, "What it costs")}
+
+
+def test_the_manual_has_the_alarms_that_there_are_and_no_others():
+    named = {cells[0] for cells in rows(OPERATIONS, "Alarms")}
+    found = {name for cell in named for name in re.findall(r"`([\w-]+)`", cell)}
+    assert found == {text(one["AlarmName"]).removeprefix(f"{STAGE.stack_name}-") for one in ALARMS.values()}
+
+
+def test_every_alarm_is_told_with_what_to_do():
+    assert all(len(cells) == 3 and cells[1] and cells[2] for cells in rows(OPERATIONS, "Alarms"))
+
+
+def test_every_test_that_the_security_page_names_exists():
+    named = re.findall(r"`(tests/\S+|make \S+|infra/\S+)`", SECURITY)
+    assert len(named) > 15
+    for name in named:
+        if name.startswith("make "):
+            assert re.search(rf"^{name.removeprefix('make ')}:", MAKEFILE, re.MULTILINE), name
+        else:
+            file, _, test = name.partition("::")
+            assert (ROOT / file).exists(), name
+            assert f"def {test}" in (ROOT / file).read_text(), name
+
+
+def test_the_security_page_counts_the_refused_calls():
+    assert f"is refused {len(CALLS)} calls" in SECURITY
+
+
+def test_every_threat_has_a_control_and_a_test():
+    table = re.findall(r"^\| (.+) \|$", SECURITY.partition("\n## ")[0], re.MULTILINE)[2:]
+    assert len(table) > 8
+    untested = [row for row in table if not re.search(r" \| .+ \| .*`", row)]
+    assert [row.partition(" | ")[0] for row in untested] == ["Somebody with the account's credentials"]
+
+
+def test_the_table_of_costs_is_what_the_plan_computes():
+    """One place: `make plan`, `GET /plan` and this table have the same prices."""
+    table = costs()
+    assert table["a million objects, `ACTION=log`"] == said(added(action="log"))
+    assert table["the same, `S3_NOTIFIES=queue`"] == said(added(action="log", notifies="queue"))
+    resized = table["a million objects of 2 MB, `ACTION=resize`, 2 thumbnails each"]
+    assert resized == said(added(action="resize"))
+    execution = table["a million objects, `ACTION=start_execution`, one transition each"]
+    assert execution == said(added(action="start_execution"))
+    one, two = (added(action="resize", thumbnails=number) for number in ("1", "2"))
+    thumbnails = {name: two[name] - one[name] for name in two if two[name] - one[name] >= 0.005}
+    assert table["a million thumbnails more of the same objects"] == said(thumbnails)
+
+
+def test_the_idle_month_is_what_the_plan_computes():
+    idle = million("0", action="log")
+    names = {
+        "metrics": "CloudWatch metrics",
+        "dashboard": "CloudWatch dashboard",
+        "alarms": "CloudWatch alarms",
+        "polls": "SQS, polls of empty queues",
+    }
+    parts = {name: idle.pop(what) for name, what in names.items()}
+    parts["ticks"] = sum(idle.values())
+    table = costs()
+    dearest_first = dict(sorted(parts.items(), key=lambda part: -part[1]))
+    assert table["a stage that does nothing, a month"] == said(dearest_first)
+
+
+def test_the_readme_says_no_other_amounts_than_the_manual():
+    amounts = re.findall(r"\$(\d+\.\d\d)", section(README, "Cost"))
+    assert len(amounts) >= 3
+    assert set(amounts) <= {amount for amount, _ in costs().values()}
+    assert not re.findall(r"\$\d", README.replace(section(README, "Cost"), ""))

@@ -1,0 +1,231 @@
+"""What a deploy looks at before it changes anything, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import ClientError
+from chalice.awsclient import TypedAWSClient
+
+from dev import workspace
+from infra import eventually
+from infra.deploying import chalice_cli, notify, stack
+from infra.deploying import deploy as deploying
+from infra.deploying import destroy as destroying
+from infra.errors import CommandError
+from infra.stage import RECORDED, Account
+
+HERE = Account("123456789012", "eu-central-1")
+QUEUE, ENQUEUE = "arn:aws:sqs:here", "arn:aws:lambda:here:enqueue"
+
+
+@pytest.fixture
+def stage(tmp_path):
+    found = workspace.make(tmp_path / "app", {}, "prod")
+    found.record(deploying.expected_settings(found, HERE), {})
+    return found
+
+
+def refusal(code, message):
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Call")
+
+
+class Answers:
+    """A call that gives each of these in turn, and raises those that are errors."""
+
+    def __init__(self, *answers):
+        self.left = list(answers)
+
+    def __call__(self, **arguments):
+        found = self.left.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.mark.parametrize("command", [deploying.deploy, destroying.destroy])
+@pytest.mark.parametrize("other", [Account("999999999999", HERE.region), Account(HERE.id, "eu-west-1")])
+def test_a_stage_is_not_touched_with_the_credentials_of_another_account_or_region(
+    stage, monkeypatch, command, other
+):
+    monkeypatch.setattr(f"{command.__module__}.current_account", lambda: other)
+    monkeypatch.setattr("boto3.client", lambda *service: pytest.fail("AWS was asked"))
+    with pytest.raises(
+        CommandError, match=rf"stage prod is in account 123456789012, .* {other.id}, {other.region}"
+    ):
+        command(stage, lambda step: None)
+
+
+def test_a_stage_that_was_destroyed_may_be_deployed_elsewhere_with_what_people_set(stage):
+    names = {"CAPACITY": "5", "IMAGES_BUCKET": "their-own"}
+    stage.record(names, {"drain": "policy.json"})
+    stage.forget(deploying.expected_settings(stage, HERE))
+    settings = stage.environment()
+    assert settings.items() >= names.items()
+    assert not set(RECORDED) & set(settings) - set(names)
+    assert "policy.json" not in stage.config_file.read_text()
+    deploying.refuse_another_account(stage, Account("999999999999", "eu-west-1"))
+
+
+def test_a_thumbnails_bucket_of_the_users_own_stays_in_the_settings_and_in_the_policies(stage):
+    stage.record({"THUMBNAILS_BUCKET": "their-own"}, {})
+    made = {
+        **deploying.expected_settings(stage, HERE),
+        "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+    }
+    deploying.record(stage, made, HERE)
+    assert stage.environment()["THUMBNAILS_BUCKET"] == "their-own"
+    policy = json.loads(stage.config_file.with_name("policy-prod-consume.json").read_text())
+    written = [one["Resource"] for one in policy["Statement"] if "s3:PutObject" in one["Action"]]
+    assert written == [["arn:aws:s3:::their-own/*"]]
+
+
+class Lambda:
+    """Lambda's account: how much is unreserved, and the functions that have a reservation."""
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)
+
+    def __init__(self, executions, reserved):
+        self.executions, self.reserved = executions, reserved
+
+    def get_account_settings(self):
+        left = self.executions - sum(self.reserved.values())
+        return {
+            "AccountLimit": {"ConcurrentExecutions": self.executions, "UnreservedConcurrentExecutions": left}
+        }
+
+    def get_function_concurrency(self, **asked):
+        return {"ReservedConcurrentExecutions": self.reserved[asked["FunctionName"]]}
+
+
+def test_an_account_too_small_for_a_reserved_drain_is_refused_before_anything_is_made(stage):
+    with pytest.raises(
+        CommandError, match=r"runs 10 executions .* lets 0 more be reserved; 1 are needed.*Service Quotas"
+    ):
+        deploying.check_concurrency(Lambda(10, {}), stage)
+    deploying.check_concurrency(Lambda(51, {}), stage)
+    stage.record({"DRAIN_SHARDS": "3"}, {})
+    with pytest.raises(CommandError, match="lets 2 more be reserved; 3 are needed"):
+        deploying.check_concurrency(Lambda(52, {}), stage)
+
+
+def test_what_is_reserved_already_is_not_needed_again(stage):
+    deploying.check_concurrency(Lambda(50, {stage.function_name("drain"): 1}), stage)
+
+
+def test_a_refusal_that_passes_is_waited_for_and_any_other_is_not():
+    waits = []
+    not_yet = refusal(
+        "InvalidParameterValueException", "The role does not have permissions to call SendMessage"
+    )
+    call = Answers(not_yet, not_yet, "done")
+    assert eventually.settled(call, *deploying.NOT_YET, sleep=waits.append) == "done"
+    assert waits == [eventually.PAUSE_S] * 2
+    for other in (
+        refusal("AccessDenied", "permission"),
+        refusal("InvalidParameterValueException", "too old"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            eventually.settled(Answers(other), *deploying.NOT_YET, sleep=waits.append)
+        assert refused.value is other
+    assert len(waits) == 2
+
+
+def test_a_refusal_that_does_not_pass_is_told_in_the_end():
+    waits = []
+    not_yet = refusal("ResourceConflictException", "an update is in progress")
+    with pytest.raises(ClientError, match="an update is in progress"):
+        eventually.settled(Answers(*[not_yet] * 100), *deploying.NOT_YET, sleep=waits.append)
+    assert sum(waits) == eventually.SETTLES_WITHIN_S
+
+
+def test_a_stack_that_an_earlier_deploy_left_in_motion_is_waited_for():
+    """CloudFormation goes on when the machine that asked has gone down, and refuses a second change."""
+    waits = []
+    statuses = ("CREATE_IN_PROGRESS",) * 3 + ("CREATE_COMPLETE",)
+    client = SimpleNamespace(
+        describe_stacks=Answers(*({"Stacks": [{"StackStatus": status}]} for status in statuses))
+    )
+    assert stack._settled_status(client, "s", waits.append) == "CREATE_COMPLETE"
+    assert len(waits) == 3
+
+
+def test_a_stack_that_cannot_go_back_says_what_to_do():
+    event = {
+        "LogicalResourceId": "SourceQueue",
+        "ResourceStatus": "UPDATE_FAILED",
+        "ResourceStatusReason": "gone",
+    }
+    client = SimpleNamespace(
+        describe_stacks=lambda **names: {"Stacks": [{"StackStatus": "UPDATE_ROLLBACK_FAILED"}]},
+        describe_stack_events=lambda **names: {"StackEvents": [event]},
+    )
+    with pytest.raises(CommandError, match=r"SourceQueue: gone.*continue-update-rollback --stack-name s`"):
+        stack.deploy(client, "s", {"Stage": "prod"}, HERE)
+
+
+class Bucket:
+    """S3, holding one bucket's notifications; it does not believe a new queue policy at once."""
+
+    exceptions = SimpleNamespace(NoSuchBucket=KeyError)
+
+    def __init__(self, *refusals, **notifications):
+        self.refusals, self.notifications, self.puts = list(refusals), notifications, 0
+
+    def get_bucket_notification_configuration(self, **asked):
+        if asked["Bucket"] == "gone":
+            raise self.exceptions.NoSuchBucket
+        return {"ResponseMetadata": {}, **self.notifications}
+
+    def put_bucket_notification_configuration(self, **given):
+        if self.refusals:
+            raise self.refusals.pop()
+        self.notifications, self.puts = given["NotificationConfiguration"], self.puts + 1
+
+
+def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
+    waits = []
+    monkeypatch.setattr(notify, "settled", partial(eventually.settled, sleep=waits.append))
+    bucket = Bucket(refusal(*notify.NOT_YET))
+    notify.point_bucket(bucket, "b", QUEUE, ENQUEUE, prefix="in/", suffix="")
+    (queue,) = bucket.notifications["QueueConfigurations"]
+    assert (queue["QueueArn"], bucket.puts, len(waits)) == (QUEUE, 1, 1)
+
+
+def test_chalice_asks_s3_again_while_it_does_not_see_that_it_may_call_the_function(monkeypatch):
+    waits = []
+    monkeypatch.setattr(chalice_cli, "settled", partial(eventually.settled, sleep=waits.append))
+    bucket = Bucket(refusal(*notify.NOT_YET))
+    client = TypedAWSClient(
+        SimpleNamespace(create_client=lambda *asked, **more: bucket, get_config_variable=str)
+    )
+    chalice_cli.connect_patiently(client, "b", ENQUEUE, ["s3:ObjectCreated:*"])
+    (function,) = bucket.notifications["LambdaFunctionConfigurations"]
+    assert (function["LambdaFunctionArn"], bucket.puts, len(waits)) == (ENQUEUE, 1, 1)
+
+
+def test_a_destroyed_stage_leaves_no_notification_of_its_own_and_every_other():
+    theirs = {"Id": "theirs", "LambdaFunctionArn": "arn:aws:lambda:here:other"}
+    ours = {"LambdaFunctionArn": ENQUEUE}
+    for mine in (
+        {"LambdaFunctionConfigurations": [ours, theirs]},
+        {"LambdaFunctionConfigurations": [theirs]},
+    ):
+        bucket = Bucket(**mine, QueueConfigurations=[{"Id": notify.ID, "QueueArn": QUEUE}])
+        notify.forget_bucket(bucket, "b", ENQUEUE)
+        assert bucket.notifications == {"LambdaFunctionConfigurations": [theirs]}
+        notify.forget_bucket(bucket, "b", ENQUEUE)
+        assert bucket.puts == 1, "nothing is left to be changed"
+    notify.forget_bucket(Bucket(), "gone", ENQUEUE)
+
+
+def test_a_deploy_is_patient_with_throttling_unless_told_otherwise(monkeypatch):
+    monkeypatch.setenv("AWS_RETRY_MODE", "")  # so that it is put back as it was
+    monkeypatch.delenv("AWS_RETRY_MODE")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    eventually.be_patient_when_throttled()
+    assert (os.environ["AWS_RETRY_MODE"], os.environ["AWS_MAX_ATTEMPTS"]) == ("standard", "2")

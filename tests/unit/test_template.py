@@ -1,0 +1,168 @@
+"""The stack's template: what it makes carries its stage, speaks TLS only, and grants no more than it says.
+
+Read from the template itself: the local AWS drops some of it. `make check` has cfn-lint look at the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+from parliament import analyze_policy_string
+
+from dev import workspace
+from infra.deploying import deploy as deploying
+from infra.deploying import stack
+from infra.permissions import policies
+from tests.support.deployment import ACCOUNT
+
+RESOURCES = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
+NAMES = ("BucketName", "QueueName", "RoleName", "TopicName", "AlarmName", "DashboardName", "Name")
+# What may have no name of its own: it is part of something that has one.
+NAMELESS = {
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SNS::Subscription",
+}
+MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:downstream"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == kind}
+
+
+def test_every_name_carries_the_stage_so_that_stages_share_nothing():
+    for logical, resource in RESOURCES.items():
+        names = [resource["Properties"][name] for name in NAMES if name in resource["Properties"]]
+        assert bool(names) != (resource["Type"] in NAMELESS), logical
+        for name in names:
+            assert "${Stage}" in name["Fn::Sub"], logical
+
+
+def test_what_has_the_same_name_in_every_region_carries_the_region_too():
+    for kind, name in (("AWS::S3::Bucket", "BucketName"), ("AWS::IAM::Role", "RoleName")):
+        assert of_type(kind), kind
+        for properties in of_type(kind).values():
+            assert "${AWS::Region}" in properties[name]["Fn::Sub"]
+
+
+def tls_only(policy: dict[str, Any]) -> list[str]:
+    """The logical names of what the policy refuses to whoever comes without TLS."""
+    found = []
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if "Fn::If" in statement:
+            condition, statement, _ = statement["Fn::If"]
+            assert condition in ("MakeTlsOnly", "BucketNotifiesQueue")
+        if statement["Sid"] == "TlsOnly":
+            assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+            assert statement["Action"] in ("s3:*", "sqs:*")
+            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            resources = statement["Resource"]
+            found += [
+                one["Fn::GetAtt"][0] if "Fn::GetAtt" in one else one["Fn::Sub"]
+                for one in (resources if isinstance(resources, list) else [resources])
+            ]
+    return found
+
+
+def test_every_bucket_and_its_objects_refuse_connections_without_tls():
+    refused = [name for one in of_type("AWS::S3::BucketPolicy").values() for name in tls_only(one)]
+    buckets = of_type("AWS::S3::Bucket")
+    assert sorted(refused) == sorted([*buckets, *(f"${{{name}.Arn}}/*" for name in buckets)])
+
+
+def test_every_queue_refuses_connections_without_tls():
+    policies = of_type("AWS::SQS::QueuePolicy").values()
+    refused = [name for one in policies for name in tls_only(one)]
+    assert sorted(refused) == sorted(of_type("AWS::SQS::Queue"))
+    attached = [queue["Ref"] for one in policies for queue in one["Queues"]]
+    assert sorted(attached) == sorted(refused), "a queue has one policy: a second one would replace it"
+
+
+def test_every_queue_is_encrypted_with_the_key_or_else_with_sqs_own():
+    for name, queue in of_type("AWS::SQS::Queue").items():
+        assert queue["SqsManagedSseEnabled"]["Fn::If"] == ["UseKmsKey", False, True], name
+        assert queue["KmsMasterKeyId"]["Fn::If"][:2] == ["UseKmsKey", {"Ref": "KmsKeyArn"}], name
+
+
+def test_only_the_alarms_and_the_rules_may_tell_the_topic():
+    """It hears names and numbers, never contents; a key that CloudWatch may not use would silence them."""
+    (policy,) = of_type("AWS::SNS::TopicPolicy").values()
+    statements = policy["PolicyDocument"]["Statement"]
+    assert {one["Principal"]["Service"] for one in statements} == {
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+    }
+    assert {one["Action"] for one in statements} == {"sns:Publish"}
+    (topic,) = of_type("AWS::SNS::Topic").values()
+    assert "KmsMasterKeyId" not in topic
+
+
+def resolved(value: Any) -> Any:
+    """The template's value with its intrinsic functions done, for a stage whose conditions all hold."""
+    if isinstance(value, list):
+        return [resolved(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Fn::If": [_, yes, _]}:
+            return resolved(yes)
+        case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name}:
+            return KEY if name == "KmsKeyArn" else f"arn:aws:s3:::{name.lower()}"
+        case {"Fn::Sub": text}:
+            text, values = text if isinstance(text, list) else (text, {})
+            known = {
+                "Stage": "dev",
+                "AWS::Partition": "aws",
+                "AWS::Region": ACCOUNT.region,
+                "AWS::AccountId": ACCOUNT.id,
+                "ReportsBucket.Arn": "arn:aws:s3:::reports",
+                **dict.fromkeys(values, "images"),
+            }
+            for name, meant in known.items():
+                text = text.replace(f"${{{name}}}", meant)
+            assert "${" not in text, text
+            return text
+    return {name: resolved(one) for name, one in value.items()}
+
+
+def findings(policy: dict[str, Any]) -> list[str]:
+    return [str(one) for one in analyze_policy_string(json.dumps(policy)).findings]
+
+
+def test_parliament_finds_nothing_in_the_jobs_role():
+    (role,) = of_type("AWS::IAM::Role").values()
+    documents = [resolved(one)["PolicyDocument"] for one in role["Policies"]]
+    assert len(documents) == 4
+    for document in documents:
+        assert findings(document) == [], document
+    kms = [one for document in documents for one in document["Statement"] if "kms:Decrypt" in one["Action"]]
+    assert [one["Resource"] for one in kms] == [KEY]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ACTION": "resize", "KMS_KEY_ARN": KEY},
+        {"ACTION": "log", "DRAIN_SHARDS": "3"},
+        {"ACTION": "start_execution", "STATE_MACHINE_ARN": MACHINE, "S3_NOTIFIES": "queue"},
+    ],
+    ids=lambda settings: settings["ACTION"],
+)
+def test_parliament_finds_nothing_in_any_functions_policy_whatever_the_settings(tmp_path, settings):
+    """`make check` has it look at those of the stage `local`, which are committed."""
+    stage = workspace.make(tmp_path / "app", settings, "dev")
+    stage.record(deploying.expected_settings(stage, ACCOUNT), {})
+    stage.record({"JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs"}, {})
+    found = policies.documents(stage, ACCOUNT)
+    assert len(found) >= 5
+    assert {name: findings(policy) for name, policy in found.items()} == {name: [] for name in found}
+
+
+def test_parliament_would_find_something():
+    wrong = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:s3:::bucket"}
+    assert findings({"Version": "2012-10-17", "Statement": [wrong]})
