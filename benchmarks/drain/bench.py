@@ -42,7 +42,7 @@ OTHERS = [
 ]
 IMPORTS = {
     "nothing": "pass",
-    "the drain": "import chalicelib.drain.tick; from chalicelib.drain.client import http1, signing, sqs",
+    "the drain": "import chalicelib.drain.tick; from chalicelib.aws.lean import http1, signing, sqs",
     "asyncio": "import asyncio",
     "aiohttp": "import aiohttp",
     "botocore.auth": "import botocore.auth",

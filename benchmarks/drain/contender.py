@@ -133,11 +133,11 @@ def asynchronous(name: str) -> Any:
     transport_name, _, signer_name = name.partition("+")
 
     def run(source: str, destination: str, capacity: int, workers: int) -> Any:
+        from chalicelib.aws.lean.http1 import Http1
+        from chalicelib.aws.lean.signing import Credentials, Signer
+        from chalicelib.aws.lean.sqs import AsyncSqs
         from chalicelib.config import Config
         from chalicelib.drain import tick
-        from chalicelib.drain.client.http1 import Http1
-        from chalicelib.drain.client.signing import Credentials, Signer
-        from chalicelib.drain.client.sqs import AsyncSqs
 
         endpoint = _endpoint(source)
         host = urlsplit(source).netloc

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.capacity import capacity_of, share
-from chalicelib.drain.client.json_calls import CallFailed
 from chalicelib.queues.depths import DEPTHS
 
 if TYPE_CHECKING:
+    from chalicelib.aws.lean.sqs import AsyncSqs
+    from chalicelib.aws.lean.ssm import AsyncSsm
     from chalicelib.config import Config
-    from chalicelib.drain.client.sqs import AsyncSqs
-    from chalicelib.drain.client.ssm import AsyncSsm
 
 
 _last_known: dict[str, int] = {}  # by parameter; lives as long as the process

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.drain.client.json_calls import CallFailed
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.errors import Reject
 from chalicelib.events import parse_body
 from chalicelib.queues import batching, letters
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         SendMessageBatchRequestEntryTypeDef,
     )
 
+    from chalicelib.aws.lean.sqs import AsyncSqs
     from chalicelib.config import Config
-    from chalicelib.drain.client.sqs import AsyncSqs
 
 FIRST_COME_BACK_S = 60
 MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on

@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain.allowance import AllowanceUnknown, allowed
-from chalicelib.drain.client import connect
-from chalicelib.drain.client.json_calls import CallFailed
 from chalicelib.drain.forward import Tally, make_visible, move
 from chalicelib.drain.ledger import Ledger
 from chalicelib.errors import TickFailed
@@ -23,8 +23,8 @@ from chalicelib.queues import batching
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
+    from chalicelib.aws.lean.sqs import AsyncSqs
     from chalicelib.config import Config
-    from chalicelib.drain.client.sqs import AsyncSqs
 
 Result = TypeVar("Result")
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
 
 
 # A queue's depth has three parts, each approximate; our name for it and SQS's.

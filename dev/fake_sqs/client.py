@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.drain.client.json_calls import CallFailed
+from chalicelib.aws.lean.json_calls import CallFailed
 from dev.fake_sqs.queues import Queues, Refused
 
 

@@ -11,12 +11,12 @@ import sys
 
 import pytest
 
+from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.connect import AwsEnvironment
+from chalicelib.aws.lean.http1 import Http1, NotSent
 from chalicelib.capacity import share
 from chalicelib.config import Config
 from chalicelib.drain import tick
-from chalicelib.drain.client import connect
-from chalicelib.drain.client.connect import AwsEnvironment
-from chalicelib.drain.client.http1 import Http1, NotSent
 from chalicelib.errors import TickFailed
 from dev.fake_sqs.certificate import make_certificate
 from dev.fake_sqs.process import ServerProcess
@@ -133,5 +133,5 @@ def test_without_keys_in_the_environment_botocore_finds_and_refreshes_them(tmp_p
 
 def test_the_drains_imports_leave_botocore_out():
     """A cold start on Lambda waits for every import; botocore alone is twice all of the drain's."""
-    code = "import sys, chalicelib.drain, chalicelib.drain.client.http1; print('botocore' in sys.modules)"
+    code = "import sys, chalicelib.drain, chalicelib.aws.lean.http1; print('botocore' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

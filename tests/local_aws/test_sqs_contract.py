@@ -17,9 +17,9 @@ import urllib.request
 
 import pytest
 
-from chalicelib.drain.client import connect
-from chalicelib.drain.client.connect import AwsEnvironment
-from chalicelib.drain.client.json_calls import CallFailed
+from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.connect import AwsEnvironment
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain.tick import in_loop
 from dev.fake_sqs.client import FakeSqs
 from dev.fake_sqs.process import ServerProcess

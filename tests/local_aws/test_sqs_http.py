@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from chalicelib.drain.client import connect
-from chalicelib.drain.client.connect import AwsEnvironment
-from chalicelib.drain.client.http1 import Http1, NoAnswer, NotSent
-from chalicelib.drain.client.json_calls import ATTEMPTS, CallFailed
-from chalicelib.drain.client.signing import Credentials, Signer
-from chalicelib.drain.client.sqs import AsyncSqs
+from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.connect import AwsEnvironment
+from chalicelib.aws.lean.http1 import Http1, NoAnswer, NotSent
+from chalicelib.aws.lean.json_calls import ATTEMPTS, CallFailed
+from chalicelib.aws.lean.signing import Credentials, Signer
+from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.drain.tick import in_loop
 from chalicelib.errors import ConfigError
 

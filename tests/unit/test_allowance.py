@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.aws.lean.signing import Credentials, Signer
+from chalicelib.aws.lean.ssm import CONTENT_TYPE, AsyncSsm
 from chalicelib.config import Config
 from chalicelib.drain import allowance
-from chalicelib.drain.client.json_calls import CallFailed
-from chalicelib.drain.client.signing import Credentials, Signer
-from chalicelib.drain.client.ssm import CONTENT_TYPE, AsyncSsm
 from dev.fake_sqs.client import FakeSqs
 from tests.support.settings import GOOD
 

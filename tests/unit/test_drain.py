@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain import tick
-from chalicelib.drain.client.json_calls import CallFailed
 from tests.support.drained import Stage, event, events
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.drain.client.signing import CONTENT_TYPE, Credentials, Signer
+from chalicelib.aws.lean.signing import CONTENT_TYPE, Credentials, Signer
 
 letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 secret_text = st.text(letters, min_size=1, max_size=60)

@@ -14,9 +14,9 @@ from chalicelib.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.drain.client.signing import Credentials
-    from chalicelib.drain.client.sqs import AsyncSqs
-    from chalicelib.drain.client.ssm import AsyncSsm
+    from chalicelib.aws.lean.signing import Credentials
+    from chalicelib.aws.lean.sqs import AsyncSqs
+    from chalicelib.aws.lean.ssm import AsyncSsm
 
 
 # sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com
@@ -29,9 +29,9 @@ def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
     The queue's own URL names endpoint and region unless AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL overrides
     them. Raises ConfigError when no region or no credentials can be found.
     """
-    from chalicelib.drain.client.http1 import Http1
-    from chalicelib.drain.client.signing import Signer
-    from chalicelib.drain.client.sqs import AsyncSqs
+    from chalicelib.aws.lean.http1 import Http1
+    from chalicelib.aws.lean.signing import Signer
+    from chalicelib.aws.lean.sqs import AsyncSqs
 
     environment = environment or AwsEnvironment.from_env()
     queue = urlsplit(queue_url)
@@ -48,9 +48,9 @@ def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
 
     AWS_ENDPOINT_URL_SSM or AWS_ENDPOINT_URL overrides the endpoint. Raises ConfigError like async_sqs.
     """
-    from chalicelib.drain.client.http1 import Http1
-    from chalicelib.drain.client.signing import Signer
-    from chalicelib.drain.client.ssm import CONTENT_TYPE, AsyncSsm
+    from chalicelib.aws.lean.http1 import Http1
+    from chalicelib.aws.lean.signing import Signer
+    from chalicelib.aws.lean.ssm import CONTENT_TYPE, AsyncSsm
 
     environment = environment or AwsEnvironment.from_env()
     region = _region(queue_url, environment)
@@ -76,7 +76,7 @@ def _region(queue_url: str, environment: AwsEnvironment) -> str:
 
 def _credentials(environment: AwsEnvironment) -> Callable[[], Credentials]:
     """Asked before every call. Lambda gives each sandbox, in its environment, credentials that outlive it."""
-    from chalicelib.drain.client.signing import Credentials
+    from chalicelib.aws.lean.signing import Credentials
 
     if environment.access_key and environment.secret_key:
         fixed = Credentials(environment.access_key, environment.secret_key, environment.session_token or None)

@@ -12,8 +12,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from chalicelib.drain.client.http1 import NoAnswer, NotSent
-from chalicelib.drain.client.signing import Signer
+from chalicelib.aws.lean.http1 import NoAnswer, NotSent
+from chalicelib.aws.lean.signing import Signer
 
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2  # doubled each time, times a random 0..1: 1.5 s for all four on average

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.drain.client.json_calls import JsonCalls, Transport
-from chalicelib.drain.client.signing import Signer
+from chalicelib.aws.lean.json_calls import JsonCalls, Transport
+from chalicelib.aws.lean.signing import Signer
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import type_defs as t
