@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError, NotSetUp
+from chalicelib.events import ObjectCreated
 from chalicelib.fields import bad_setting, optional_setting, setting, setting_of, whole_setting
 
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
@@ -48,7 +49,14 @@ class Config:
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
-    max_tries: int = 5  # of one message by consume; then it is a dead letter
+    max_tries: int = 6  # of one event by consume; then it is a dead letter
+    retry_delays: tuple[int, ...] = (
+        15,
+        300,
+        1800,
+        3600,
+        9000,
+    )  # seconds before the second try, the third ...
     # S3 Batch Operations; a stage without them works, only its jobs do not.
     reports_bucket: str = ""  # manifests and completion reports
     jobs_role_arn: str = ""
@@ -80,6 +88,7 @@ class Config:
             max_image_bytes=whole_setting(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
             consume_threads=whole_setting(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
             max_tries=whole_setting(env, "MAX_TRIES", cls.max_tries, 1, 100),
+            retry_delays=_delays(env, "RETRY_DELAYS", cls.retry_delays),
             reports_bucket=optional_setting(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
             jobs_role_arn=optional_setting(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
             backfill_function_arn=optional_setting(
@@ -127,6 +136,20 @@ class Config:
         """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
         return capacity_parameter(self.stage) if self.stage else ""
 
+    def retry_delay_s(self, tries: int) -> int:
+        """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
+        return self.retry_delays[min(tries, len(self.retry_delays)) - 1]
+
+    def why_ignored(self, created: ObjectCreated) -> str:
+        """Why the object is not to be handled, uploaded or backfilled, in one line; empty where it is."""
+        if created.is_folder_marker:
+            return "a folder marker: nothing to do"
+        if self.is_own_output(created.bucket, created.key):
+            return "our own output: nothing to do"
+        if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
+            return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
+        return ""
+
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
@@ -144,6 +167,19 @@ def queue_name(url: str) -> str:
 
 def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _delays(env: Mapping[str, str], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Seconds, separated by commas: at most twenty, each at most a day."""
+    value = env.get(name, "")
+    if not value:
+        return default
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) > 20 or not all(
+        re.fullmatch(r"[0-9]{1,5}", part) and int(part) <= 86_400 for part in parts
+    ):
+        raise bad_setting(name, value, "up to 20 whole numbers of seconds up to 86400, such as 15,300,1800")
+    return tuple(int(part) for part in parts)
 
 
 def _queue(env: Mapping[str, str], name: str) -> str:

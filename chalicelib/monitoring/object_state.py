@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.thumbnails.stored import StoredThumbnail
 from chalicelib.times import moment
 
-EVENTS_KEPT = timedelta(days=10)  # MessageRetentionPeriod of infra/deploying/template.yaml
+EVENTS_KEPT = timedelta(days=14)  # MessageRetentionPeriod of infra/deploying/template.yaml
 # S3 dates an object to the second, and its event a little later or earlier.
 CLOCKS_APART = timedelta(seconds=5)
 
