@@ -51,7 +51,7 @@ drop: setup ## one more image into a running `make run`: make drop FILE=photo.jp
 	@$(BIN)/python -m dev drop "$(FILE)"
 
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
-	@$(BIN)/python -m infra.jobs $(ARGS)
+	@$(BIN)/python -m infra jobs $(ARGS)
 
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)

@@ -66,7 +66,7 @@ def checked_csv(
         raise BadRequest(
             "manifest",
             f"{size:,} bytes are too many to check within a request ({max_bytes:,}); "
-            "use the command, python -m infra.jobs",
+            "use the command, python -m infra jobs",
         )
     checked = manifests.check(body)
     _refuse(checked, images_bucket)

@@ -61,7 +61,7 @@ class Deployment:
 def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     """Deploy the stage into the account of the present credentials, telling each step.
 
-    Raises Unusable with one line. `tls_only=False` is for a local AWS that speaks no TLS.
+    Raises CommandError with one line. `tls_only=False` is for a local AWS that speaks no TLS.
     """
     account = current_account()
     refuse_another_account(stage, account)
@@ -118,7 +118,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
 
 
 def current_account() -> Account:
-    """Where the present credentials lead. Raises Unusable when they lead nowhere."""
+    """Where the present credentials lead. Raises CommandError when they lead nowhere."""
     session = boto3.Session()
     if not session.region_name:
         raise CommandError("no region: set AWS_DEFAULT_REGION, or a region in the AWS profile")
@@ -130,7 +130,7 @@ def current_account() -> Account:
 
 
 def refuse_another_account(stage: Stage, account: Account) -> None:
-    """Raises Unusable when the stage was deployed elsewhere.
+    """Raises CommandError when the stage was deployed elsewhere.
 
     Its settings name what is there, and its roles' names, which have no region, would be taken from it.
     """
@@ -157,7 +157,7 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
 
 
 def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) -> None:
-    """Refuse a bad setting before anything is made. Raises Unusable, one line."""
+    """Refuse a bad setting before anything is made. Raises CommandError, one line."""
     try:
         Config.from_env({**expected_settings(stage, account), **settings})
         optional_setting(settings, "KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region")
@@ -169,7 +169,7 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
 
 
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:
-    """Refuse an account that has no execution to reserve for each drain. Raises Unusable.
+    """Refuse an account that has no execution to reserve for each drain. Raises CommandError.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
@@ -239,7 +239,7 @@ def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:
-    """Run the Chalice CLI in the stage's project. Raises Unusable with its last words."""
+    """Run the Chalice CLI in the stage's project. Raises CommandError with its last words."""
     command = [*CHALICE, *arguments]
     done = subprocess.run(
         command,

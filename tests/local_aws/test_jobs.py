@@ -232,7 +232,7 @@ def test_what_does_not_fit_into_a_request_is_sent_to_the_command(
         monkeypatch.setattr(jobs_api, name, 1)
     refused: list[dict[str, Any]] = [{"manifest": {"csv": uri}}, {"manifest": EVERYTHING}]
     for body in refused:
-        assert refusal(BadRequest, tag, stage, batch, **body).endswith("the command, python -m infra.jobs")
+        assert refusal(BadRequest, tag, stage, batch, **body).endswith("the command, python -m infra jobs")
     body = {"kind": "tag", "manifest": EVERYTHING, "tags": FINISHED, "keep_old_tags": True}
     monkeypatch.setattr(jobs_api, "REQUEST_LISTED", 10)
     assert "keep_old_tags: the tags of 2 objects cannot be read within a request (1)" in refusal(

@@ -47,7 +47,7 @@ def prices(file: Path | None) -> Prices:
 
 
 def answer(given: Mapping[str, str], stage: Stage, price_file: Path | None) -> dict[str, Any]:
-    """The plan as GET /plan has it. Raises Unusable with one line for a value that cannot be."""
+    """The plan as GET /plan has it. Raises CommandError with one line for a value that cannot be."""
     try:
         return plan(scenario.Scenario.read({**settings(stage), **given}), prices(price_file))
     except BadRequest as e:
