@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import events, times
@@ -73,7 +72,7 @@ def _attempt(
     record: Mapping[str, Any], action: Action, config: Config, remaining_ms: Callable[[], int]
 ) -> Settled:
     """Do the action for each event of one message, with a log line for each."""
-    delivery = Delivery.of(record, _now())
+    delivery = Delivery.of(record, times.now())
     works: list[ActionResult] = []
     seconds: list[float] = []
     created: events.ObjectCreated | None = None
@@ -85,9 +84,9 @@ def _attempt(
             if remaining_ms() < MARGIN_MS:
                 raise Retry("no time left in this run")
             works.append(action(created, delivery))
-            now = _now()
+            now = times.now()
             outcomes.line(created, delivery, DONE, now, works[-1])
-            if (took := times.seconds_since(created.event_time, now)) is not None:
+            if (took := times.seconds_between(created.event_time, now)) is not None:
                 seconds.append(took)
     except Reject as e:
         state, reason = REJECTED, e.reason
@@ -106,7 +105,7 @@ def _log_failure(
 ) -> None:
     why: dict[str, Any] = {"reason": reason} | ({"trace": trace} if trace else {})
     if created:
-        outcomes.line(created, delivery, state, _now(), **why)
+        outcomes.line(created, delivery, state, times.now(), **why)
     else:  # unreadable: there is no object to name
         logs.line("unreadable", outcome=state, message_id=delivery.message_id, body=body, **why)
 
@@ -148,10 +147,6 @@ def _settle(ended: Sequence[Settled], sqs: SQSClient, config: Config) -> None:
 def back_off(tries: int) -> int:
     """Seconds before the next try: 15, 30, 60 ... 900."""
     return int(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries - 1, 10)))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _trace(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import events, fields
+from chalicelib import events, fields, times
 from chalicelib.errors import BadRequest, Conflict, Reject
 from chalicelib.queues import messages
 from chalicelib.queues.depths import queue_arn, queue_count
@@ -109,7 +109,7 @@ def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
                 "status": task["Status"],
                 "moved": task.get("ApproximateNumberOfMessagesMoved"),
                 "to_move": task.get("ApproximateNumberOfMessagesToMove"),
-                "started": _iso(task["StartedTimestamp"] / 1000),
+                "started": times.iso(times.from_epoch(task["StartedTimestamp"])),
                 "reason": task.get("FailureReason"),
             }
             for task in found
@@ -181,7 +181,3 @@ def _letter(message: MessageTypeDef) -> dict[str, Any]:
         "rejected_at": _attribute(message, "RejectedAt"),
         "body": message["Body"][:MAX_BODY],
     }
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -6,10 +6,9 @@ Raises RestError, whose `status` is the HTTP status. docs/jobs.md shows every ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import fields
+from chalicelib import fields, times
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotSetUp
 from chalicelib.jobs import batch_jobs, cost, new_job, report_pages, task
@@ -182,13 +181,9 @@ def _as_dict(job: Job) -> dict[str, Any]:
         "failed": job.failed,
         "percent": job.percent,
         "priority": job.priority,
-        "created": _iso(job.created),
-        "ended": _iso(job.ended) if job.ended else None,
+        "created": times.iso(job.created),
+        "ended": times.iso(job.ended),
     }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _need(config: Config, *, function: bool = False) -> None:

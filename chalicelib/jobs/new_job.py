@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib import fields
+from chalicelib import fields, times
 from chalicelib.errors import BadRequest
 from chalicelib.jobs import stored_manifests, tags
 
@@ -149,13 +149,10 @@ def _moment(values: Mapping[str, Any], name: str) -> datetime | None:
     text = values.get("created_after")
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    found = times.moment(text)
+    if found is None:
         raise BadRequest(name, f"{text!r} is not a moment with its zone such as 2026-01-31T00:00:00Z")
-    return moment
+    return found
 
 
 def _fields(kind: str) -> str:

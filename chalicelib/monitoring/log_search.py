@@ -19,7 +19,6 @@ from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.telemetry import logs
-from chalicelib.times import moment
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -87,8 +86,8 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> di
     if not ticks:
         return None
     last = max(ticks, key=lambda tick: str(tick["at"]))
-    since = (moment(last["at"]) or now) - timedelta(seconds=60)
-    together = [tick for tick in ticks if (moment(tick["at"]) or now) > since]  # of the same minute
+    since = (times.moment(last["at"]) or now) - timedelta(seconds=60)
+    together = [tick for tick in ticks if (times.moment(tick["at"]) or now) > since]  # of the same minute
     sums = ("received", "forwarded", "rejected", "failed", "duplicates")
     stopped = [tick["stopped"] for tick in together]
     return {

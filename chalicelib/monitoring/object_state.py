@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib import times
 from chalicelib.thumbnails.stored import StoredThumbnail
-from chalicelib.times import moment
 
 EVENTS_KEPT = timedelta(days=10)  # MessageRetentionPeriod of infra/deploying/template.yaml
 # S3 dates an object to the second, and its event a little later or earlier.
@@ -67,14 +67,14 @@ def decide(known: Evidence, now: datetime) -> ObjectState:
     else:
         found = ObjectState("not seen", "no object, thumbnail, dead letter or log line")
     if known.last_modified and not found.times.get("uploaded"):
-        found.times["uploaded"] = known.last_modified.isoformat()
+        found.times["uploaded"] = times.iso(known.last_modified)
     found.not_known += _not_asked(known)
     return found
 
 
-def legs(times: Mapping[str, str | None]) -> dict[str, Any]:
+def legs(way: Mapping[str, str | None]) -> dict[str, Any]:
     """The times of an object's way, and the seconds between them; None for what is not known."""
-    points = {name: times.get(name) for name in ("uploaded", "forwarded", "started", "done")}
+    points = {name: way.get(name) for name in ("uploaded", "forwarded", "started", "done")}
     return {
         **points,
         "waited_in_source": _between(points["uploaded"], points["forwarded"]),
@@ -86,7 +86,7 @@ def legs(times: Mapping[str, str | None]) -> dict[str, Any]:
 def _latest(known: Evidence) -> Mapping[str, Any] | None:
     """The newest outcome that is about the present contents."""
     for line in known.outcomes or ():
-        at = moment(line["at"])
+        at = times.moment(line["at"])
         if not known.last_modified or not at or at > known.last_modified - CLOCKS_APART:
             return line
     return None
@@ -120,8 +120,9 @@ def _times_in(line: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _between(start: str | None, end: str | None) -> float | None:
-    first, last = moment(start), moment(end)
-    return max(0.0, round((last - first).total_seconds(), 3)) if first and last else None
+    """Never below 0: the clocks of S3, SQS and Lambda are a little apart."""
+    seconds = times.seconds_between(start, end)
+    return None if seconds is None else max(0.0, seconds)
 
 
 def _not_asked(known: Evidence) -> list[str]:

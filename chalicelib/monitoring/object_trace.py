@@ -111,12 +111,11 @@ def _is_outcome(line: Mapping[str, Any], key: str) -> bool:
 
 
 def _object(head: Mapping[str, Any]) -> dict[str, Any]:
-    changed = head.get("last_modified")
     return {
         "exists": head.get("exists"),
         "size": head.get("size"),
         "etag": head.get("etag"),
-        "last_modified": times.iso(changed) if changed else None,
+        "last_modified": times.iso(head.get("last_modified")),
     }
 
 

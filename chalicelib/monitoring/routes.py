@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +10,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api.views import config, documented, plain_errors, query, signed
 from chalicelib.aws import clients
 from chalicelib.monitoring.cache import TimedCache
+from chalicelib.times import now
 
 routes = Blueprint(__name__)
 recall = TimedCache()
@@ -34,12 +34,12 @@ def get_status() -> dict[str, Any]:
     from chalicelib.monitoring import log_search, measures, status
 
     def measured() -> dict[str, Any]:
-        return recall("m", MEASURED_S, lambda: measures.of_status(clients.cloudwatch(), config(), _now()))
+        return recall("m", MEASURED_S, lambda: measures.of_status(clients.cloudwatch(), config(), now()))
 
     def last_tick() -> dict[str, Any] | None:
         # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
         kept_s = min(60, TICK_S * config().drain_shards)
-        return recall("t", kept_s, lambda: log_search.last_tick(clients.cloudwatch_logs(), config(), _now()))
+        return recall("t", kept_s, lambda: log_search.last_tick(clients.cloudwatch_logs(), config(), now()))
 
     return status.snapshot(
         config(), clients.sqs, clients.events, clients.ssm, clients.s3control, measured, last_tick
@@ -53,10 +53,10 @@ def get_series() -> dict[str, Any]:
     """Backlog, throughput and failures, one value a minute."""
     from chalicelib.monitoring import measures
 
-    asked, now = query(routes), _now()
+    asked, end = query(routes), now()
     name = f"series {sorted((asked or {}).items())}"
-    this_minute = now.second  # so old may an answer be that has the last whole minute
-    return recall(name, this_minute, lambda: measures.series(asked, clients.cloudwatch(), config(), now))
+    this_minute = end.second  # so old may an answer be that has the last whole minute
+    return recall(name, this_minute, lambda: measures.series(asked, clients.cloudwatch(), config(), end))
 
 
 @routes.route("/recent", methods=["GET"], authorizer=signed)
@@ -66,7 +66,7 @@ def get_recent() -> dict[str, Any]:
     """What became of the last events, newest first."""
     from chalicelib.monitoring import log_search
 
-    return log_search.recent(query(routes), clients.cloudwatch_logs(), config(), _now())
+    return log_search.recent(query(routes), clients.cloudwatch_logs(), config(), now())
 
 
 @routes.route("/objects/{key}", methods=["GET"], authorizer=signed)
@@ -77,7 +77,7 @@ def get_object(key: str) -> dict[str, Any]:
     from chalicelib.monitoring import object_trace
 
     return object_trace.trace(
-        _decoded(key), clients.s3, clients.sqs, clients.cloudwatch_logs, config(), _now()
+        _decoded(key), clients.s3, clients.sqs, clients.cloudwatch_logs, config(), now()
     )
 
 
@@ -103,7 +103,3 @@ def _decoded(part: str) -> str:
     https://github.com/aws/chalice/issues/511
     """
     return unquote(part)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

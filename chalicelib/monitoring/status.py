@@ -7,7 +7,6 @@ queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
@@ -15,7 +14,6 @@ from chalicelib.control import capacity_override, schedule
 from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Eta, eta
 from chalicelib.queues.depths import depths
-from chalicelib.times import moment
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -69,7 +67,7 @@ def snapshot(
     return {
         "version": VERSION,
         "stage": config.stage or None,
-        "at": times.now(),
+        "at": times.iso(times.now()),
         "queues": {
             name: _with_age(found[name], ages.get(name)) for name in ("source", "destination", "dead_letter")
         },
@@ -120,7 +118,7 @@ def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | No
 
 def _until_next_tick(last: dict[str, Any] | None) -> float:
     """Seconds, by when the last one ended; a whole tick where that is not known."""
-    ended = moment(last.get("at")) if last else None
+    ended = times.moment(last.get("at")) if last else None
     if not ended:
         return TICK_S
-    return TICK_S - (datetime.now(UTC) - ended).total_seconds() % TICK_S
+    return TICK_S - (times.now() - ended).total_seconds() % TICK_S

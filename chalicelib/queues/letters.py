@@ -6,8 +6,10 @@ A dead letter keeps its body as it came; three message attributes (strings) say 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from chalicelib import times
 
 # Long enough for a person, short against the 1 MiB of a message.
 MAX_REASON = 1000
@@ -18,7 +20,7 @@ def message(body: str, reason: str, function: str, now: datetime | None = None) 
     # A reason may quote the message, and SQS refuses control characters and the like:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     line = "".join(c if c.isprintable() else "?" for c in reason[:MAX_REASON]) or "no reason given"
-    at = (now or datetime.now(UTC)).isoformat(timespec="milliseconds")
+    at = times.iso(now or times.now())
     attributes = {"Reason": line, "Function": function, "RejectedAt": at}
     return {
         "MessageBody": body,
