@@ -45,7 +45,7 @@ CHALICE = (
     sys.executable,
     "-c",
     f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
-    "from infra import chalice_cli; sys.exit(chalice_cli.main())",
+    "from infra.deploying import chalice_cli; sys.exit(chalice_cli.main())",
 )
 
 
