@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import APP
-from chalicelib.fields import whole_setting
+from chalicelib.fields import Settings
 from infra.errors import CommandError
 
 ROOT = Path(__file__).parent.parent  # the project: app.py, chalicelib/, .chalice/
@@ -192,4 +192,4 @@ class Stage:
 
 
 def _shards(environment: Mapping[str, str]) -> list[str]:
-    return shard_names(whole_setting(environment, "DRAIN_SHARDS", Config.drain_shards, 1, 100))
+    return shard_names(Settings(environment).whole("DRAIN_SHARDS", 1, 100, Config.drain_shards))

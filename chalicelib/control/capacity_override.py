@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import fields
 from chalicelib.capacity import MAX_CAPACITY, capacity_of
 from chalicelib.config.stage import capacity_parameter
-from chalicelib.errors import AwsFailed, BadRequest
+from chalicelib.errors import AwsFailed
+from chalicelib.fields import Body
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -17,17 +17,11 @@ if TYPE_CHECKING:
 
 def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
     """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"capacity"})
-    wanted = body.get("capacity", False)
-    if wanted is None:
+    fields = Body.of(body, "capacity")
+    if body == {"capacity": None}:
         _delete(ssm, config)
         return capacity_now(None, config)
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_CAPACITY:
-        raise BadRequest(
-            "capacity", f"expected a whole number from 1 to {MAX_CAPACITY:,}, or null for the deployed one"
-        )
+    wanted = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
     ssm.put_parameter(Name=_parameter(config), Value=str(wanted), Type="String", Overwrite=True)
     return capacity_now(wanted, config)
 

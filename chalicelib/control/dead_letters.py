@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import events, fields, times
+from chalicelib import events, times
 from chalicelib.errors import BadRequest, Conflict, Reject
+from chalicelib.fields import Body, Query
 from chalicelib.queues import messages
 from chalicelib.queues.depths import queue_arn, queue_count
+from chalicelib.queues.letters import MAX_REASON
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -40,9 +42,7 @@ def letters(query: Mapping[str, str] | None, sqs: SQSClient, config: Config) -> 
 
     Looking at them hides them from other readers for a moment, and changes nothing else.
     """
-    query = query or {}
-    fields.known(query, {"limit"})
-    limit = fields.number(query, "limit", 20, 1, MAX_READ)
+    limit = Query.of(query, "limit").whole("limit", 1, MAX_READ, 20)
     url = config.dead_letter_queue_url
     total = queue_count(sqs, url)
     read: dict[str, MessageTypeDef] = {}
@@ -67,25 +67,17 @@ def redrive(
 
     Raises BadRequest, and Conflict while SQS is still moving them.
     """
-    body = {} if body is None else body
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"reason", "per_second"})
-    per_second = body.get("per_second")
-    if per_second is not None and (
-        isinstance(per_second, bool)
-        or not isinstance(per_second, int)
-        or not 1 <= per_second <= MAX_PER_SECOND
-    ):
-        raise BadRequest("per_second", f"expected a whole number from 1 to {MAX_PER_SECOND}")
-    if "reason" in body:
-        reason = fields.text(body, "reason", 1000)
-        if per_second is not None:
+    fields = Body.of(body, "reason", "per_second", optional=True)
+    speed: dict[str, int] = {}
+    if fields.given("per_second") is not None:
+        speed["MaxNumberOfMessagesPerSecond"] = fields.whole("per_second", 1, MAX_PER_SECOND)
+    if "reason" in fields:
+        reason = fields.text("reason", MAX_REASON)
+        if speed:
             raise BadRequest("per_second", "SQS cannot select by reason: give one or the other")
         return _by_reason(reason, sqs, config, clock)
     if any(task["status"] == "RUNNING" for task in tasks(sqs, config)["tasks"]):
         raise Conflict("SQS is moving the dead letters already: GET /dead-letters/redrive shows how far")
-    speed: Any = {} if per_second is None else {"MaxNumberOfMessagesPerSecond": per_second}
     started = sqs.start_message_move_task(
         SourceArn=queue_arn(sqs, config.dead_letter_queue_url),
         DestinationArn=queue_arn(sqs, config.source_queue_url),

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import fields, times
+from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotSetUp
+from chalicelib.fields import MAX_PRIORITY, Body, Query
 from chalicelib.jobs import batch_jobs, cost, new_job, report_pages, task
 from chalicelib.jobs.batch_jobs import Job, job_of
 from chalicelib.jobs.new_job import MAX_DESCRIPTION, NewJob
@@ -68,13 +69,12 @@ def create_job(
 def list_jobs(query: Mapping[str, str] | None, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     """GET /jobs?status=Active,Suspended&limit=100: the newest first."""
     _need(config)
-    query = query or {}
-    fields.known(query, {"status", "limit"})
-    statuses: Any = tuple(filter(None, query.get("status", "").split(",")))
+    fields = Query.of(query, "status", "limit")
+    statuses: Any = tuple(filter(None, (fields.given("status") or "").split(",")))
     for status in statuses:
         if status not in batch_jobs.STATUSES:
             raise BadRequest("status", f"{status!r} is not one of {', '.join(batch_jobs.STATUSES)}")
-    limit = fields.number(query, "limit", LISTED_JOBS, 1, 1000)
+    limit = fields.whole("limit", 1, 1000, LISTED_JOBS)
     jobs = batch_jobs.list_all(s3control, batch_jobs.account_of(config.jobs_role_arn), statuses)
     return {"jobs": [_as_dict(job) for job in jobs[:limit]], "total": len(jobs)}
 
@@ -103,11 +103,7 @@ def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> dict[str
 def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     """POST /jobs/{id}/cancel, with or without {"reason": "..."}."""
     _need(config)
-    body = {} if body is None else body
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"reason"})
-    reason = fields.text(body, "reason", MAX_DESCRIPTION, "")
+    reason = Body.of(body, "reason", optional=True).text("reason", MAX_DESCRIPTION, "")
     account = batch_jobs.account_of(config.jobs_role_arn)
     return {"id": job_id, "status": batch_jobs.cancel(s3control, account, job_id, reason)}
 
@@ -115,10 +111,7 @@ def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Confi
 def set_priority(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     """PUT /jobs/{id}/priority with {"priority": 20}; higher runs first."""
     _need(config)
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"priority"})
-    priority = fields.priority(body, None)
+    priority = Body.of(body, "priority").whole("priority", 0, MAX_PRIORITY)
     account = batch_jobs.account_of(config.jobs_role_arn)
     return {"id": job_id, "priority": batch_jobs.set_priority(s3control, account, job_id, priority)}
 
@@ -128,13 +121,12 @@ def get_report(
 ) -> dict[str, Any]:
     """GET /jobs/{id}/report?rows=failed&limit=100&next=...: totals, and a page of rows with their reasons."""
     _need(config)
-    query = query or {}
-    fields.known(query, {"rows", "limit", "next"})
-    which = fields.one_of(query, "rows", ("failed", "all"), "failed")
-    limit = fields.number(query, "limit", 100, 1, MAX_REPORT_ROWS)
+    fields = Query.of(query, "rows", "limit", "next")
+    which = fields.choice("rows", ("failed", "all"), "failed")
+    limit = fields.whole("limit", 1, MAX_REPORT_ROWS, 100)
     job = job_of(job_id, s3control, config)
     page = report_pages.page(
-        s3, job, failed_only=which == "failed", cursor=query.get("next", ""), limit=limit
+        s3, job, failed_only=which == "failed", cursor=fields.given("next") or "", limit=limit
     )
     return {
         "id": job.id,

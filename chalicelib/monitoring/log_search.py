@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import fields, times
+from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
+from chalicelib.fields import Query
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ def recent(
     query: Mapping[str, str] | None, client: CloudWatchLogsClient, config: Config, now: datetime
 ) -> dict[str, Any]:
     """GET /recent?limit=20: what consume did last, newest first. Raises BadRequest."""
-    query = query or {}
-    fields.known(query, {"limit"})
-    limit = fields.number(query, "limit", 20, 1, MOST_RECENT)
+    limit = Query.of(query, "limit").whole("limit", 1, MOST_RECENT, 20)
     found = newest(client, _group(config, "consume"), "outcome", outcomes.read, limit, now)
     return {
         "version": 1,

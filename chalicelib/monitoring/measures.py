@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import fields, times
+from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
+from chalicelib.fields import Query
 from chalicelib.monitoring.cloudwatch import Metric, Minutes, ask, minute_of, time_of
 from chalicelib.monitoring.eta import ARRIVALS_MINUTES, Arrivals
 from chalicelib.telemetry import metrics
@@ -53,9 +54,7 @@ def series(
     query: Mapping[str, str] | None, cloudwatch: CloudWatchClient, config: Config, now: datetime
 ) -> dict[str, Any]:
     """GET /series?minutes=180: one value a minute, oldest first, None where nothing is known."""
-    query = query or {}
-    fields.known(query, {"minutes"})
-    count = fields.number(query, "minutes", 180, *SERIES_MINUTES)
+    count = Query.of(query, "minutes").whole("minutes", *SERIES_MINUTES, default=180)
     end = minute_of(now)
     minutes = range(end - count, end)
     found = ask(cloudwatch, _series_metrics(config), minutes.start, minutes.stop)

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.fields import optional_setting, whole_setting
+from chalicelib.fields import Settings
 from infra.deploying import leftovers, notify, schedule, stack
 from infra.errors import CommandError
 from infra.eventually import settled
@@ -86,7 +86,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
             "AlarmEmail": settings.get("ALARM_EMAIL", ""),
-            "AlarmAfterSeconds": str(60 * whole_setting(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)),
+            "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
             "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
             "TlsOnly": str(tls_only).lower(),
         },
@@ -160,12 +160,17 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
     """Refuse a bad setting before anything is made. Raises CommandError, one line."""
     try:
         Config.from_env({**expected_settings(stage, account), **settings})
-        optional_setting(settings, "KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region")
-        optional_setting(settings, "ALARM_EMAIL", EMAIL, "an e-mail address")
-        whole_setting(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)
+        Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
+        Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
+        alarm_after_ticks(settings)
     except ConfigError as e:
         raise CommandError(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
     address_policy.addresses(settings.get("ALLOWED_ADDRESSES", ""))
+
+
+def alarm_after_ticks(settings: Mapping[str, str]) -> int:
+    """ALARM_AFTER_TICKS. Raises ConfigError."""
+    return Settings(settings).whole("ALARM_AFTER_TICKS", 2, 10_000, 30)
 
 
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import BadRequest, Conflict, NotFound, RestError
-from chalicelib.jobs import batch_jobs, manifests, report_pages, stored_manifests
+from chalicelib.jobs import batch_jobs, manifests, report_pages, sources, stored_manifests
 from chalicelib.jobs import commands as jobs_api
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.operations import performer
@@ -229,12 +229,12 @@ def test_what_does_not_fit_into_a_request_is_sent_to_the_command(
     stage.put("a", "b")
     uri = stage.store("manifest.csv", f"{stage.config.images_bucket},a\n".encode())
     for name in ("REQUEST_MANIFEST_BYTES", "REQUEST_LISTED", "REQUEST_OLD_TAGS"):
-        monkeypatch.setattr(jobs_api, name, 1)
+        monkeypatch.setattr(sources, name, 1)
     refused: list[dict[str, Any]] = [{"manifest": {"csv": uri}}, {"manifest": EVERYTHING}]
     for body in refused:
         assert refusal(BadRequest, tag, stage, batch, **body).endswith("the command, python -m infra jobs")
     body = {"kind": "tag", "manifest": EVERYTHING, "tags": FINISHED, "keep_old_tags": True}
-    monkeypatch.setattr(jobs_api, "REQUEST_LISTED", 10)
+    monkeypatch.setattr(sources, "REQUEST_LISTED", 10)
     assert "keep_old_tags: the tags of 2 objects cannot be read within a request (1)" in refusal(
         BadRequest, jobs_api.create_job, body, stage.s3, batch.s3control, stage.config
     )
@@ -352,11 +352,11 @@ def test_a_backfill_while_the_queue_is_out_is_tried_again_and_loses_nothing(
 def test_a_real_function_answers_the_job(stage: Stage, make_batch: MakeBatch, repository: Path) -> None:
     """The deployed code in a Lambda function of the local AWS; nothing of it is replaced."""
     handler = (
-        "from chalicelib import aws\n"
-        "from chalicelib.jobs import backfill\n"
+        "from chalicelib.aws import clients\n"
+        "from chalicelib.jobs import task\n"
         "from chalicelib.config import Config\n"
         "def handle(event, context):\n"
-        "    return backfill.handle(event, aws.s3(), aws.sqs(), Config.from_env())\n"
+        "    return task.handle(event, clients.s3(), clients.sqs(), Config.from_env())\n"
     )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as package:
