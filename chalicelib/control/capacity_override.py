@@ -1,4 +1,4 @@
-"""The schedule stopped and started, and the capacity set, without a deploy."""
+"""The capacity set without a deploy, in place of the deployed one."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
     fields = Body.of(body, "capacity")
     if body == {"capacity": None}:
         _delete(ssm, config)
-        return capacity_now(None, config)
-    wanted = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
-    ssm.put_parameter(Name=_parameter(config), Value=str(wanted), Type="String", Overwrite=True)
-    return capacity_now(wanted, config)
+        return capacities(None, config)
+    override = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
+    ssm.put_parameter(Name=_parameter(config), Value=str(override), Type="String", Overwrite=True)
+    return capacities(override, config)
 
 
-def capacity_set(ssm: SSMClient, config: Config) -> int | None:
-    """The capacity set at run time; None when there is none. Raises AwsFailed for a value that is none."""
+def capacity_override(ssm: SSMClient, config: Config) -> int | None:
+    """The capacity that somebody set; None when there is none. Raises AwsFailed for a value that is none."""
     try:
         found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
@@ -38,12 +38,12 @@ def capacity_set(ssm: SSMClient, config: Config) -> int | None:
         raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
 
 
-def capacity_now(wanted: int | None, config: Config) -> dict[str, Any]:
+def capacities(override: int | None, config: Config) -> dict[str, Any]:
     """The three capacities, as /status too has them."""
     return {
-        "capacity": config.capacity if wanted is None else wanted,
+        "capacity": config.capacity if override is None else override,
         "capacity_deployed": config.capacity,
-        "capacity_set": wanted,
+        "capacity_set": override,
     }
 
 

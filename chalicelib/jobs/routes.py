@@ -17,9 +17,9 @@ routes = Blueprint(__name__)
 @documented("NewJobAnswer", body="NewJob", errors=(404, 409, 501))
 def post_job() -> dict[str, Any]:
     """A bulk job, checked; it waits until somebody runs it."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.create_job(json_body(routes), clients.s3(), clients.s3control(), config())
+    return commands.create_job(json_body(routes), clients.s3(), clients.s3control(), config())
 
 
 @routes.route("/jobs", methods=["GET"], authorizer=signed)
@@ -27,9 +27,9 @@ def post_job() -> dict[str, Any]:
 @documented("Jobs", query="JobsQuery", errors=(501,))
 def get_jobs() -> dict[str, Any]:
     """The newest first."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.list_jobs(query(routes), clients.s3control(), config())
+    return commands.list_jobs(query(routes), clients.s3control(), config())
 
 
 @routes.route("/jobs/{job_id}", methods=["GET"], authorizer=signed)
@@ -37,9 +37,9 @@ def get_jobs() -> dict[str, Any]:
 @documented("JobDetails", errors=(404, 501))
 def get_job(job_id: str) -> dict[str, Any]:
     """Its status, progress and failures."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.get_job(job_id, clients.s3control(), config())
+    return commands.get_job(job_id, clients.s3control(), config())
 
 
 @routes.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
@@ -47,9 +47,9 @@ def get_job(job_id: str) -> dict[str, Any]:
 @documented("JobStatus", errors=(404, 409, 501))
 def run_job(job_id: str) -> dict[str, Any]:
     """The job begins."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.run_job(job_id, clients.s3control(), config())
+    return commands.run_job(job_id, clients.s3control(), config())
 
 
 @routes.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
@@ -57,9 +57,9 @@ def run_job(job_id: str) -> dict[str, Any]:
 @documented("JobStatus", body="Cancel | None", errors=(404, 409, 501))
 def cancel_job(job_id: str) -> dict[str, Any]:
     """The job ends; what it has done stays done."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.cancel_job(job_id, json_body(routes), clients.s3control(), config())
+    return commands.cancel_job(job_id, json_body(routes), clients.s3control(), config())
 
 
 @routes.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
@@ -67,9 +67,9 @@ def cancel_job(job_id: str) -> dict[str, Any]:
 @documented("JobPriority", body="Priority", errors=(404, 409, 501))
 def put_priority(job_id: str) -> dict[str, Any]:
     """Of the jobs that wait, the highest number runs first."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.set_priority(job_id, json_body(routes), clients.s3control(), config())
+    return commands.set_priority(job_id, json_body(routes), clients.s3control(), config())
 
 
 @routes.route("/jobs/{job_id}/report", methods=["GET"], authorizer=signed)
@@ -77,6 +77,6 @@ def put_priority(job_id: str) -> dict[str, Any]:
 @documented("Report", query="ReportQuery", errors=(404, 409, 501))
 def get_report(job_id: str) -> dict[str, Any]:
     """Totals, and a page of rows with their reasons."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.get_report(job_id, query(routes), clients.s3(), clients.s3control(), config())
+    return commands.get_report(job_id, query(routes), clients.s3(), clients.s3control(), config())

@@ -13,7 +13,7 @@ from chalicelib.monitoring.cache import TimedCache
 from chalicelib.times import now
 
 routes = Blueprint(__name__)
-recall = TimedCache()
+cached = TimedCache()
 # Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
 MEASURED_S, TICK_S = 30, 5
 
@@ -34,16 +34,18 @@ def get_status() -> dict[str, Any]:
     from chalicelib.monitoring import log_search, measures, status
 
     def measured() -> dict[str, Any]:
-        return recall("m", MEASURED_S, lambda: measures.of_status(clients.cloudwatch(), config(), now()))
+        return cached(
+            "measures", MEASURED_S, lambda: measures.of_status(clients.cloudwatch(), config(), now())
+        )
 
     def last_tick() -> dict[str, Any] | None:
         # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
         kept_s = min(60, TICK_S * config().drain_shards)
-        return recall("t", kept_s, lambda: log_search.last_tick(clients.cloudwatch_logs(), config(), now()))
+        return cached(
+            "last_tick", kept_s, lambda: log_search.last_tick(clients.cloudwatch_logs(), config(), now())
+        )
 
-    return status.snapshot(
-        config(), clients.sqs, clients.events, clients.ssm, clients.s3control, measured, last_tick
-    )
+    return status.snapshot(config(), clients, measured, last_tick)
 
 
 @routes.route("/series", methods=["GET"], authorizer=signed)
@@ -56,7 +58,7 @@ def get_series() -> dict[str, Any]:
     asked, end = query(routes), now()
     name = f"series {sorted((asked or {}).items())}"
     this_minute = end.second  # so old may an answer be that has the last whole minute
-    return recall(name, this_minute, lambda: measures.series(asked, clients.cloudwatch(), config(), end))
+    return cached(name, this_minute, lambda: measures.series(asked, clients.cloudwatch(), config(), end))
 
 
 @routes.route("/recent", methods=["GET"], authorizer=signed)
@@ -76,9 +78,7 @@ def get_object(key: str) -> dict[str, Any]:
     """Where one object is, and how long each leg of its way took."""
     from chalicelib.monitoring import object_trace
 
-    return object_trace.trace(
-        _decoded(key), clients.s3, clients.sqs, clients.cloudwatch_logs, config(), now()
-    )
+    return object_trace.trace(_decoded(key), clients, config(), now())
 
 
 @routes.route("/thumbnails/{key}", methods=["GET"], authorizer=signed)

@@ -16,11 +16,9 @@ from chalicelib.monitoring.eta import TICK_S, Arrivals, Eta, eta
 from chalicelib.queues.depths import depths
 
 if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3control import S3ControlClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_ssm import SSMClient
 
+    from chalicelib.aws.clients import Clients
     from chalicelib.config import Config
 
 VERSION = 1  # of the answer's shape; a field is added without a new number, never renamed
@@ -28,28 +26,27 @@ VERSION = 1  # of the answer's shape; a field is added without a new number, nev
 
 def snapshot(
     config: Config,
-    sqs: Callable[[], SQSClient],
-    events: Callable[[], EventBridgeClient],
-    ssm: Callable[[], SSMClient],
-    s3control: Callable[[], S3ControlClient],
+    clients: Clients,
     measured: Callable[[], dict[str, Any]],
     last_tick: Callable[[], dict[str, Any] | None],
 ) -> dict[str, Any]:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    The clients are made when they are needed, so that one that cannot be made costs only its part. `measured`
-    and `last_tick` are measures.of_status and log_reader.last_tick, or what was kept of them.
+    A client is made where it is needed, so that one that cannot be made costs only its part. `measured` and
+    `last_tick` are measures.of_status and log_search.last_tick, or what was kept of them.
     """
     found = parallel.ask(
         {
-            "source": lambda: depths(sqs(), config.source_queue_url),
-            "destination": lambda: depths(sqs(), config.destination_queue_url),
-            "dead_letter": lambda: depths(sqs(), config.dead_letter_queue_url),
+            "source": lambda: depths(clients.sqs(), config.source_queue_url),
+            "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
+            "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
             "capacity": lambda: (
-                capacity_override.capacity_set(ssm(), config) if config.capacity_parameter else None
+                capacity_override.capacity_override(clients.ssm(), config)
+                if config.capacity_parameter
+                else None
             ),
-            "schedule": lambda: {"paused": schedule.is_paused(events(), config)},
-            "jobs": lambda: active_jobs(s3control(), config),
+            "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
+            "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
             "last_tick": last_tick,
         }
@@ -58,7 +55,7 @@ def snapshot(
     unmeasured = parallel.failed(numbers)
     changed = found["capacity"]
     unknown = parallel.failed(changed)
-    capacities = capacity_override.capacity_now(None if unknown else changed, config)
+    capacities = capacity_override.capacities(None if unknown else changed, config)
     if unknown:
         capacities["capacity"] = None
     arrivals = None if unmeasured else numbers["arrivals"]
@@ -88,11 +85,11 @@ def snapshot(
 
 def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
     """The jobs that have not ended, newest first."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
     from chalicelib.jobs.batch_jobs import STATUSES, TERMINAL
 
     wanted = ",".join(status for status in STATUSES if status not in TERMINAL)
-    return {"active": jobs_api.list_jobs({"status": wanted}, s3control, config)["jobs"]}
+    return {"active": commands.list_jobs({"status": wanted}, s3control, config)["jobs"]}
 
 
 def _with_age(depths: dict[str, Any], age: float | None) -> dict[str, Any]:
