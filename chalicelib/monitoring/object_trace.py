@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # An event is in the log within this time before its object's own date.
 EARLIER = timedelta(minutes=5)
 A_SECOND = timedelta(seconds=1)
+EVERY_LETTER = {"limit": str(dead_letters.MAX_READ)}
 
 
 def trace(
@@ -49,9 +50,7 @@ def trace(
             "thumbnails": lambda: thumbnails_of(clients.s3(), config, key),
             "consume": lambda: about("consume"),
             "enqueue": lambda: about("enqueue"),
-            "letters": lambda: dead_letters.letters(
-                {"limit": str(dead_letters.MAX_READ)}, clients.sqs(), config
-            ),
+            "letters": lambda: dead_letters.letters(EVERY_LETTER, clients.sqs(), config),
         }
     )
     evidence = _evidence(key, head, found, since, config)

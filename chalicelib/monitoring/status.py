@@ -40,11 +40,7 @@ def snapshot(
             "source": lambda: depths(clients.sqs(), config.source_queue_url),
             "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
             "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
-            "capacity": lambda: (
-                capacity_override.capacity_override(clients.ssm(), config)
-                if config.capacity_parameter
-                else None
-            ),
+            "override": lambda: capacity_override.capacity_override(clients.ssm(), config),
             "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
@@ -53,9 +49,9 @@ def snapshot(
     )
     numbers = found["measured"]
     unmeasured = parallel.failed(numbers)
-    changed = found["capacity"]
-    unknown = parallel.failed(changed)
-    capacities = capacity_override.capacities(None if unknown else changed, config)
+    override = found["override"]
+    unknown = parallel.failed(override)
+    capacities = capacity_override.capacities(None if unknown else override, config)
     if unknown:
         capacities["capacity"] = None
     arrivals = None if unmeasured else numbers["arrivals"]
@@ -69,7 +65,7 @@ def snapshot(
             name: _with_age(found[name], ages.get(name)) for name in ("source", "destination", "dead_letter")
         },
         **capacities,
-        "capacity_error": changed["error"] if unknown else None,
+        "capacity_error": override["error"] if unknown else None,
         "max_in_destination": config.max_in_destination or None,
         "action": config.action,
         "schedule": found["schedule"],
