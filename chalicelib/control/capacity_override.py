@@ -28,8 +28,6 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
 
 def capacity_override(ssm: SSMClient, config: Config) -> int | None:
     """The capacity that somebody set; None when there is none. Raises AwsFailed for a value that is none."""
-    if not config.stage:
-        return None
     try:
         found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:

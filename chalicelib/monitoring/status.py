@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
-from chalicelib.control import capacity_override, schedule
+from chalicelib.control import schedule
+from chalicelib.control.capacity_override import capacities, capacity_override
 from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Eta, eta
 from chalicelib.queues.depths import depths
@@ -40,7 +41,7 @@ def snapshot(
             "source": lambda: depths(clients.sqs(), config.source_queue_url),
             "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
             "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
-            "override": lambda: capacity_override.capacity_override(clients.ssm(), config),
+            "override": lambda: capacity_override(clients.ssm(), config) if config.stage else None,
             "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
@@ -51,12 +52,12 @@ def snapshot(
     unmeasured = parallel.failed(numbers)
     override = found["override"]
     unknown = parallel.failed(override)
-    capacities = capacity_override.capacities(None if unknown else override, config)
+    set_to = capacities(None if unknown else override, config)
     if unknown:
-        capacities["capacity"] = None
+        set_to["capacity"] = None
     arrivals = None if unmeasured else numbers["arrivals"]
     ages = {} if unmeasured else numbers["oldest_age"]
-    gone = _eta(found, capacities["capacity"], arrivals, config)
+    gone = _eta(found, set_to["capacity"], arrivals, config)
     return {
         "version": VERSION,
         "stage": config.stage or None,
@@ -64,7 +65,7 @@ def snapshot(
         "queues": {
             name: _with_age(found[name], ages.get(name)) for name in ("source", "destination", "dead_letter")
         },
-        **capacities,
+        **set_to,
         "capacity_error": override["error"] if unknown else None,
         "max_in_destination": config.max_in_destination or None,
         "action": config.action,
