@@ -25,6 +25,11 @@ _REQUIRED: Any = object()
 _DECIMAL = r"(\d{1,15}(?:\.\d{1,6})?)(?:e(\d{1,2}))?"
 
 
+def schema(**words: int | str) -> tuple[tuple[str, int | str], ...]:
+    """What the OpenAPI document says of a field beside its type: `Annotated[int, schema(minimum=1)]`."""
+    return tuple(words.items())
+
+
 class Fields:
     """Named values, each asked for by a method; a method's `default` is for a field that is absent."""
 
@@ -125,7 +130,7 @@ class Query(Fields):
     """A query string's parameters, each once."""
 
     @classmethod
-    def of(cls, query: Mapping[str, str] | None, *names: str) -> Query:
+    def of(cls, query: Mapping[str, Any] | None, *names: str) -> Query:
         """The parameters, of these names alone; None is a request without any."""
         return cls(query or {}).only(*names)
 

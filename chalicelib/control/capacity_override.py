@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY, capacity_of
 from chalicelib.config.stage import capacity_parameter
 from chalicelib.errors import AwsFailed
-from chalicelib.fields import Body
+from chalicelib.fields import Body, schema
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 
-def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
+class NewCapacity(TypedDict):
+    capacity: Annotated[int, schema(minimum=1, maximum=MAX_CAPACITY)] | None
+
+
+class Capacity(TypedDict):
+    """Events a tick: what the next one uses, what was deployed, and what somebody set in its place."""
+
+    capacity: int
+    capacity_deployed: int
+    capacity_set: int | None
+
+
+def put_capacity(body: Any, ssm: SSMClient, config: Config) -> Capacity:
     """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
     fields = Body.of(body, "capacity")
     if body == {"capacity": None}:
@@ -38,8 +50,7 @@ def capacity_override(ssm: SSMClient, config: Config) -> int | None:
         raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
 
 
-def capacities(override: int | None, config: Config) -> dict[str, Any]:
-    """The three capacities, as /status too has them."""
+def capacities(override: int | None, config: Config) -> Capacity:
     return {
         "capacity": config.capacity if override is None else override,
         "capacity_deployed": config.capacity,

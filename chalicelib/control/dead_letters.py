@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from chalicelib import events, times
 from chalicelib.errors import BadRequest, Conflict, Reject
-from chalicelib.fields import Body, Query
+from chalicelib.fields import Body, Query, schema
 from chalicelib.queues import messages
-from chalicelib.queues.depths import queue_arn, queue_count
+from chalicelib.queues.depths import depths, queue_arn
 from chalicelib.queues.letters import MAX_REASON
 
 if TYPE_CHECKING:
@@ -37,14 +37,62 @@ HIDDEN_S = 60  # longer than that, so no message is met twice
 TASKS = 10  # the most that SQS lists
 
 
-def letters(query: Mapping[str, str] | None, sqs: SQSClient, config: Config) -> dict[str, Any]:
+class DeadLettersQuery(TypedDict, total=False):
+    limit: Annotated[int, schema(minimum=1, maximum=MAX_READ)]
+
+
+class DeadLetter(TypedDict):
+    id: str
+    bucket: str | None
+    key: str | None
+    reason: str
+    function: str | None
+    rejected_at: str | None
+    body: str
+
+
+class DeadLetters(TypedDict):
+    total: int
+    reasons: dict[str, int]
+    letters: list[DeadLetter]
+    complete: bool
+
+
+class RedriveRequest(TypedDict, total=False):
+    """All of them, at most `per_second`; or those with exactly this `reason`, not both."""
+
+    reason: Annotated[str, schema(minLength=1, maxLength=MAX_REASON)]
+    per_second: Annotated[int, schema(minimum=1, maximum=MAX_PER_SECOND)] | None
+
+
+class Redrive(TypedDict):
+    redrive: Literal["started", "done", "stopped"]
+    handle: str | None
+    moved: int | None
+    says: str
+
+
+class RedriveTask(TypedDict):
+    status: str
+    moved: int | None
+    to_move: int | None
+    started: str
+    reason: str | None
+
+
+class RedriveTasks(TypedDict):
+    tasks: list[RedriveTask]
+
+
+def letters(query: Mapping[str, Any] | None, sqs: SQSClient, config: Config) -> DeadLetters:
     """GET /dead-letters?limit=20: how many, why, and some of them. Raises BadRequest.
 
     Looking at them hides them from other readers for a moment, and changes nothing else.
     """
     limit = Query.of(query, "limit").whole("limit", 1, MAX_READ, 20)
     url = config.dead_letter_queue_url
-    total = queue_count(sqs, url)
+    waiting = depths(sqs, url)
+    total = waiting["visible"] + waiting["in_flight"]
     read: dict[str, MessageTypeDef] = {}
     while len(read) < MAX_READ:
         found = _receive(sqs, url, LOOKING_S)
@@ -62,7 +110,7 @@ def letters(query: Mapping[str, str] | None, sqs: SQSClient, config: Config) -> 
 
 def redrive(
     body: Any, sqs: SQSClient, config: Config, clock: Callable[[], float] = time.monotonic
-) -> dict[str, Any]:
+) -> Redrive:
     """POST /dead-letters/redrive: all of them, by SQS itself, or those with one reason, here and now.
 
     Raises BadRequest, and Conflict while SQS is still moving them.
@@ -91,7 +139,7 @@ def redrive(
     }
 
 
-def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
+def tasks(sqs: SQSClient, config: Config) -> RedriveTasks:
     """GET /dead-letters/redrive: what SQS has moved, or is moving, the latest first."""
     arn = queue_arn(sqs, config.dead_letter_queue_url)
     found = sqs.list_message_move_tasks(SourceArn=arn, MaxResults=TASKS).get("Results", [])
@@ -109,7 +157,7 @@ def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
     }
 
 
-def _by_reason(reason: str, sqs: SQSClient, config: Config, clock: Callable[[], float]) -> dict[str, Any]:
+def _by_reason(reason: str, sqs: SQSClient, config: Config, clock: Callable[[], float]) -> Redrive:
     """Sent first, deleted after: what dies in between arrives twice, which does no harm."""
     url, ends = config.dead_letter_queue_url, clock() + BY_REASON_S
     moved, complete = 0, False
@@ -157,7 +205,7 @@ def _attribute(message: MessageTypeDef, name: str) -> str | None:
     return attribute.get("StringValue") if attribute else None
 
 
-def _letter(message: MessageTypeDef) -> dict[str, Any]:
+def _letter(message: MessageTypeDef) -> DeadLetter:
     bucket = key = None
     try:
         for created in events.parse_body(message["Body"])[:1]:

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from chalicelib import times
 from chalicelib.errors import BadRequest
-from chalicelib.fields import MAX_PRIORITY, Body
+from chalicelib.fields import MAX_PRIORITY, Body, schema
 from chalicelib.jobs import stored_manifests, tags
 
 MAX_DESCRIPTION = 256
@@ -35,6 +35,48 @@ _SOURCE_FIELDS = {
     "generate": ("generate",),
 }
 _TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class CsvManifest(TypedDict):
+    csv: str
+    etag: NotRequired[str]
+
+
+class InventoryManifest(TypedDict):
+    inventory: str
+
+
+class ListFilter(TypedDict, total=False):
+    prefix: str
+    suffix: str
+
+
+class ListManifest(TypedDict):
+    list: ListFilter
+
+
+class GenerateFilter(ListFilter, total=False):
+    created_after: str | None
+
+
+class GeneratedManifest(TypedDict):
+    generate: GenerateFilter
+
+
+class JobRequest(TypedDict):
+    """A bulk job. `tag` needs `manifest` and `tags`, `backfill` needs `manifest`, `undo` needs `job`."""
+
+    kind: Literal["tag", "backfill", "undo"]
+    manifest: NotRequired[CsvManifest | InventoryManifest | ListManifest | GeneratedManifest]
+    tags: NotRequired[dict[str, str]]
+    mode: NotRequired[Literal["replace", "merge"]]
+    keep_old_tags: NotRequired[bool]
+    job: NotRequired[str]
+    description: NotRequired[Annotated[str, schema(maxLength=MAX_DESCRIPTION)]]
+    priority: NotRequired[Annotated[int, schema(minimum=0, maximum=MAX_PRIORITY)]]
+    report: NotRequired[Literal["all", "failed"]]
+    token: NotRequired[str | None]
+    check: NotRequired[bool]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from chalicelib import times
 from chalicelib.thumbnails.stored import StoredThumbnail
 
+State = Literal["done", "rejected", "retrying", "waiting", "not seen"]
 EVENTS_KEPT = timedelta(days=10)  # MessageRetentionPeriod of infra/deploying/template.yaml
+# By the outcome of the newest line about an object.
+STATES: Mapping[str, State] = {"done": "done", "rejected": "rejected", "retry": "retrying"}
 # S3 dates an object to the second, and its event a little later or earlier.
 CLOCKS_APART = timedelta(seconds=5)
 
@@ -37,11 +40,23 @@ class Evidence:
         return self.letters is not None and not self.letters and self.letters_complete
 
 
+class Legs(TypedDict):
+    """When an object came to each point of its way, and the seconds between."""
+
+    uploaded: str | None
+    forwarded: str | None
+    started: str | None
+    done: str | None
+    waited_in_source: float | None
+    waited_in_destination: float | None
+    worked: float | None
+
+
 @dataclass
 class ObjectState:
     """The state, why, how it is known, the times of its way, and what is not known."""
 
-    state: str  # done, rejected, retrying, waiting, not seen
+    state: State
     known_from: str
     reason: str | None = None
     times: dict[str, str | None] = field(default_factory=dict)
@@ -55,7 +70,7 @@ def decide(evidence: Evidence, now: datetime) -> ObjectState:
     if evidence.exists and evidence.sizes and len(current) >= evidence.sizes:
         found = ObjectState("done", "the thumbnails' metadata", times=_times_of(current[-1]))
     elif latest:
-        state = {"done": "done", "rejected": "rejected", "retry": "retrying"}[latest["outcome"]]
+        state = STATES[latest["outcome"]]
         found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
         if state == "rejected" and evidence.no_letter:
             found.not_known.append(
@@ -77,14 +92,17 @@ def decide(evidence: Evidence, now: datetime) -> ObjectState:
     return found
 
 
-def legs(way: Mapping[str, str | None]) -> dict[str, Any]:
+def legs(way: Mapping[str, str | None]) -> Legs:
     """The times of an object's way, and the seconds between them; None for what is not known."""
-    points = {name: way.get(name) for name in ("uploaded", "forwarded", "started", "done")}
+    uploaded, forwarded, started, done = map(way.get, ("uploaded", "forwarded", "started", "done"))
     return {
-        **points,
-        "waited_in_source": _between(points["uploaded"], points["forwarded"]),
-        "waited_in_destination": _between(points["forwarded"], points["started"]),
-        "worked": _between(points["started"], points["done"]),
+        "uploaded": uploaded,
+        "forwarded": forwarded,
+        "started": started,
+        "done": done,
+        "waited_in_source": _between(uploaded, forwarded),
+        "waited_in_destination": _between(forwarded, started),
+        "worked": _between(started, done),
     }
 
 

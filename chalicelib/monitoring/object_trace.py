@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
 from chalicelib.config import Config
@@ -27,12 +27,38 @@ A_SECOND = timedelta(seconds=1)
 EVERY_LETTER = {"limit": str(dead_letters.MAX_READ)}
 
 
+class SourceObject(TypedDict):
+    exists: bool | None
+    size: int | None
+    etag: str | None
+    last_modified: str | None
+
+
+class MadeThumbnail(TypedDict):
+    key: str
+    size: int
+    made_at: str | None
+    of_this_version: bool | None
+
+
+class ObjectTrace(TypedDict):
+    version: Literal[1]
+    key: str
+    state: object_state.State
+    known_from: str
+    reason: str | None
+    object: SourceObject
+    thumbnails: list[MadeThumbnail]
+    legs: object_state.Legs
+    not_known: list[str]
+
+
 def trace(
     key: str,
     clients: Clients,
     config: Config,
     now: datetime,
-) -> dict[str, Any]:
+) -> ObjectTrace:
     """The answer of GET /objects/{key}; the key is decoded. Raises BadRequest for what can be no key."""
     if not key or len(key.encode()) > MAX_KEY_BYTES:
         raise BadRequest("key", f"expected 1 to {MAX_KEY_BYTES} bytes")
@@ -113,7 +139,7 @@ def _is_outcome(line: Mapping[str, Any], key: str) -> bool:
     return line.get("message") == outcomes.MESSAGE and line.get("key") == key
 
 
-def _object(head: Mapping[str, Any]) -> dict[str, Any]:
+def _object(head: Mapping[str, Any]) -> SourceObject:
     return {
         "exists": head.get("exists"),
         "size": head.get("size"),
@@ -122,7 +148,7 @@ def _object(head: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _thumbnail(one: StoredThumbnail, etag: str | None) -> dict[str, Any]:
+def _thumbnail(one: StoredThumbnail, etag: str | None) -> MadeThumbnail:
     return {
         "key": one.key,
         "size": one.size,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.stage import ACTIONS, S3_NOTIFIES
 from chalicelib.errors import BadRequest
-from chalicelib.fields import Typed
+from chalicelib.fields import Typed, schema
 
 if TYPE_CHECKING:
     from chalicelib.config import Config
@@ -19,6 +19,20 @@ SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 MAX_OBJECTS = 10**12
 MAX_PER_S = 31 * 86400
 MAX_SIZE = 5 * 10**12  # bytes of one object in S3
+
+
+class PlanQuery(TypedDict):
+    objects: Annotated[str, schema(description="such as 1e6")]
+    per: Annotated[str, schema(description="such as 90s, 5m, 24h, 7d")]
+    size: NotRequired[Annotated[str, schema(description="such as 500KB, 2MB")]]
+    capacity: NotRequired[str]
+    shards: NotRequired[str]
+    action: NotRequired[str]
+    notifies: NotRequired[str]
+    thumbnails: NotRequired[str]
+    seconds: NotRequired[str]
+    times: NotRequired[str]
+    concurrency: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Scenario:
     consume_mb: int = 1024
 
     @classmethod
-    def read(cls, values: Mapping[str, str | int]) -> Scenario:
+    def read(cls, values: Mapping[str, Any]) -> Scenario:
         """From texts such as `objects=1e9`, `per=24h`, `size=2MB`. Raises BadRequest naming the field."""
         of = Typed(values).only(*(field.name if field.name != "per_s" else "per" for field in fields(cls)))
         for name in ("objects", "per"):

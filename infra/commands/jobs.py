@@ -200,8 +200,7 @@ def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
     found = batch_jobs.describe(clients.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
     for row in report_pages.results(clients.s3(), found, failed_only=not everything):
         if as_json:
-            names = ("bucket", "key", "version_id", "succeeded", "http_status", "error_code", "message")
-            click.echo(json.dumps({name: getattr(row, name) for name in names}))
+            click.echo(json.dumps(row.as_dict()))
         else:
             what = "succeeded" if row.succeeded else f"failed {row.http_status or ''} {row.error_code}"
             which = f"{row.key!r} {row.version_id or ''}"
@@ -249,7 +248,7 @@ def _follow(
             pause = min(2 * pause, every)
 
 
-def _end(job: dict[str, Any]) -> None:
+def _end(job: job_commands.JobDetails) -> None:
     """Show a job; exit code 1 where anything failed."""
     _print_pairs({name: value for name, value in job.items() if value not in (None, [])})
     if job["failed"] or job["status"] in ("Failed", "Cancelled"):

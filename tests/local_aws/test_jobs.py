@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import BadRequest, Conflict, NotFound, RestError
 from chalicelib.jobs import batch_jobs, commands, manifests, report_pages, sources, stored_manifests
+from chalicelib.jobs.new_job import NewJob
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.operations import performer
 from dev.s3_batch.reports import Outcome
@@ -177,18 +178,8 @@ def test_a_manifest_that_changes_after_the_check_fails_the_job_and_touches_nothi
     checked = stored_manifests.checked_csv(stage.s3, uri, images_bucket=images)
     stage.store("manifest.csv", f"{images},a\n".encode())
     batch = make_batch()
-    job_id = batch_jobs.create(
-        batch.s3control,
-        role_arn=stage.config.jobs_role_arn,
-        operation={"S3PutObjectTagging": {"TagSet": []}},
-        source=checked,
-        report_bucket=stage.config.reports_bucket,
-        report_prefix="p",
-        failed_only=False,
-        description="d",
-        priority=1,
-        token="t",
-    )
+    new = NewJob("tag", description="d", priority=1, token="t")
+    job_id = batch_jobs.create(batch.s3control, new, checked, stage.config)
     batch.wait_for(job_id)
     job = batch_jobs.describe(batch.s3control, ACCOUNT, job_id)
     assert (job.status, job.outcome) == ("Failed", "failed")
