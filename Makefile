@@ -41,6 +41,7 @@ check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/cfn-lint infra/deploying/template.yaml
 	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal, TypedDict
 from urllib.parse import unquote
 
@@ -9,17 +10,25 @@ from chalice.app import Response
 
 from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
-from chalicelib.monitoring.cache import TimedCache
 from chalicelib.times import now
 
 if TYPE_CHECKING:
+    from chalicelib.monitoring.cache import TimedCache
     from chalicelib.monitoring.log_search import Recent, RecentQuery, Tick
     from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
     from chalicelib.monitoring.object_trace import ObjectTrace
     from chalicelib.monitoring.status import Status
 
 routes = Routes(__name__)
-cached = TimedCache()
+
+
+@cache
+def cached() -> TimedCache:
+    """What this process keeps of CloudWatch's answers."""
+
+    return TimedCache()
+
+
 # Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
 MEASURED_S, TICK_S = 30, 5
 
@@ -50,8 +59,8 @@ def get_status() -> Status:
     return status.snapshot(
         config(),
         clients,
-        measured=lambda: cached("measures", MEASURED_S, measured),
-        last_tick=lambda: cached("last_tick", tick_kept_s, last_tick),
+        measured=lambda: cached()("measures", MEASURED_S, measured),
+        last_tick=lambda: cached()("last_tick", tick_kept_s, last_tick),
     )
 
 
@@ -63,7 +72,7 @@ def get_series(query: SeriesQuery) -> Series:
     end = now()
     name = f"series {sorted((query or {}).items())}"
     this_minute = end.second  # so old may an answer be that has the last whole minute
-    return cached(name, this_minute, lambda: measures.series(query, clients.cloudwatch(), config(), end))
+    return cached()(name, this_minute, lambda: measures.series(query, clients.cloudwatch(), config(), end))
 
 
 @routes.get("/recent")

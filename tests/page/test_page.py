@@ -13,9 +13,9 @@ from dev.local_aws import LocalAws, free_port
 from dev.pipeline import Pipeline
 from dev.s3_batch.process import s3_batch
 from infra.local_api import local_api
-from tests.page.canned import HOSTILE
-from tests.page.conftest import PATIENCE, Visit, visit_of
 from tests.support.deployment import deploy
+from tests.support.page.canned import HOSTILE
+from tests.support.page.visits import PATIENCE, Visit, visit_of
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("chromium")]
 

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.errors import BadRequest, Conflict, NotFound
-from tests.page import canned, conftest
+from tests.support.page import canned
+from tests.support.page import visits as looking
 
 pytestmark = pytest.mark.xdist_group("chromium")  # one browser at a time on a small machine
 
@@ -407,13 +408,13 @@ def test_it_asks_ever_more_slowly_while_it_gets_no_answer(visits, stand_in):
 
 
 def test_without_a_chromium_ci_fails_and_others_are_told(monkeypatch):
-    monkeypatch.setattr(conftest.shutil, "which", lambda name: None)
+    monkeypatch.setattr(looking.shutil, "which", lambda name: None)
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="no Chromium here: `apt-get install chromium`"):
-        conftest.find_chromium()
+        looking.find_chromium()
     monkeypatch.delenv("CI")
     with pytest.raises(pytest.skip.Exception, match="no Chromium here"):
-        conftest.find_chromium()
+        looking.find_chromium()
 
 
 def test_what_if_is_asked_with_what_the_form_says(visits, stand_in):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from chalicelib.errors import NotFound, RestError
 from chalicelib.page import files
-from tests.page import canned
+from tests.support.page import canned
 
 Answer = Any  # JSON; a RestError; or a function of the request's body that returns one of them
 
