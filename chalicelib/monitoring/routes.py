@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from chalicelib.monitoring.status import Status
 
 routes = Routes(__name__)
+# Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
+MEASURED_S, TICK_S = 30, 5
 
 
 @cache
 def cached() -> TimedCache:
     """What this process keeps of CloudWatch's answers."""
+    from chalicelib.monitoring import cache as caches
 
-    return TimedCache()
-
-
-# Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
-MEASURED_S, TICK_S = 30, 5
+    return caches.TimedCache()
 
 
 class Health(TypedDict):
