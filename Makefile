@@ -41,6 +41,7 @@ check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/cfn-lint infra/deploying/template.yaml
 	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
 
@@ -51,7 +52,7 @@ drop: setup ## one more image into a running `make run`: make drop FILE=photo.jp
 	@$(BIN)/python -m dev drop "$(FILE)"
 
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
-	@$(BIN)/python -m infra.jobs $(ARGS)
+	@$(BIN)/python -m infra jobs $(ARGS)
 
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)

@@ -1,5 +1,15 @@
 """What happens next is said by an error's class: try again (Retry) or never again (Reject)."""
 
+from typing import NotRequired, TypedDict
+
+
+class Error(TypedDict):
+    """What is wrong, in one line; `field` and `problems` where the request has to change."""
+
+    error: str
+    field: NotRequired[str]
+    problems: NotRequired[list[str]]
+
 
 class ConfigError(ValueError):
     """A setting is missing or wrong. The message is one line: the setting, its value, what would be right."""
@@ -37,7 +47,7 @@ class RestError(Exception):
 
     status = 500
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> Error:
         """The body of the answer."""
         return {"error": str(self)}
 
@@ -52,7 +62,7 @@ class BadRequest(RestError):
         self.field = field
         self.problems = problems
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> Error:
         """The body of the answer, with the details."""
         return {"error": str(self), "field": self.field, "problems": list(self.problems)}
 

@@ -1,105 +1,222 @@
-"""Fields of plain data that came from outside, read strictly. Raises BadRequest with the field's name."""
+"""Values by name that came from outside, read strictly: one reader for each kind of source.
+
+Body       JSON of a request, typed
+Query      a request's query string, texts
+Typed      what a person types, texts: `5e4`, `24h`, `2MB`
+Settings   the environment, texts
+
+An empty text is as good as none. The first bad value raises an error that names its field and says in one
+line what would be right: BadRequest, or ConfigError for a setting.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 
 from chalicelib.errors import BadRequest, ConfigError
 
+Value = TypeVar("Value")
+Choice = TypeVar("Choice", bound=str)
+
 MAX_PRIORITY = 2_147_483_647  # botocore's model of CreateJob
+_REQUIRED: Any = object()
+_DECIMAL = r"(\d{1,15}(?:\.\d{1,6})?)(?:e(\d{1,2}))?"
 
 
-def known(values: Mapping[str, Any], allowed: set[str], inside: str = "") -> None:
-    """No field but the allowed ones; `inside` is what their names are shown with, such as `manifest.`."""
-    unknown = sorted(set(values) - allowed)
-    if unknown:
-        raise BadRequest(inside + unknown[0], f"is not known here; known are {', '.join(sorted(allowed))}")
+def schema(**words: int | str) -> tuple[tuple[str, int | str], ...]:
+    """What the OpenAPI document says of a field beside its type: `Annotated[int, schema(minimum=1)]`."""
+    return tuple(words.items())
 
 
-def one_of(values: Mapping[str, Any], name: str, choices: tuple[str, ...], default: str | None = None) -> str:
-    """One of `choices`; `default` where the field is absent."""
-    value = values.get(name, default)
-    if value not in choices:
-        raise BadRequest(name, f"{value!r} is not {' or '.join(choices)}")
-    return str(value)
+class Fields:
+    """Named values, each asked for by a method; a method's `default` is for a field that is absent."""
+
+    def __init__(self, values: Mapping[str, Any], inside: str = "") -> None:
+        """`inside` is what errors put before a field's name, such as `manifest.`."""
+        self._values = values
+        self._inside = inside
+
+    def only(self, *names: str) -> Self:
+        """The same fields. Raises BadRequest where there is one of another name."""
+        for name in sorted(set(self._values) - set(names)):
+            raise BadRequest(self._inside + name, f"is not known here; known are {', '.join(names)}")
+        return self
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def given(self, name: str) -> Any:
+        """The value as it came; None where there is none."""
+        return self._values.get(name)
+
+    def read(self, name: str, parse: Callable[[Any], Value], default: Value = _REQUIRED) -> Value:
+        """What `parse` makes of the value; its ValueError says what was expected."""
+        if default is not _REQUIRED and self._absent(name):
+            return default
+        value = self.given(name)
+        try:
+            return parse(value)
+        except ValueError as e:
+            raise self.bad(name, str(e)) from None
+
+    def choice(self, name: str, choices: tuple[Choice, ...], default: Choice = _REQUIRED) -> Choice:
+        """One of `choices`, written exactly so."""
+        if default is not _REQUIRED and self._absent(name):
+            return default
+        value = self.given(name)
+        if value not in choices:
+            raise self.bad_choice(name, " or ".join(choices))
+        return choices[choices.index(value)]
+
+    def bad(self, name: str, expected: str) -> Exception:
+        """The error to raise for the field: what would be right."""
+        return BadRequest(self._inside + name, f"expected {expected}")
+
+    def bad_choice(self, name: str, expected: str) -> Exception:
+        return BadRequest(self._inside + name, f"{self.given(name)!r} is not {expected}")
+
+    def _absent(self, name: str) -> bool:
+        return not self.given(name)
 
 
-def text(
-    values: Mapping[str, Any], key: str, longest: int, default: str | None = None, name: str = ""
-) -> str:
-    """A string of 1 to `longest` characters, or `default`; `name` is what errors call the field."""
-    value = values.get(key, default)
-    if value == default and default is not None:
-        return default
-    if not isinstance(value, str) or not 1 <= len(value) <= longest:
-        raise BadRequest(name or key, f"expected a string of 1 to {longest} characters")
-    return value
+class Body(Fields):
+    """A JSON object. A field is absent only when it is not there: null is a value, and mostly a wrong one."""
+
+    @classmethod
+    def of(cls, body: Any, *names: str, optional: bool = False) -> Body:
+        """The body's fields, of these names alone; `optional` where a request may do without a body."""
+        if not isinstance(body, dict) and not (optional and body is None):
+            raise BadRequest("body", "expected a JSON object")
+        fields = cls(body or {})
+        return fields.only(*names) if names else fields
+
+    def text(self, name: str, longest: int, default: str = _REQUIRED) -> str:
+        """A string of 1 to `longest` characters, or the very `default`."""
+
+        def parse(value: Any) -> str:
+            if value == default or (isinstance(value, str) and 1 <= len(value) <= longest):
+                return str(value)
+            raise ValueError(f"a string of 1 to {longest} characters")
+
+        return self.read(name, parse, default)
+
+    def whole(self, name: str, low: int, high: int, default: int = _REQUIRED, other: str = "") -> int:
+        """A whole number from `low` to `high`; `other` is what else errors call right."""
+
+        def parse(value: Any) -> int:
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"a whole number from {low} to {high}{other}")
+            return value
+
+        return self.read(name, parse, default)
+
+    def flag(self, name: str) -> bool:
+        """True or false; false where it is absent."""
+
+        def parse(value: Any) -> bool:
+            if value is True or value is False:
+                return bool(value)
+            raise ValueError("true or false")
+
+        return self.read(name, parse, False)
+
+    def _absent(self, name: str) -> bool:
+        return name not in self._values
 
 
-def flag(values: Mapping[str, Any], name: str) -> bool:
-    """True or false; false where the field is absent."""
-    value = values.get(name, False)
-    if not isinstance(value, bool):
-        raise BadRequest(name, "expected true or false")
-    return value
+class Query(Fields):
+    """A query string's parameters, each once."""
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any] | None, *names: str) -> Query:
+        """The parameters, of these names alone; None is a request without any."""
+        return cls(query or {}).only(*names)
+
+    def whole(self, name: str, low: int, high: int, default: int) -> int:
+        """A whole number from `low` to `high`."""
+        return self.read(name, _digits(low, high, f"a whole number from {low} to {high:,}"), default)
 
 
-def priority(values: Mapping[str, Any], default: int | None) -> int:
-    """A job's priority, higher runs first; without `default` the field must be there."""
-    value = values.get("priority", default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_PRIORITY:
-        raise BadRequest("priority", f"expected a whole number from 0 to {MAX_PRIORITY}")
-    return value
+class Typed(Fields):
+    """What a person types into a command or a form: numbers may be `5e4`, and spans and sizes have a unit."""
+
+    def number(self, name: str, low: float, high: float, default: float = _REQUIRED) -> float:
+        """A number from `low` to `high`."""
+
+        def parse(text: Any) -> float:
+            found = re.fullmatch(_DECIMAL, str(text).strip(), re.ASCII)
+            value = _decimal(found) if found else -1.0
+            if not low <= value <= high:
+                raise ValueError(f"a number from {low:,} to {high:,}, such as 50000 or 5e4")
+            return value
+
+        return self.read(name, parse, default)
+
+    def whole(self, name: str, low: int, high: int, default: int = _REQUIRED) -> int:
+        """A number from `low` to `high` without a fraction."""
+        value = self.number(name, low, high, default)
+        if value != int(value):
+            raise self.bad(name, "a whole number")
+        return int(value)
+
+    def quantity(self, name: str, units: Mapping[str, int], low: float, high: float, default: float) -> float:
+        """A number with one of the `units`, whose values are what each is worth."""
+
+        def parse(text: Any) -> float:
+            found = re.fullmatch(rf"{_DECIMAL}\s?({'|'.join(units)})", str(text).strip(), re.ASCII)
+            value = _decimal(found) * units[found[3]] if found else -1.0
+            if not low <= value <= high:
+                most = f"{high / max(units.values()):,.0f} {list(units)[-1]}"
+                raise ValueError(f"a number with {', '.join(units)}, at most {most}")
+            return value
+
+        return self.read(name, parse, default)
+
+    def bad(self, name: str, expected: str) -> Exception:
+        return BadRequest(name, f"{str(self.given(name)).strip()!r}: expected {expected}")
 
 
-def number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """A whole number in a query string."""
-    text = query.get(name, str(default))
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
-        raise BadRequest(name, f"expected a whole number from {low} to {high:,}")
-    return int(text)
+class Settings(Fields):
+    """The environment. Raises ConfigError."""
+
+    def text(self, name: str, pattern: re.Pattern[str], expected: str, default: str = _REQUIRED) -> str:
+        """A text that matches `pattern` from end to end."""
+
+        def parse(value: Any) -> str:
+            if not pattern.fullmatch(value or ""):
+                raise ValueError(expected)
+            return str(value)
+
+        return self.read(name, parse, default)
+
+    def whole(self, name: str, low: int, high: int, default: int) -> int:
+        """A whole number from `low` to `high`."""
+        expected = f"a whole number from {low:,} to {high:,}, written without separators"
+        return self.read(name, _digits(low, high, expected), default)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """`true` or `false`."""
+        return self.choice(name, ("true", "false"), str(default).lower()) == "true"
+
+    def bad(self, name: str, expected: str) -> Exception:
+        value = self.given(name)
+        return ConfigError(f"{name} is {f'{value!r}' if value else 'not set'}: expected {expected}")
+
+    bad_choice = bad
 
 
-def bad_setting(name: str, value: str, expected: str) -> ConfigError:
-    """The error to raise for setting `name`: what it is and what would be right."""
-    if not value:
-        return ConfigError(f"{name} is not set: expected {expected}")
-    return ConfigError(f"{name} is {value!r}: expected {expected}")
+def _decimal(found: re.Match[str]) -> float:
+    return float(found[1]) * float(10 ** int(found[2] or 0))
 
 
-def setting(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    """A text that must be there and match `pattern` from end to end."""
-    value = env.get(name, "")
-    if not pattern.fullmatch(value):
-        raise bad_setting(name, value, expected)
-    return value
+def _digits(low: int, high: int, expected: str) -> Callable[[Any], int]:
+    """Reads a whole number written as ASCII digits alone."""
 
+    def parse(text: Any) -> int:
+        if not re.fullmatch(r"\d{1,12}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(expected)
+        return int(text)
 
-def optional_setting(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
-    """A text that may be absent or empty, and else must match `pattern` from end to end."""
-    return setting(env, name, pattern, expected) if env.get(name) else ""
-
-
-def whole_setting(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """A whole number from `low` to `high`; `default` where the setting is absent or empty."""
-    value = env.get(name, "")
-    if not value:
-        return default
-    if not re.fullmatch(r"\d{1,12}", value, re.ASCII) or not low <= int(value) <= high:
-        raise bad_setting(name, value, f"a whole number from {low:,} to {high:,}, written without separators")
-    return int(value)
-
-
-def setting_of(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    """One of `choices`, written exactly so."""
-    value = env.get(name, "") or default
-    if value not in choices:
-        raise bad_setting(name, value, " or ".join(choices))
-    return value
-
-
-def flag_setting(env: Mapping[str, str], name: str, default: bool) -> bool:
-    """`true` or `false`."""
-    return setting_of(env, name, str(default).lower(), ("true", "false")) == "true"
+    return parse

@@ -1,30 +1,43 @@
-"""chalicelib.times."""
+"""Moments: how they are written, read and subtracted, everywhere alike.
+
+Written as ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`. Others may write any zone.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import overload
 
 
-def now() -> str:
-    """This moment as `iso` writes it."""
-    return iso(datetime.now(UTC))
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
 
 
-def iso(at: datetime) -> str:
-    """ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def from_epoch(milliseconds: float) -> datetime:
+    """The moment so many milliseconds after 1970 began, as SQS and CloudWatch count."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def seconds_since(then: str | None, now: datetime) -> float | None:
-    """How long ago an ISO 8601 time was; None when it is not known, or no time."""
-    at = moment(then)
-    return round((now - at).total_seconds(), 3) if at else None
+@overload
+def iso(at: datetime) -> str: ...
+@overload
+def iso(at: datetime | None) -> str | None: ...
+def iso(at: datetime | None) -> str | None:
+    """The moment as text; None for one that is not known."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
-def moment(text: str | None) -> datetime | None:
-    """An ISO 8601 time with its zone; None for what is none."""
+def moment(text: object) -> datetime | None:
+    """An ISO 8601 text with its zone; None for anything else."""
     try:
-        at = datetime.fromisoformat(text or "")
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return at if at.tzinfo else None
+    return at if at and at.tzinfo else None
+
+
+def seconds_between(start: str | datetime | None, end: str | datetime | None) -> float | None:
+    """From one moment, or its text, to the other, to the millisecond; None where one of them is not known."""
+    first, last = (at if isinstance(at, datetime) else moment(at) for at in (start, end))
+    return round((last - first).total_seconds(), 3) if first and last else None

@@ -67,7 +67,7 @@ class LocalAws:
 def local_aws(port: int, folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[LocalAws]:
     """A local AWS for as long as the block lasts; `extra` is environment for the server, such as AUTH=true.
 
-    Raises Unusable when the port is taken or the server does not start.
+    Raises CommandError when the port is taken or the server does not start.
     """
     refuse_taken_port(port, "--port")
     (folder / "tmp").mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ ORIENTATION = 0x0112  # the Exif tag
 
 
 def photos(cache: Path) -> Path:
-    """The folder with the photographs, made at the first call. Raises Unusable without a package index."""
+    """The folder with the photographs, made at the first call. Raises CommandError without an index."""
     folder = cache / "photographs"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def photos(cache: Path) -> Path:
 
 
 def photograph(cache: Path, name: str) -> Image.Image:
-    """One of the package's own photographs, such as `coffee.png`. Raises Unusable, as photos does."""
+    """One of the package's own photographs, such as `coffee.png`. Raises CommandError, as photos does."""
     cache.mkdir(parents=True, exist_ok=True)
     return _photo(_wheel(cache), name)
 

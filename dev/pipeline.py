@@ -74,7 +74,7 @@ class Pipeline:
         return Upload(key, uploaded)
 
     def tick(self) -> dict[str, Any]:
-        """Run the deployed drain now. Returns what it says of itself; raises Unusable when it failed.
+        """Run the deployed drain now. Returns what it says of itself; raises CommandError when it failed.
 
         While the schedule's own tick runs, ours waits: only one may run at a time.
         """

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from chalicelib.aws import clients
 from chalicelib.config import Config
-from chalicelib.jobs import commands as jobs_api
+from chalicelib.jobs import commands
 from dev.pipeline import Pipeline
 
 TAGS = {"phototype": "finished"}
@@ -27,15 +27,16 @@ def tag_what_was_uploaded(pipeline: Pipeline, console: Console) -> None:
     before = _tags(pipeline, example)
 
     request = {"kind": "tag", "manifest": {"list": {}}, "tags": TAGS, "keep_old_tags": True}
-    job = jobs_api.create_job(request, s3, s3control, config)
+    created = commands.create_job(request, s3, s3control, config)
+    job_id = str(created["id"])
     console.print(
-        f"\nTagging all {job['objects']} objects with S3 Batch Operations, job {job['id']}", soft_wrap=True
+        f"\nTagging all {created['objects']} objects with S3 Batch Operations, job {job_id}", soft_wrap=True
     )
-    _wait(job["id"], ("waiting to be run",), config)
-    jobs_api.run_job(job["id"], s3control, config)
-    _follow(job["id"], config, console)
+    _wait(job_id, ("waiting to be run",), config)
+    commands.run_job(job_id, s3control, config)
+    _follow(job_id, config, console)
 
-    totals = jobs_api.get_report(job["id"], None, s3, s3control, config)["totals"]
+    totals = commands.get_report(job_id, None, s3, s3control, config)["totals"]
     now = _tags(pipeline, example)
     console.print(f"Report: {totals['succeeded']} succeeded, {totals['failed']} failed")
     console.print(f"Tags of {escape(example)}: {before} before, {now} now", soft_wrap=True)
@@ -46,7 +47,7 @@ def _follow(job_id: str, config: Config, console: Console) -> None:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("Tagged", total=None)
 
-        def show(job: dict[str, Any]) -> None:
+        def show(job: commands.JobDetails) -> None:
             progress.update(task, total=job["objects"], completed=job["succeeded"] + job["failed"])
 
         _wait(job_id, ENDED, config, show)
@@ -54,7 +55,7 @@ def _follow(job_id: str, config: Config, console: Console) -> None:
 
 def _wait(job_id: str, outcomes: tuple[str, ...], config: Config, show: Any = lambda job: None) -> None:
     while True:
-        job = jobs_api.get_job(job_id, clients.s3control(), config)
+        job = commands.get_job(job_id, clients.s3control(), config)
         show(job)
         if job["outcome"] in (*outcomes, *ENDED):
             return

@@ -1,4 +1,4 @@
-"""`python -m infra`: deploy a stage, destroy it, write its policies."""
+"""`python -m infra`: deploy a stage, destroy it, look at it, run its bulk jobs, write its policies."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chalicelib.errors import ConfigError
+from chalicelib.errors import BadRequest, ConfigError, RestError
 from infra import eventually, local_api
-from infra import plan as planning
+from infra.commands import jobs
+from infra.commands import plan as planning
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.errors import CommandError
 from infra.permissions import policies as policy_files
-from infra.stage import Stage
+from infra.stage import ROOT, Stage
 
-ROOT = Path(__file__).parent.parent
 console = Console(stderr=True)
 
 
@@ -33,6 +33,9 @@ def cli() -> None:
     The account is the one your AWS credentials lead to (AWS_PROFILE, AWS_DEFAULT_REGION, ...).
     Exit codes: 0 done, 1 something failed and may be repeated, 2 the command line is wrong.
     """
+
+
+cli.add_command(jobs.jobs)
 
 
 @cli.command()
@@ -124,10 +127,19 @@ def _say(step: str) -> None:
     console.print(f"[bold]>[/] {escape(step)}", soft_wrap=True, highlight=False)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The command line. An error that has a reason is a line for each problem, and exit code 1."""
     eventually.be_patient_when_throttled()
     try:
-        cli(prog_name="python -m infra", standalone_mode=True)
-    except (CommandError, policy_files.Disagreement, ConfigError, ClientError, BotoCoreError) as e:
-        console.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        cli(prog_name="python -m infra")
+    except BadRequest as e:
+        problems = e.problems or (str(e),)
+    except (CommandError, policy_files.Disagreement, ConfigError, RestError, ClientError, BotoCoreError) as e:
+        problems = (str(e),)
+    for line in problems:
+        console.print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

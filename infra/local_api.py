@@ -23,7 +23,7 @@ STARTS_WITHIN = 60  # seconds, on a busy machine
 def local_api(stage: Stage, port: int, log: Path) -> Iterator[str]:
     """Serves on 127.0.0.1 alone for as long as the block lasts; yields the page's address.
 
-    Raises Unusable when it does not start; why is in the log.
+    Raises CommandError when it does not start; why is in the log.
     """
     command = [*deploying.CHALICE, "local", "--stage", stage.name, "--port", str(port), "--no-autoreload"]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def local_api(stage: Stage, port: int, log: Path) -> Iterator[str]:
 def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, browse: bool) -> None:
     """Shows a deployed stage until Ctrl-C.
 
-    Raises Unusable when the stage was never deployed, when the credentials are missing or are another
+    Raises CommandError when the stage was never deployed, when the credentials are missing or are another
     account's, and when the port is taken.
     """
     there = stage.account()
@@ -74,7 +74,7 @@ def has_a_screen() -> bool:
 
 
 def refuse_taken_port(port: int, option: str) -> None:
-    """Raises Unusable when something listens there already."""
+    """Raises CommandError when something listens there already."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: the app's own routes, their docstrings, and the types they name.
+"""The OpenAPI document: the app's own routes, and the types by which their views are annotated.
 
 `python -m infra openapi` writes it to chalicelib/openapi.json, which GET /openapi.json serves; a test fails
 when they disagree. https://spec.openapis.org/oas/v3.1.0
@@ -6,18 +6,23 @@ when they disagree. https://spec.openapis.org/oas/v3.1.0
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import json
 import re
+import sys
+import types
+import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, Union
 
 from chalice.app import Chalice
-from pydantic import TypeAdapter
 
-from infra import api_types
+from chalicelib.errors import Error
 
-SCHEMAS = "#/components/schemas/"
 WHEN = {
     400: "Something in the request, which `field` names",
     403: "Another site's page, or AWS does not allow it; behind API Gateway, a missing signature",
@@ -28,15 +33,25 @@ WHEN = {
     501: "The stage lacks a setting, which is named",
     502: "AWS refused, or was not reached; trying again may help",
 }
+PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+Schema = dict[str, Any]
 
 
-def document(app: Chalice) -> dict[str, Any]:
-    """The OpenAPI 3.1 document. Raises AttributeError for a route that says nothing of itself."""
-    schemas: dict[str, Any] = {}
-    paths: dict[str, Any] = {}
+class ChaliceError(TypedDict):
+    """An error found before our code was asked: the JSON, the media type, the method."""
+
+    Code: str
+    Message: str
+
+
+def document(app: Chalice) -> Schema:
+    """The OpenAPI 3.1 document. Raises AttributeError for a route that app.py did not bind by Routes."""
+    schemas: Schema = {}
+    paths: Schema = {}
     for path, views in sorted(app.routes.items()):
         for method, entry in sorted(views.items()):
             paths.setdefault(path, {})[method.lower()] = _operation(path, entry, schemas)
+    error = {"anyOf": [_schema(Error, schemas), _schema(ChaliceError, schemas)]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,6 +62,7 @@ def document(app: Chalice) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
+            "responses": {_name(status): _answer(when, error) for status, when in WHEN.items()},
             "securitySchemes": {
                 "sigv4": {
                     "type": "apiKey",
@@ -66,76 +82,140 @@ def write(app: Chalice, root: Path) -> Path:
     return file
 
 
-def text(found: dict[str, Any]) -> str:
-    return json.dumps(found, indent=1) + "\n"
+def text(found: Schema) -> str:
+    """As JSON with a line for each operation, schema and answer: short, and a change shows where it is."""
+
+    def lines(value: Any, depth: int) -> Iterator[str]:
+        if not depth or not isinstance(value, dict):
+            yield json.dumps(value)
+            return
+        for number, (name, inner) in enumerate(value.items()):
+            yield f"{',' if number else '{'}\n{json.dumps(name)}: "
+            yield from lines(inner, depth - 1)
+        yield "\n}"
+
+    return "".join(lines(found, 3)) + "\n"
 
 
-def _operation(path: str, entry: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
     view = entry.view_function
-    said = view.documented
-    errors = set(said["errors"])
+    hints = _hints(view)
+    errors = set(view.documented.errors)
     if entry.authorizer:
         errors |= {403, 502}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    if said["query"]:
-        parameters += _query(said["query"], schemas)
+    if "query" in hints:
+        parameters += _query(hints["query"], schemas)
         errors |= {400}
-    operation = {
+    answer = {media: {"type": "string"} for media in view.documented.media} or {
+        "application/json": _schema(hints["return"], schemas)
+    }
+    content = {media: {"schema": schema} for media, schema in answer.items()}
+    operation: Schema = {
         "operationId": view.__name__,
-        "summary": (view.__doc__ or "").strip().splitlines()[0],
+        "summary": inspect.cleandoc(view.__doc__).splitlines()[0],
         "parameters": parameters,
-        "responses": {"200": _answer(said["answer"], schemas)},
+        "responses": {"200": {"description": "Done", "content": content}},
         "security": [{"sigv4": []}] if entry.authorizer else [],
     }
-    if said["body"]:
-        required = "None" not in said["body"]
-        schema = _schema(said["body"].removesuffix(" | None"), schemas)
-        operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    if "body" in hints:
+        options = [option for option in _options(hints["body"]) if option is not type(None)]
+        operation["requestBody"] = {
+            "required": options == _options(hints["body"]),
+            "content": {"application/json": {"schema": _schema(options[0], schemas)}},
+        }
         errors |= {400, 415}
-    error = {"anyOf": [_schema("Error", schemas), _schema("ChaliceError", schemas)]}
     for status in sorted(errors):
-        content = {"application/json": {"schema": error}}
-        operation["responses"][str(status)] = {"description": WHEN[status], "content": content}
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
     return operation
 
 
-def _answer(name: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A type's name, or a media type such as `image/*` for what is no JSON."""
-    if "/" in name:
-        content = {media: {"schema": {"type": "string"}} for media in name.split(", ")}
-    else:
-        content = {"application/json": {"schema": _schema(name, schemas)}}
-    return {"description": "Done", "content": content}
+def _name(status: int) -> str:
+    return f"Error{status}"
 
 
-def _query(name: str, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    schema = _plain(name)
-    for parameter, type_ in schema["properties"].items():
-        type_.pop("title", None)
-        said = type_.pop("description", "")
-        options = [one for one in type_.pop("anyOf", [type_]) if one.get("type") != "null"]
-        type_.pop("default", None)
-        yield {
-            "name": parameter,
-            "in": "query",
-            "required": parameter in schema.get("required", []),
-            "schema": options[0],
-            **({"description": said} if said else {}),
-        }
+def _answer(description: str, schema: Schema) -> Schema:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _schema(name: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A reference to the type; it and all that it uses are put among the schemas."""
-    found = _plain(name)
-    for used, schema in found.pop("$defs", {}).items():
-        schemas[used] = schema
-    schemas[name] = found
-    return {"$ref": SCHEMAS + name}
+def _query(query: type, schemas: Schema) -> Iterator[Schema]:
+    for name, hint in _hints(query).items():
+        schema = _schema(hint, schemas)
+        described = {"description": schema.pop("description")} if "description" in schema else {}
+        required = _required(query, name, hint)
+        yield {"name": name, "in": "query", "required": required, "schema": schema, **described}
 
 
-def _plain(name: str) -> dict[str, Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(getattr(api_types, name))
-    return adapter.json_schema(ref_template=SCHEMAS + "{model}")
+def _schema(hint: Any, schemas: Schema) -> Schema:
+    """The JSON schema of a type; a TypedDict's is put among the schemas, and a reference to it returned."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (NotRequired, typing.Required):
+        return _schema(arguments[0], schemas)
+    if origin is Annotated:
+        return {**_schema(arguments[0], schemas), **dict(arguments[1])}
+    if origin is Literal:
+        return {"type": PLAIN[type(arguments[0])], "enum": list(arguments)}
+    if origin in (Union, types.UnionType):
+        return _one_of([_schema(option, schemas) for option in arguments])
+    if origin is list:
+        return {"type": "array", "items": _schema(arguments[0], schemas)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(arguments[1], schemas)}
+    if hint is Any:
+        return {}
+    return {"type": PLAIN[hint]} if hint in PLAIN else _object(hint, schemas)
+
+
+def _one_of(options: list[Schema]) -> Schema:
+    """One of several; plain types without more to say are one list of types."""
+    if all(set(option) == {"type"} for option in options):
+        return {"type": [option["type"] for option in options]}
+    return {"anyOf": options}
+
+
+def _object(model: type, schemas: Schema) -> Schema:
+    name = model.__name__
+    if name not in schemas:
+        schemas[name] = {}  # it may use itself
+        described = {"description": inspect.cleandoc(model.__doc__)} if model.__doc__ else {}
+        hints = _hints(model)
+        properties = {field: _schema(hint, schemas) for field, hint in hints.items()}
+        required = [field for field, hint in hints.items() if _required(model, field, hint)]
+        schemas[name] = {"type": "object", **described, "properties": properties, "required": required}
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _required(model: Any, field: str, hint: Any) -> bool:
+    # Python knows of NotRequired only where annotations are no texts.
+    return field in model.__required_keys__ and typing.get_origin(hint) is not NotRequired
+
+
+def _options(hint: Any) -> list[Any]:
+    return list(typing.get_args(hint)) if isinstance(hint, types.UnionType) else [hint]
+
+
+def _hints(thing: Any) -> dict[str, Any]:
+    """The annotations of a view or a TypedDict, with the names that only a type checker imports."""
+    # An inherited field's annotation knows the module that it stands in.
+    inherited = [getattr(hint, "__forward_module__", None) for hint in thing.__annotations__.values()]
+    names: dict[str, Any] = {}
+    for module in {thing.__module__, *filter(None, inherited)}:
+        names |= _imported_for_types(module)
+    return typing.get_type_hints(thing, localns=names, include_extras=True)
+
+
+@cache
+def _imported_for_types(module: str) -> dict[str, Any]:
+    """What a module imports under `if TYPE_CHECKING`, from our own code."""
+    source = inspect.getsource(sys.modules[module])
+    guarded = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
+    return {
+        alias.asname or alias.name: getattr(importlib.import_module(node.module), alias.name)
+        for block in guarded
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("chalicelib.")
+        for alias in node.names
+    }

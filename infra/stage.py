@@ -11,10 +11,11 @@ from typing import Any
 
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
-from chalicelib.fields import whole_setting
+from chalicelib.config.stage import APP
+from chalicelib.fields import Settings
 from infra.errors import CommandError
 
-APP = "s3-event-scheduler"
+ROOT = Path(__file__).parent.parent  # the project: app.py, chalicelib/, .chalice/
 # Lambda's name for a function's settings in config.json, and AWS's advice for the queue behind it:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_PER_TIMEOUT = 6
@@ -46,7 +47,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the app in `root`. Raises Unusable for a name that AWS would refuse later."""
+    """A stage of the app in `root`. Raises CommandError for a name that AWS would refuse later."""
 
     root: Path
     name: str
@@ -88,7 +89,7 @@ class Stage:
         return {**config.get("environment_variables", {}), **stage.get("environment_variables", {})}
 
     def account(self) -> Account:
-        """Where the stage was deployed. Raises Unusable before the first deploy."""
+        """Where the stage was deployed. Raises CommandError before the first deploy."""
         found = self.deployed_to()
         if not found:
             raise CommandError(f"stage {self.name} was never deployed: `make deploy STAGE={self.name}` first")
@@ -191,4 +192,4 @@ class Stage:
 
 
 def _shards(environment: Mapping[str, str]) -> list[str]:
-    return shard_names(whole_setting(environment, "DRAIN_SHARDS", Config.drain_shards, 1, 100))
+    return shard_names(Settings(environment).whole("DRAIN_SHARDS", 1, 100, Config.drain_shards))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
-from chalicelib.api.views import documented, plain_errors, signed
+from chalicelib.api.views import Routes
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/openapi.json", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("application/json")
+@routes.get("/openapi.json", media=("application/json",))
 def get_openapi() -> Response:
-    """This document."""
+    """The OpenAPI document of this API."""
     from pathlib import Path  # not for every function's cold start
 
     file = Path(__file__).parent.parent / "openapi.json"  # written by `python -m infra openapi`

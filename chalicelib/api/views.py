@@ -1,14 +1,14 @@
-"""The REST API's routes, one blueprint for each part; app.py puts them together.
+"""What all routes of the REST API share: one decorator binds a view, and answers for its errors.
 
-Every route but /health wants a signed request (SigV4) and execute-api:Invoke. A view imports what it needs
-when it is called: every function imports this package, and only one of them answers the API.
+Every function imports the routes, and only one of them answers the API: so a view imports what it needs when
+it is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from chalice.app import Blueprint, IAMAuthorizer, Response
 
@@ -17,48 +17,63 @@ from chalicelib.config import Config
 from chalicelib.errors import RestError
 
 View = TypeVar("View", bound=Callable[..., Any])
-signed = IAMAuthorizer()
+SIGNED = IAMAuthorizer()  # SigV4, and execute-api:Invoke
 config = cache(Config.from_env)
 
 
-def plain_errors(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view's RestError, or AWS's refusal, becomes its status and one clear line."""
+class Documented(NamedTuple):
+    """What infra/openapi.py cannot tell from a view's annotations."""
 
-    @wraps(view)
-    def answered(**path: str) -> Any:
-        try:
-            return view(**path)
-        except RestError as e:
-            return Response(e.as_dict(), status_code=e.status)
-        except Exception as e:
-            refused = errors.refusal(e)
-            if refused is None:
-                raise
-            return Response(refused.as_dict(), status_code=refused.status)
-
-    return answered
+    errors: tuple[int, ...]  # statuses of the view's own, beside those that any route may have
+    media: tuple[str, ...]  # media types of an answer that is not JSON
 
 
-def documented(
-    answer: str, *, query: str = "", body: str = "", errors: tuple[int, ...] = ()
-) -> Callable[[View], View]:
-    """What the view takes and answers, for the OpenAPI document: names of types in infra/api_types.py.
+class Routes(Blueprint):
+    """The routes of one part; app.py puts the parts together. Every route but /health wants a signed request.
 
-    `errors` are the statuses of its own; infra/openapi.py adds those that any route may have.
+    A view with a parameter `query` or `body` gets the request's query parameters or JSON as they came, or
+    None. The annotation says what a caller is to send: it makes the OpenAPI document, and checks nothing.
     """
 
-    def marked(view: View) -> View:
-        view.__dict__["documented"] = {"answer": answer, "query": query, "body": body, "errors": errors}
-        return view
+    def get(
+        self, path: str, *, errors: tuple[int, ...] = (), media: tuple[str, ...] = (), signed: bool = True
+    ) -> Callable[[View], View]:
+        return self._bind("GET", path, Documented(errors, media), signed)
 
-    return marked
+    def post(self, path: str, *, errors: tuple[int, ...] = ()) -> Callable[[View], View]:
+        return self._bind("POST", path, Documented(errors, ()))
+
+    def put(self, path: str, *, errors: tuple[int, ...] = ()) -> Callable[[View], View]:
+        return self._bind("PUT", path, Documented(errors, ()))
+
+    def _bind(
+        self, method: str, path: str, documented: Documented, signed: bool = True
+    ) -> Callable[[View], View]:
+        def bind(view: View) -> View:
+            parameters = view.__code__.co_varnames[: view.__code__.co_argcount]
+
+            @wraps(view)
+            def answer(**parts: Any) -> Any:
+                request = self.current_request
+                if "query" in parameters:
+                    parts["query"] = request.query_params
+                if "body" in parameters:
+                    parts["body"] = request.json_body if request.raw_body else None
+                return _answered(view, parts)
+
+            answer.__dict__["documented"] = documented
+            self.route(path, methods=[method], authorizer=SIGNED if signed else None)(answer)
+            return view
+
+        return bind
 
 
-def json_body(routes: Blueprint) -> Any:
-    """The request's JSON; None when it has no body."""
-    return routes.current_request.json_body if routes.current_request.raw_body else None
-
-
-def query(routes: Blueprint) -> Mapping[str, str] | None:
-    """The request's query parameters, each once; None when there are none."""
-    return routes.current_request.query_params
+def _answered(view: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """The view's answer; its RestError, or AWS's refusal, as a status and one clear line."""
+    try:
+        return view(**given)
+    except Exception as e:
+        refused = e if isinstance(e, RestError) else errors.refusal(e)
+        if refused is None:
+            raise
+        return Response(refused.as_dict(), status_code=refused.status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -53,6 +53,17 @@ def _new_client(service: str) -> Any:
             max_pool_connections=16,
         ),
     )
+
+
+class Clients(Protocol):
+    """This module, for those who ask several services: each client is made where it is needed."""
+
+    def s3(self) -> S3Client: ...
+    def s3control(self) -> S3ControlClient: ...
+    def sqs(self) -> SQSClient: ...
+    def ssm(self) -> SSMClient: ...
+    def cloudwatch_logs(self) -> CloudWatchLogsClient: ...
+    def events(self) -> EventBridgeClient: ...
 
 
 def s3() -> S3Client:

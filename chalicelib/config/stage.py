@@ -11,7 +11,7 @@ from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError, NotSetUp
 from chalicelib.events import ObjectCreated
-from chalicelib.fields import bad_setting, optional_setting, setting, setting_of, whole_setting
+from chalicelib.fields import Settings
 
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
 ACTIONS = ("log", "resize", "start_execution")
@@ -20,6 +20,7 @@ S3_NOTIFIES = ("lambda", "queue")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_A_QUEUE_URL = "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
@@ -65,46 +66,40 @@ class Config:
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
         """The settings of this process. Raises ConfigError with one line for the first bad one."""
+        of = Settings(env)
+        bucket, queue = (_BUCKET, "a bucket's name"), (_QUEUE_URL, _A_QUEUE_URL)
         config = cls(
-            images_bucket=setting(env, "IMAGES_BUCKET", _BUCKET, "a bucket's name"),
-            thumbnails_bucket=setting(env, "THUMBNAILS_BUCKET", _BUCKET, "a bucket's name"),
-            source_queue_url=_queue(env, "SOURCE_QUEUE_URL"),
-            destination_queue_url=_queue(env, "DESTINATION_QUEUE_URL"),
-            dead_letter_queue_url=_queue(env, "DEAD_LETTER_QUEUE_URL"),
-            stage=optional_setting(env, "STAGE", _STAGE, "the stage's name, lower case, 12 letters at most"),
+            images_bucket=of.text("IMAGES_BUCKET", *bucket),
+            thumbnails_bucket=of.text("THUMBNAILS_BUCKET", *bucket),
+            source_queue_url=of.text("SOURCE_QUEUE_URL", *queue),
+            destination_queue_url=of.text("DESTINATION_QUEUE_URL", *queue),
+            dead_letter_queue_url=of.text("DEAD_LETTER_QUEUE_URL", *queue),
+            stage=of.text("STAGE", _STAGE, "the stage's name, lower case, 12 letters at most", ""),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
-            s3_notifies=setting_of(env, "S3_NOTIFIES", cls.s3_notifies, S3_NOTIFIES),
+            s3_notifies=of.choice("S3_NOTIFIES", S3_NOTIFIES, cls.s3_notifies),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
-            capacity=whole_setting(env, "CAPACITY", cls.capacity, 1, MAX_CAPACITY),
-            drain_workers=whole_setting(env, "DRAIN_WORKERS", cls.drain_workers, 1, 256),
-            drain_shards=whole_setting(env, "DRAIN_SHARDS", cls.drain_shards, 1, 100),
-            max_in_destination=whole_setting(
-                env, "MAX_IN_DESTINATION", cls.max_in_destination, 0, 10_000_000
-            ),
-            action=setting_of(env, "ACTION", cls.action, ACTIONS),
+            capacity=of.whole("CAPACITY", 1, MAX_CAPACITY, cls.capacity),
+            drain_workers=of.whole("DRAIN_WORKERS", 1, 256, cls.drain_workers),
+            drain_shards=of.whole("DRAIN_SHARDS", 1, 100, cls.drain_shards),
+            max_in_destination=of.whole("MAX_IN_DESTINATION", 0, 10_000_000, cls.max_in_destination),
+            action=of.choice("ACTION", ACTIONS, cls.action),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnails=ThumbnailSettings.from_env(env),
-            max_image_bytes=whole_setting(env, "MAX_IMAGE_BYTES", cls.max_image_bytes, 1, 5_000_000_000),
-            consume_threads=whole_setting(env, "CONSUME_THREADS", cls.consume_threads, 1, 10),
-            max_tries=whole_setting(env, "MAX_TRIES", cls.max_tries, 1, 100),
-            retry_delays=_delays(env, "RETRY_DELAYS", cls.retry_delays),
-            reports_bucket=optional_setting(env, "REPORTS_BUCKET", _BUCKET, "a bucket's name"),
-            jobs_role_arn=optional_setting(env, "JOBS_ROLE_ARN", _ROLE, "a role's ARN"),
-            backfill_function_arn=optional_setting(
-                env, "BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN"
-            ),
+            max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
+            consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
+            max_tries=of.whole("MAX_TRIES", 1, 100, cls.max_tries),
+            retry_delays=of.read("RETRY_DELAYS", _delays, cls.retry_delays),
+            reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),
+            jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
+            backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
         )
+        if config.action == "start_execution":
+            of.text("STATE_MACHINE_ARN", _STATE_MACHINE, "a state machine's ARN for ACTION=start_execution")
         config._check_together()
         return config
 
     def _check_together(self) -> None:
-        if self.action == "start_execution" and not _STATE_MACHINE.fullmatch(self.state_machine_arn):
-            raise bad_setting(
-                "STATE_MACHINE_ARN",
-                self.state_machine_arn,
-                "a state machine's ARN for ACTION=start_execution",
-            )
         if self.thumbnails_bucket == self.images_bucket and (
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
         ):
@@ -169,20 +164,11 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _delays(env: Mapping[str, str], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+def _delays(text: str) -> tuple[int, ...]:
     """Seconds, separated by commas: at most twenty, each at most a day."""
-    value = env.get(name, "")
-    if not value:
-        return default
-    parts = [part.strip() for part in value.split(",")]
+    parts = [part.strip() for part in text.split(",")]
     if len(parts) > 20 or not all(
         re.fullmatch(r"[0-9]{1,5}", part) and int(part) <= 86_400 for part in parts
     ):
-        raise bad_setting(name, value, "up to 20 whole numbers of seconds up to 86400, such as 15,300,1800")
+        raise ValueError("up to 20 whole numbers of seconds up to 86400, such as 15,300,1800")
     return tuple(int(part) for part in parts)
-
-
-def _queue(env: Mapping[str, str], name: str) -> str:
-    return setting(
-        env, name, _QUEUE_URL, "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
-    )

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, get_args
 
-from chalicelib.fields import bad_setting, flag_setting, setting_of, whole_setting
+from chalicelib.fields import Settings
 
 Fit = Literal["inside", "cover"]
 Output = Literal["auto", "jpeg", "png", "webp", "avif"]
@@ -55,72 +55,60 @@ class ThumbnailSettings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> ThumbnailSettings:
         """The settings in `env`. Raises ConfigError with one line for the first bad one."""
-        quality = _qualities(env, "THUMBNAIL_QUALITY")
+        of = Settings(env)
+        quality = of.read("THUMBNAIL_QUALITY", _qualities, dict[str, int]())
+        function_mb = of.whole("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 128, 32768, DEFAULT_FUNCTION_MB)
         return cls(
-            sizes=_sizes(env, "THUMBNAIL_SIZES", cls.sizes),
-            fit=cast(Fit, setting_of(env, "THUMBNAIL_FIT", cls.fit, ("inside", "cover"))),
-            output=cast(
-                Output,
-                setting_of(env, "THUMBNAIL_OUTPUT", cls.output, ("auto", "jpeg", "png", "webp", "avif")),
-            ),
+            sizes=of.read("THUMBNAIL_SIZES", _sizes, cls.sizes),
+            fit=of.choice("THUMBNAIL_FIT", get_args(Fit), cls.fit),
+            output=of.choice("THUMBNAIL_OUTPUT", get_args(Output), cls.output),
             jpeg_quality=quality.get("jpeg", cls.jpeg_quality),
             webp_quality=quality.get("webp", cls.webp_quality),
             avif_quality=quality.get("avif", cls.avif_quality),
-            background=_colour(env, "THUMBNAIL_BACKGROUND", cls.background),
-            icc=cast(Icc, setting_of(env, "THUMBNAIL_ICC", cls.icc, ("srgb", "keep"))),
-            animation=cast(
-                Animation, setting_of(env, "THUMBNAIL_ANIMATION", cls.animation, ("keep", "first"))
-            ),
-            linear=flag_setting(env, "THUMBNAIL_LINEAR", cls.linear),
-            formats=_formats(env, "THUMBNAIL_FORMATS", cls.formats),
-            accept_truncated=flag_setting(env, "THUMBNAIL_ACCEPT_TRUNCATED", cls.accept_truncated),
-            time_limit=whole_setting(env, "THUMBNAIL_TIME_LIMIT", cls.time_limit, 1, 900),
+            background=of.read("THUMBNAIL_BACKGROUND", _colour, cls.background),
+            icc=of.choice("THUMBNAIL_ICC", get_args(Icc), cls.icc),
+            animation=of.choice("THUMBNAIL_ANIMATION", get_args(Animation), cls.animation),
+            linear=of.flag("THUMBNAIL_LINEAR", cls.linear),
+            formats=of.read("THUMBNAIL_FORMATS", _formats, cls.formats),
+            accept_truncated=of.flag("THUMBNAIL_ACCEPT_TRUNCATED", cls.accept_truncated),
+            time_limit=of.whole("THUMBNAIL_TIME_LIMIT", 1, 900, cls.time_limit),
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-            memory_budget=budget_of(
-                whole_setting(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", DEFAULT_FUNCTION_MB, 128, 32768)
-            ),
+            memory_budget=budget_of(function_mb),
         )
 
 
-def _sizes(env: Mapping[str, str], name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    value = env.get(name, "")
-    if not value:
-        return default
-    parts = _listed(value)
+# Each reads one setting's text; the error says what was expected (chalicelib.fields).
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = _listed(text)
     if not all(re.fullmatch(r"\d{1,5}", part, re.ASCII) and 1 <= int(part) <= 8192 for part in parts):
-        raise bad_setting(name, value, "pixels from 1 to 8192, separated by commas, such as 256,1024")
+        raise ValueError("pixels from 1 to 8192, separated by commas, such as 256,1024")
     sizes = tuple(int(part) for part in parts)
     if len(set(sizes)) < len(sizes):
-        raise bad_setting(name, value, "each size once")
+        raise ValueError("each size once")
     return sizes
 
 
-def _formats(env: Mapping[str, str], name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    value = env.get(name, "")
-    if not value:
-        return default
-    parts = _listed(value)
+def _formats(text: str) -> tuple[str, ...]:
+    parts = _listed(text)
     if not set(parts) <= set(FORMATS):
-        raise bad_setting(name, value, f"some of {','.join(FORMATS)}")
+        raise ValueError(f"some of {','.join(FORMATS)}")
     return tuple(parts)
 
 
-def _qualities(env: Mapping[str, str], name: str) -> dict[str, int]:
-    value = env.get(name, "")
-    matches = [_QUALITY.fullmatch(part) for part in _listed(value)] if value else []
+def _qualities(text: str) -> dict[str, int]:
+    matches = [_QUALITY.fullmatch(part) for part in _listed(text)]
     found = {match[1]: int(match[2]) for match in matches if match and 1 <= int(match[2]) <= 100}
     if len(found) < len(matches):
-        raise bad_setting(name, value, "qualities from 1 to 100 such as jpeg=80,webp=80,avif=60")
+        raise ValueError("qualities from 1 to 100 such as jpeg=80,webp=80,avif=60")
     return found
 
 
-def _colour(env: Mapping[str, str], name: str, default: tuple[int, int, int]) -> tuple[int, int, int]:
-    value = env.get(name, "")
-    if not value:
-        return default
-    if not _COLOUR.fullmatch(value):
-        raise bad_setting(name, value, "a colour such as #ffffff")
-    red, green, blue = bytes.fromhex(value[1:])
+def _colour(text: str) -> tuple[int, int, int]:
+    if not _COLOUR.fullmatch(text):
+        raise ValueError("a colour such as #ffffff")
+    red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue
 
 

@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,13 +115,13 @@ def consume_batch(
         all_ended += ended
         for_lambda = [] if left else [one for one in ended if one.state == DONE]
         by_hand = [one for one in ended if one.state != DONE] if not left else ended
-        unsettled += settle.settle(by_hand, sqs, config, _now())
+        unsettled += settle.settle(by_hand, sqs, config, times.now())
 
     late = _late(batch, records, left)
     all_ended += late
-    unsettled += settle.settle(late, sqs, config, _now())
+    unsettled += settle.settle(late, sqs, config, times.now())
     if unsettled or late:
-        unsettled += settle.settle(for_lambda, sqs, config, _now())
+        unsettled += settle.settle(for_lambda, sqs, config, times.now())
     counts = Counter(one.state for one in all_ended)
     summary = {state: counts[state] for state in OUTCOMES}
     _measure(all_ended, summary, config)
@@ -170,9 +169,9 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
                 one.not_tried("no time left in this run")
                 return one
             one.results.append(batch.action(created, delivery))
-            now = _now()
+            now = times.now()
             outcomes.line(created, delivery, DONE, now, one.results[-1])
-            if (took := times.seconds_since(created.event_time, now)) is not None:
+            if (took := times.seconds_between(created.event_time, now)) is not None:
                 one.seconds.append(took)
     except Reject as e:
         one.rejected(e.code, e.reason)
@@ -186,7 +185,9 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
 
 def _opened(record: Mapping[str, Any]) -> tuple[Delivery, Ended]:
     tried = Tries.read(record.get("messageAttributes"))
-    return Delivery.of(record, tried.count, _now()), Ended(record["receiptHandle"], record["body"], tried)
+    return Delivery.of(record, tried.count, times.now()), Ended(
+        record["receiptHandle"], record["body"], tried
+    )
 
 
 def _first_event(body: str) -> events.ObjectCreated | None:
@@ -199,7 +200,7 @@ def _first_event(body: str) -> events.ObjectCreated | None:
 def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: Ended, trace: str) -> None:
     why: dict[str, Any] = {"reason": one.reason} | ({"trace": trace} if trace else {})
     if created:
-        outcomes.line(created, delivery, one.state, _now(), **why)
+        outcomes.line(created, delivery, one.state, times.now(), **why)
     else:  # unreadable: there is no object to name, and what it holds does not belong into a log
         size = len(one.body.encode(errors="replace"))
         logs.line("unreadable", outcome=one.state, message_id=delivery.message_id, bytes=size, **why)
@@ -234,10 +235,6 @@ def _end_process() -> None:
     """At once, whatever threads do: all messages are settled, and an ordinary exit would wait for them."""
     sys.stdout.flush()
     os._exit(1)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _trace(error: BaseException) -> str:

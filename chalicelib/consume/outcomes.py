@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chalicelib import times
 from chalicelib.events import ObjectCreated
 from chalicelib.telemetry import logs
-from chalicelib.times import seconds_since
 
 MESSAGE = "event"
 DONE, REJECTED, RETRY, UNTRIED = "done", "rejected", "retry", "untried"
@@ -40,7 +39,7 @@ class Delivery:
             message_id=record["messageId"],
             tries=earlier_tries + 1,
             receives=int(attributes.get("ApproximateReceiveCount", 1)),
-            forwarded=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
+            forwarded=times.from_epoch(int(sent)) if sent else None,
             started=now,
         )
 
@@ -78,9 +77,9 @@ def line(
         message_id=delivery.message_id,
         tries=delivery.tries,
         uploaded=created.event_time,
-        forwarded=iso(delivery.forwarded),
-        started=iso(delivery.started),
-        seconds=seconds_since(created.event_time, now),
+        forwarded=times.iso(delivery.forwarded),
+        started=times.iso(delivery.started),
+        seconds=times.seconds_between(created.event_time, now),
         thumbnails=list(work.thumbnails),
         bytes_in=work.bytes_in,
         bytes_out=work.bytes_out,
@@ -93,8 +92,3 @@ def read(text: str) -> dict[str, Any] | None:
     found = logs.read(text)
     mine = found and found.get("message") == MESSAGE and found.get("outcome") in OUTCOMES
     return found if mine else None
-
-
-def iso(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC, to the millisecond."""
-    return times.iso(at) if at else None

@@ -1,13 +1,13 @@
-"""The schedule stopped and started, and the capacity set, without a deploy."""
+"""The capacity set without a deploy, in place of the deployed one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from chalicelib import fields
 from chalicelib.capacity import MAX_CAPACITY, capacity_of
 from chalicelib.config.stage import capacity_parameter
-from chalicelib.errors import AwsFailed, BadRequest
+from chalicelib.errors import AwsFailed
+from chalicelib.fields import Body, schema
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,25 +15,31 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 
-def put_capacity(body: Any, ssm: SSMClient, config: Config) -> dict[str, Any]:
+class NewCapacity(TypedDict):
+    capacity: Annotated[int, schema(minimum=1, maximum=MAX_CAPACITY)] | None
+
+
+class Capacity(TypedDict):
+    """Events a tick: what the next one uses, what was deployed, and what somebody set in its place."""
+
+    capacity: int
+    capacity_deployed: int
+    capacity_set: int | None
+
+
+def put_capacity(body: Any, ssm: SSMClient, config: Config) -> Capacity:
     """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"capacity"})
-    wanted = body.get("capacity", False)
-    if wanted is None:
+    fields = Body.of(body, "capacity")
+    if body == {"capacity": None}:
         _delete(ssm, config)
-        return capacity_now(None, config)
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MAX_CAPACITY:
-        raise BadRequest(
-            "capacity", f"expected a whole number from 1 to {MAX_CAPACITY:,}, or null for the deployed one"
-        )
-    ssm.put_parameter(Name=_parameter(config), Value=str(wanted), Type="String", Overwrite=True)
-    return capacity_now(wanted, config)
+        return capacities(None, config)
+    override = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
+    ssm.put_parameter(Name=_parameter(config), Value=str(override), Type="String", Overwrite=True)
+    return capacities(override, config)
 
 
-def capacity_set(ssm: SSMClient, config: Config) -> int | None:
-    """The capacity set at run time; None when there is none. Raises AwsFailed for a value that is none."""
+def capacity_override(ssm: SSMClient, config: Config) -> int | None:
+    """The capacity that somebody set; None when there is none. Raises AwsFailed for a value that is none."""
     try:
         found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
@@ -44,12 +50,11 @@ def capacity_set(ssm: SSMClient, config: Config) -> int | None:
         raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
 
 
-def capacity_now(wanted: int | None, config: Config) -> dict[str, Any]:
-    """The three capacities, as /status too has them."""
+def capacities(override: int | None, config: Config) -> Capacity:
     return {
-        "capacity": config.capacity if wanted is None else wanted,
+        "capacity": config.capacity if override is None else override,
         "capacity_deployed": config.capacity,
-        "capacity_set": wanted,
+        "capacity_set": override,
     }
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from chalicelib import events, fields
+from chalicelib import events, times
 from chalicelib.errors import BadRequest, Conflict, Reject
+from chalicelib.fields import Body, Query, schema
 from chalicelib.queues import messages
-from chalicelib.queues.depths import queue_arn, queue_count
+from chalicelib.queues.depths import depths, queue_arn
+from chalicelib.queues.letters import MAX_REASON
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -35,16 +37,62 @@ HIDDEN_S = 60  # longer than that, so no message is met twice
 TASKS = 10  # the most that SQS lists
 
 
-def letters(query: Mapping[str, str] | None, sqs: SQSClient, config: Config) -> dict[str, Any]:
+class DeadLettersQuery(TypedDict, total=False):
+    limit: Annotated[int, schema(minimum=1, maximum=MAX_READ)]
+
+
+class DeadLetter(TypedDict):
+    id: str
+    bucket: str | None
+    key: str | None
+    reason: str
+    function: str | None
+    rejected_at: str | None
+    body: str
+
+
+class DeadLetters(TypedDict):
+    total: int
+    reasons: dict[str, int]
+    letters: list[DeadLetter]
+    complete: bool
+
+
+class RedriveRequest(TypedDict, total=False):
+    """All of them, at most `per_second`; or those with exactly this `reason`, not both."""
+
+    reason: Annotated[str, schema(minLength=1, maxLength=MAX_REASON)]
+    per_second: Annotated[int, schema(minimum=1, maximum=MAX_PER_SECOND)] | None
+
+
+class Redrive(TypedDict):
+    redrive: Literal["started", "done", "stopped"]
+    handle: str | None
+    moved: int | None
+    says: str
+
+
+class RedriveTask(TypedDict):
+    status: str
+    moved: int | None
+    to_move: int | None
+    started: str
+    reason: str | None
+
+
+class RedriveTasks(TypedDict):
+    tasks: list[RedriveTask]
+
+
+def letters(query: Mapping[str, Any] | None, sqs: SQSClient, config: Config) -> DeadLetters:
     """GET /dead-letters?limit=20: how many, why, and some of them. Raises BadRequest.
 
     Looking at them hides them from other readers for a moment, and changes nothing else.
     """
-    query = query or {}
-    fields.known(query, {"limit"})
-    limit = fields.number(query, "limit", 20, 1, MAX_READ)
+    limit = Query.of(query, "limit").whole("limit", 1, MAX_READ, 20)
     url = config.dead_letter_queue_url
-    total = queue_count(sqs, url)
+    waiting = depths(sqs, url)
+    total = waiting["visible"] + waiting["in_flight"]
     read: dict[str, MessageTypeDef] = {}
     while len(read) < MAX_READ:
         found = _receive(sqs, url, LOOKING_S)
@@ -62,30 +110,22 @@ def letters(query: Mapping[str, str] | None, sqs: SQSClient, config: Config) -> 
 
 def redrive(
     body: Any, sqs: SQSClient, config: Config, clock: Callable[[], float] = time.monotonic
-) -> dict[str, Any]:
+) -> Redrive:
     """POST /dead-letters/redrive: all of them, by SQS itself, or those with one reason, here and now.
 
     Raises BadRequest, and Conflict while SQS is still moving them.
     """
-    body = {} if body is None else body
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"reason", "per_second"})
-    per_second = body.get("per_second")
-    if per_second is not None and (
-        isinstance(per_second, bool)
-        or not isinstance(per_second, int)
-        or not 1 <= per_second <= MAX_PER_SECOND
-    ):
-        raise BadRequest("per_second", f"expected a whole number from 1 to {MAX_PER_SECOND}")
-    if "reason" in body:
-        reason = fields.text(body, "reason", 1000)
-        if per_second is not None:
+    fields = Body.of(body, "reason", "per_second", optional=True)
+    speed: dict[str, int] = {}
+    if fields.given("per_second") is not None:
+        speed["MaxNumberOfMessagesPerSecond"] = fields.whole("per_second", 1, MAX_PER_SECOND)
+    if "reason" in fields:
+        reason = fields.text("reason", MAX_REASON)
+        if speed:
             raise BadRequest("per_second", "SQS cannot select by reason: give one or the other")
         return _by_reason(reason, sqs, config, clock)
     if any(task["status"] == "RUNNING" for task in tasks(sqs, config)["tasks"]):
         raise Conflict("SQS is moving the dead letters already: GET /dead-letters/redrive shows how far")
-    speed: Any = {} if per_second is None else {"MaxNumberOfMessagesPerSecond": per_second}
     started = sqs.start_message_move_task(
         SourceArn=queue_arn(sqs, config.dead_letter_queue_url),
         DestinationArn=queue_arn(sqs, config.source_queue_url),
@@ -99,7 +139,7 @@ def redrive(
     }
 
 
-def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
+def tasks(sqs: SQSClient, config: Config) -> RedriveTasks:
     """GET /dead-letters/redrive: what SQS has moved, or is moving, the latest first."""
     arn = queue_arn(sqs, config.dead_letter_queue_url)
     found = sqs.list_message_move_tasks(SourceArn=arn, MaxResults=TASKS).get("Results", [])
@@ -109,7 +149,7 @@ def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
                 "status": task["Status"],
                 "moved": task.get("ApproximateNumberOfMessagesMoved"),
                 "to_move": task.get("ApproximateNumberOfMessagesToMove"),
-                "started": _iso(task["StartedTimestamp"] / 1000),
+                "started": times.iso(times.from_epoch(task["StartedTimestamp"])),
                 "reason": task.get("FailureReason"),
             }
             for task in found
@@ -117,7 +157,7 @@ def tasks(sqs: SQSClient, config: Config) -> dict[str, Any]:
     }
 
 
-def _by_reason(reason: str, sqs: SQSClient, config: Config, clock: Callable[[], float]) -> dict[str, Any]:
+def _by_reason(reason: str, sqs: SQSClient, config: Config, clock: Callable[[], float]) -> Redrive:
     """Sent first, deleted after: what dies in between arrives twice, which does no harm."""
     url, ends = config.dead_letter_queue_url, clock() + BY_REASON_S
     moved, complete = 0, False
@@ -165,7 +205,7 @@ def _attribute(message: MessageTypeDef, name: str) -> str | None:
     return attribute.get("StringValue") if attribute else None
 
 
-def _letter(message: MessageTypeDef) -> dict[str, Any]:
+def _letter(message: MessageTypeDef) -> DeadLetter:
     bucket = key = None
     try:
         for created in events.parse_body(message["Body"])[:1]:
@@ -181,7 +221,3 @@ def _letter(message: MessageTypeDef) -> dict[str, Any]:
         "rejected_at": _attribute(message, "RejectedAt"),
         "body": message["Body"][:MAX_BODY],
     }
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

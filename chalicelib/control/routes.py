@@ -2,78 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalice.app import Blueprint
-
-from chalicelib.api.views import config, documented, json_body, plain_errors, query, signed
+from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
 from chalicelib.telemetry import logs
 
-routes = Blueprint(__name__)
+if TYPE_CHECKING:
+    from chalicelib.control.capacity_override import Capacity, NewCapacity
+    from chalicelib.control.dead_letters import (
+        DeadLetters,
+        DeadLettersQuery,
+        Redrive,
+        RedriveRequest,
+        RedriveTasks,
+    )
+    from chalicelib.control.schedule import Schedule
+
+routes = Routes(__name__)
+Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 
-@routes.route("/schedule/pause", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("Paused", errors=(501,))
-def pause() -> dict[str, Any]:
+@routes.post("/schedule/pause", errors=(501,))
+def pause() -> Schedule:
     """No tick begins any more; events wait in the source queue."""
     from chalicelib.control import schedule
 
     return audited("schedule paused", schedule.set_paused(True, clients.events(), config()))
 
 
-@routes.route("/schedule/resume", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("Paused", errors=(501,))
-def resume() -> dict[str, Any]:
+@routes.post("/schedule/resume", errors=(501,))
+def resume() -> Schedule:
     """A tick every minute again."""
     from chalicelib.control import schedule
 
     return audited("schedule resumed", schedule.set_paused(False, clients.events(), config()))
 
 
-@routes.route("/capacity", methods=["PUT"], authorizer=signed)
-@plain_errors
-@documented("Capacity", body="NewCapacity", errors=(501,))
-def put_capacity() -> dict[str, Any]:
+@routes.put("/capacity", errors=(501,))
+def put_capacity(body: NewCapacity) -> Capacity:
     """The next tick forwards so many events; null goes back to the deployed number."""
     from chalicelib.control import capacity_override
 
-    return audited("capacity set", capacity_override.put_capacity(json_body(routes), clients.ssm(), config()))
+    return audited("capacity set", capacity_override.put_capacity(body, clients.ssm(), config()))
 
 
-@routes.route("/dead-letters", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("DeadLetters", query="DeadLettersQuery")
-def get_dead_letters() -> dict[str, Any]:
-    """How many there are, why, and some of them."""
+@routes.get("/dead-letters")
+def get_dead_letters(query: DeadLettersQuery) -> DeadLetters:
+    """How many dead letters there are, why, and some of them."""
     from chalicelib.control import dead_letters
 
-    return dead_letters.letters(query(routes), clients.sqs(), config())
+    return dead_letters.letters(query, clients.sqs(), config())
 
 
-@routes.route("/dead-letters/redrive", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("Redrive", body="NewRedrive | None", errors=(409,))
-def post_redrive() -> dict[str, Any]:
+@routes.post("/dead-letters/redrive", errors=(409,))
+def post_redrive(body: RedriveRequest | None) -> Redrive:
     """Dead letters back to the source queue: all, or those with one reason."""
     from chalicelib.control import dead_letters
 
-    return audited("redrive", dead_letters.redrive(json_body(routes), clients.sqs(), config()))
+    return audited("redrive", dead_letters.redrive(body, clients.sqs(), config()))
 
 
-@routes.route("/dead-letters/redrive", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("RedriveTasks")
-def get_redrives() -> dict[str, Any]:
+@routes.get("/dead-letters/redrive")
+def get_redrives() -> RedriveTasks:
     """What SQS has moved back, or is moving."""
     from chalicelib.control import dead_letters
 
     return dead_letters.tasks(clients.sqs(), config())
 
 
-def audited(message: str, answer: dict[str, Any]) -> dict[str, Any]:
+def audited(message: str, answer: Answer) -> Answer:
     """The answer, after one line in the log about who asked for it."""
     identity = routes.current_request.context.get("identity", {})
     logs.line(message, by=identity.get("userArn") or "chalice local", **answer)

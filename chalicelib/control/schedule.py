@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from chalicelib.capacity import shard_names
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 
-def set_paused(paused: bool, events: EventBridgeClient, config: Config) -> dict[str, Any]:
+class Schedule(TypedDict):
+    paused: bool
+
+
+def set_paused(paused: bool, events: EventBridgeClient, config: Config) -> Schedule:
     """POST /schedule/pause and /schedule/resume: the one-minute rules of all shards. May be repeated.
 
     A tick that runs already ends as usual.

@@ -1,9 +1,10 @@
 """Bulk work over what is already there, on S3 Batch Operations (docs/jobs.md).
 
-api           the REST calls about jobs
-new_job       a request for one, checked
+commands      what REST and the command line may ask for; new_job a request for a job, checked
 batch_jobs    jobs on the service itself
-manifests     what objects a job is about; stored_manifests in S3
-backfill      one task, done by our function; old_tags for undoing
+sources       where a job's objects come from; manifests their lines, stored_manifests in S3
+task          one task, done by our function
+tags          what S3 allows; undo the tags that objects had
 reports       what became of each object; report_pages for people
+cost          of a job
 """

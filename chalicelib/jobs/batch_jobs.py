@@ -10,36 +10,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from chalicelib.aws.errors import rest_errors
 from chalicelib.config import Config
 from chalicelib.errors import NotFound
-from chalicelib.jobs import batch_jobs
-from chalicelib.jobs.reports import TaskResult, report_rows
+from chalicelib.jobs import task
+from chalicelib.jobs.new_job import NewJob
 from chalicelib.jobs.stored_manifests import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3control import S3ControlClient
-    from mypy_boto3_s3control.literals import JobStatusType
     from mypy_boto3_s3control.type_defs import JobManifestGeneratorTypeDef, JobOperationTypeDef
 
-__all__ = [
-    "Job",
-    "TaskResult",
-    "cancel",
-    "create",
-    "describe",
-    "list_all",
-    "report_rows",  # read with a job as often as alone
-    "run",
-    "set_priority",
-]
-
-STATUSES = (
+JobState = Literal[
     "Active",
     "Cancelled",
     "Cancelling",
@@ -53,7 +37,8 @@ STATUSES = (
     "Preparing",
     "Ready",
     "Suspended",
-)
+]
+STATES: tuple[JobState, ...] = get_args(JobState)
 TERMINAL = frozenset({"Complete", "Cancelled", "Failed"})
 
 _JOB_ID = re.compile(r"[a-zA-Z0-9_-]{5,36}", re.ASCII)
@@ -68,7 +53,7 @@ class Job:
     """
 
     id: str
-    status: str
+    status: JobState
     operation: str
     description: str
     priority: int
@@ -100,23 +85,13 @@ class Job:
 
 
 def create(
-    s3control: S3ControlClient,
-    *,
-    role_arn: str,
-    operation: JobOperationTypeDef,
-    source: Manifest | JobManifestGeneratorTypeDef,
-    report_bucket: str,
-    report_prefix: str,
-    failed_only: bool,
-    description: str,
-    priority: int,
-    token: str,
+    s3control: S3ControlClient, new: NewJob, source: Manifest | JobManifestGeneratorTypeDef, config: Config
 ) -> str:
     """Create a job that waits to be run, and return its id; the same token gives the same job.
 
     Raises BadRequest for what the service refuses and Conflict where the token belongs to another job.
     """
-    partition = role_arn.split(":")[1]
+    partition = config.jobs_role_arn.split(":")[1]
     given: dict[str, Any]
     if isinstance(source, Manifest):
         given = {"Manifest": _manifest(source, partition)}
@@ -124,23 +99,36 @@ def create(
         given = {"ManifestGenerator": source}
     with rest_errors():
         answer = s3control.create_job(
-            AccountId=account_of(role_arn),
+            AccountId=account_of(config.jobs_role_arn),
             ConfirmationRequired=True,
-            Operation=operation,
+            Operation=_new_operation(new, config),
             Report={
                 "Enabled": True,
-                "Bucket": f"arn:{partition}:s3:::{report_bucket}",
+                "Bucket": f"arn:{partition}:s3:::{config.reports_bucket}",
                 "Format": "Report_CSV_20180820",
-                "Prefix": report_prefix,
-                "ReportScope": "FailedTasksOnly" if failed_only else "AllTasks",
+                "Prefix": new.folder,
+                "ReportScope": "FailedTasksOnly" if new.failed_only else "AllTasks",
             },
-            ClientRequestToken=token,
-            Description=description,
-            Priority=priority,
-            RoleArn=role_arn,
+            ClientRequestToken=new.token,
+            Description=new.description,
+            Priority=new.priority,
+            RoleArn=config.jobs_role_arn,
             **given,
         )
     return answer["JobId"]
+
+
+def _new_operation(new: NewJob, config: Config) -> JobOperationTypeDef:
+    if new.operation == "replace":
+        tags = [{"Key": key, "Value": value} for key, value in new.tags]
+        return {"S3PutObjectTagging": {"TagSet": tags}}  # type: ignore[typeddict-item]
+    return {
+        "LambdaInvoke": {
+            "FunctionArn": config.backfill_function_arn,
+            "InvocationSchemaVersion": "2.0",  # the one with userArguments
+            "UserArguments": task.user_arguments(new.operation, dict(new.tags)),
+        }
+    }
 
 
 def _manifest(manifest: Manifest, partition: str) -> dict[str, Any]:
@@ -158,18 +146,17 @@ def describe(s3control: S3ControlClient, account: str, job_id: str) -> Job:
         return _described(s3control.describe_job(AccountId=account, JobId=job_id)["Job"])
 
 
-def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobStatusType, ...] = ()) -> list[Job]:
+def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobState, ...] = ()) -> list[Job]:
     """Every job of the account that AWS still knows (90 days after its end), the newest first."""
     jobs: list[Job] = []
+    more: dict[str, Any] = {}
     with rest_errors():
-        page = s3control.list_jobs(AccountId=account, JobStatuses=statuses, MaxResults=1000)
-        while True:
+        while True:  # boto3 has no paginator for it
+            page = s3control.list_jobs(AccountId=account, JobStatuses=statuses, MaxResults=1000, **more)
             jobs.extend(_listed(job) for job in page.get("Jobs", []))
             if not page.get("NextToken"):
                 break
-            page = s3control.list_jobs(
-                AccountId=account, JobStatuses=statuses, MaxResults=1000, NextToken=page["NextToken"]
-            )
+            more = {"NextToken": page["NextToken"]}
     return sorted(jobs, key=lambda job: job.created, reverse=True)
 
 
@@ -268,4 +255,5 @@ def _check_id(job_id: str) -> None:
 
 
 def job_of(job_id: str, s3control: S3ControlClient, config: Config) -> Job:
-    return batch_jobs.describe(s3control, batch_jobs.account_of(config.jobs_role_arn), job_id)
+    """One job of the stage's account. Raises NotFound."""
+    return describe(s3control, account_of(config.jobs_role_arn), job_id)

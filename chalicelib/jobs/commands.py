@@ -6,31 +6,110 @@ Raises RestError, whose `status` is the HTTP status. docs/jobs.md shows every ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
 
-from chalicelib import fields
+from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotSetUp
-from chalicelib.jobs import batch_jobs, cost, new_job, report_pages, task
-from chalicelib.jobs.batch_jobs import Job, job_of
-from chalicelib.jobs.new_job import MAX_DESCRIPTION, NewJob
+from chalicelib.fields import MAX_PRIORITY, Body, Query, schema
+from chalicelib.jobs import batch_jobs, cost, new_job, report_pages
+from chalicelib.jobs.batch_jobs import Job, JobState, job_of
+from chalicelib.jobs.new_job import MAX_DESCRIPTION
+from chalicelib.jobs.reports import ReportRow
 from chalicelib.jobs.sources import prepare
 from chalicelib.jobs.stored_manifests import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
-    from mypy_boto3_s3control.type_defs import JobOperationTypeDef
 
 
-LISTED_JOBS = 100
+LISTED_JOBS, MAX_LISTED = 100, 1000
 MAX_REPORT_ROWS = 1000
+
+
+class JobSummary(TypedDict):
+    id: str
+    operation: str
+    description: str
+    status: JobState
+    outcome: str
+    objects: int
+    succeeded: int
+    failed: int
+    percent: float
+    priority: int
+    created: str
+    ended: str | None
+
+
+class JobDetails(JobSummary):
+    failure_reasons: list[str]
+    manifest: str | None
+    report: str | None
+
+
+class Jobs(TypedDict):
+    jobs: list[JobSummary]
+    total: int
+
+
+class JobsQuery(TypedDict, total=False):
+    status: Annotated[str, schema(description="AWS's statuses, such as Active,Suspended")]
+    limit: Annotated[int, schema(minimum=1, maximum=MAX_LISTED)]
+
+
+class CreatedJob(TypedDict):
+    id: str | None
+    status: str
+    token: NotRequired[str]
+    objects: int | None
+    estimated_cost_usd: float | None
+    manifest: str | None
+    restore_manifest: str | None
+
+
+class JobChanged(TypedDict):
+    id: str
+    status: str
+
+
+class Cancel(TypedDict, total=False):
+    reason: Annotated[str, schema(maxLength=MAX_DESCRIPTION)]
+
+
+class NewPriority(TypedDict):
+    priority: Annotated[int, schema(minimum=0, maximum=MAX_PRIORITY)]
+
+
+class JobPriority(TypedDict):
+    id: str
+    priority: int
+
+
+class ReportQuery(TypedDict, total=False):
+    rows: Literal["failed", "all"]
+    limit: Annotated[int, schema(minimum=1, maximum=MAX_REPORT_ROWS)]
+    next: str
+
+
+class Totals(TypedDict):
+    objects: int
+    succeeded: int
+    failed: int
+
+
+class JobReport(TypedDict):
+    id: str
+    outcome: str
+    totals: Totals
+    rows: list[ReportRow]
+    next: str | None
 
 
 def create_job(
     body: Any, s3: S3Client, s3control: S3ControlClient, config: Config, *, in_request: bool = True
-) -> dict[str, Any]:
+) -> CreatedJob:
     """POST /jobs: check everything, then create a job that waits to be run.
 
     Raises BadRequest with every problem of the manifest, Conflict for a used token, NotSetUp. `in_request` is
@@ -41,51 +120,39 @@ def create_job(
     source, restore = prepare(new, s3, s3control, config, in_request)
     manifest = source if isinstance(source, Manifest) else None
     objects = manifest.objects if manifest else None
-    answer = {
+    answer: CreatedJob = {
+        "id": None,
+        "status": "checked",
         "objects": objects,
-        "estimated_cost_usd": (
-            cost.estimated_cost_usd(objects, new.operation) if objects is not None else None
-        ),
+        "estimated_cost_usd": None if objects is None else cost.estimated_cost_usd(objects, new.operation),
         "manifest": manifest.uri if manifest and manifest.key else None,
         "restore_manifest": restore.uri if restore else None,
     }
     if new.check:
-        return {"id": None, "status": "checked", **answer}
-    job_id = batch_jobs.create(
-        s3control,
-        role_arn=config.jobs_role_arn,
-        operation=_operation(new, config),
-        source=source,
-        report_bucket=config.reports_bucket,
-        report_prefix=new.folder,
-        failed_only=new.failed_only,
-        description=new.description,
-        priority=new.priority,
-        token=new.token,
-    )
-    return {"id": job_id, "status": "waiting to be run", "token": new.token, **answer}
+        return answer
+    job_id = batch_jobs.create(s3control, new, source, config)
+    return {**answer, "id": job_id, "status": "waiting to be run", "token": new.token}
 
 
-def list_jobs(query: Mapping[str, str] | None, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def list_jobs(query: Mapping[str, Any] | None, s3control: S3ControlClient, config: Config) -> Jobs:
     """GET /jobs?status=Active,Suspended&limit=100: the newest first."""
     _need(config)
-    query = query or {}
-    fields.known(query, {"status", "limit"})
-    statuses: Any = tuple(filter(None, query.get("status", "").split(",")))
+    fields = Query.of(query, "status", "limit")
+    statuses: Any = tuple(filter(None, (fields.given("status") or "").split(",")))
     for status in statuses:
-        if status not in batch_jobs.STATUSES:
-            raise BadRequest("status", f"{status!r} is not one of {', '.join(batch_jobs.STATUSES)}")
-    limit = fields.number(query, "limit", LISTED_JOBS, 1, 1000)
+        if status not in batch_jobs.STATES:
+            raise BadRequest("status", f"{status!r} is not one of {', '.join(batch_jobs.STATES)}")
+    limit = fields.whole("limit", 1, MAX_LISTED, LISTED_JOBS)
     jobs = batch_jobs.list_all(s3control, batch_jobs.account_of(config.jobs_role_arn), statuses)
-    return {"jobs": [_as_dict(job) for job in jobs[:limit]], "total": len(jobs)}
+    return {"jobs": [_summary(job) for job in jobs[:limit]], "total": len(jobs)}
 
 
-def get_job(job_id: str, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def get_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobDetails:
     """GET /jobs/{id}: status, progress, why it failed."""
     _need(config)
     job = job_of(job_id, s3control, config)
     return {
-        **_as_dict(job),
+        **_summary(job),
         "failure_reasons": list(job.failure_reasons),
         "manifest": job.manifest or None,
         "report": f"s3://{job.report_bucket}/{job.report_prefix}/job-{job.id}/"
@@ -94,83 +161,51 @@ def get_job(job_id: str, s3control: S3ControlClient, config: Config) -> dict[str
     }
 
 
-def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobChanged:
     """POST /jobs/{id}/run."""
     _need(config)
     account = batch_jobs.account_of(config.jobs_role_arn)
     return {"id": job_id, "status": batch_jobs.run(s3control, account, job_id)}
 
 
-def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> JobChanged:
     """POST /jobs/{id}/cancel, with or without {"reason": "..."}."""
     _need(config)
-    body = {} if body is None else body
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"reason"})
-    reason = fields.text(body, "reason", MAX_DESCRIPTION, "")
+    reason = Body.of(body, "reason", optional=True).text("reason", MAX_DESCRIPTION, "")
     account = batch_jobs.account_of(config.jobs_role_arn)
     return {"id": job_id, "status": batch_jobs.cancel(s3control, account, job_id, reason)}
 
 
-def set_priority(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def set_priority(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> JobPriority:
     """PUT /jobs/{id}/priority with {"priority": 20}; higher runs first."""
     _need(config)
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    fields.known(body, {"priority"})
-    priority = fields.priority(body, None)
+    priority = Body.of(body, "priority").whole("priority", 0, MAX_PRIORITY)
     account = batch_jobs.account_of(config.jobs_role_arn)
     return {"id": job_id, "priority": batch_jobs.set_priority(s3control, account, job_id, priority)}
 
 
 def get_report(
-    job_id: str, query: Mapping[str, str] | None, s3: S3Client, s3control: S3ControlClient, config: Config
-) -> dict[str, Any]:
+    job_id: str, query: Mapping[str, Any] | None, s3: S3Client, s3control: S3ControlClient, config: Config
+) -> JobReport:
     """GET /jobs/{id}/report?rows=failed&limit=100&next=...: totals, and a page of rows with their reasons."""
     _need(config)
-    query = query or {}
-    fields.known(query, {"rows", "limit", "next"})
-    which = fields.one_of(query, "rows", ("failed", "all"), "failed")
-    limit = fields.number(query, "limit", 100, 1, MAX_REPORT_ROWS)
+    fields = Query.of(query, "rows", "limit", "next")
+    which = fields.choice("rows", ("failed", "all"), "failed")
+    limit = fields.whole("limit", 1, MAX_REPORT_ROWS, 100)
     job = job_of(job_id, s3control, config)
     page = report_pages.page(
-        s3, job, failed_only=which == "failed", cursor=query.get("next", ""), limit=limit
+        s3, job, failed_only=which == "failed", cursor=fields.given("next") or "", limit=limit
     )
     return {
         "id": job.id,
         "outcome": job.outcome,
         "totals": {"objects": job.total, "succeeded": job.succeeded, "failed": job.failed},
-        "rows": [
-            {
-                "bucket": row.bucket,
-                "key": row.key,
-                "version_id": row.version_id,
-                "succeeded": row.succeeded,
-                "http_status": row.http_status,
-                "error_code": row.error_code,
-                "message": row.message,
-            }
-            for row in page.rows
-        ],
+        "rows": [row.as_dict() for row in page.rows],
         "next": page.next or None,
     }
 
 
-def _operation(new: NewJob, config: Config) -> JobOperationTypeDef:
-    if new.operation == "replace":
-        tags = [{"Key": key, "Value": value} for key, value in new.tags]
-        return {"S3PutObjectTagging": {"TagSet": tags}}  # type: ignore[typeddict-item]
-    return {
-        "LambdaInvoke": {
-            "FunctionArn": config.backfill_function_arn,
-            "InvocationSchemaVersion": "2.0",  # the one with userArguments
-            "UserArguments": task.user_arguments(new.operation, dict(new.tags)),
-        }
-    }
-
-
-def _as_dict(job: Job) -> dict[str, Any]:
+def _summary(job: Job) -> JobSummary:
     return {
         "id": job.id,
         "operation": job.operation,
@@ -182,13 +217,9 @@ def _as_dict(job: Job) -> dict[str, Any]:
         "failed": job.failed,
         "percent": job.percent,
         "priority": job.priority,
-        "created": _iso(job.created),
-        "ended": _iso(job.ended) if job.ended else None,
+        "created": times.iso(job.created),
+        "ended": times.iso(job.ended),
     }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _need(config: Config, *, function: bool = False) -> None:

@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from chalicelib import fields
+from chalicelib import times
 from chalicelib.errors import BadRequest
+from chalicelib.fields import MAX_PRIORITY, Body, schema
 from chalicelib.jobs import stored_manifests, tags
 
 MAX_DESCRIPTION = 256
@@ -28,12 +29,54 @@ _FIELDS = {
 }
 _COMMON_FIELDS = {"kind", "description", "priority", "report", "token", "check"}
 _SOURCE_FIELDS = {
-    "csv": {"csv", "etag"},
-    "inventory": {"inventory"},
-    "list": {"list"},
-    "generate": {"generate"},
+    "csv": ("csv", "etag"),
+    "inventory": ("inventory",),
+    "list": ("list",),
+    "generate": ("generate",),
 }
 _TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class CsvManifest(TypedDict):
+    csv: str
+    etag: NotRequired[str]
+
+
+class InventoryManifest(TypedDict):
+    inventory: str
+
+
+class ListFilter(TypedDict, total=False):
+    prefix: str
+    suffix: str
+
+
+class ListManifest(TypedDict):
+    list: ListFilter
+
+
+class GenerateFilter(ListFilter, total=False):
+    created_after: str | None
+
+
+class GeneratedManifest(TypedDict):
+    generate: GenerateFilter
+
+
+class JobRequest(TypedDict):
+    """A bulk job. `tag` needs `manifest` and `tags`, `backfill` needs `manifest`, `undo` needs `job`."""
+
+    kind: Literal["tag", "backfill", "undo"]
+    manifest: NotRequired[CsvManifest | InventoryManifest | ListManifest | GeneratedManifest]
+    tags: NotRequired[dict[str, str]]
+    mode: NotRequired[Literal["replace", "merge"]]
+    keep_old_tags: NotRequired[bool]
+    job: NotRequired[str]
+    description: NotRequired[Annotated[str, schema(maxLength=MAX_DESCRIPTION)]]
+    priority: NotRequired[Annotated[int, schema(minimum=0, maximum=MAX_PRIORITY)]]
+    report: NotRequired[Literal["all", "failed"]]
+    token: NotRequired[str | None]
+    check: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -71,18 +114,17 @@ class NewJob:
 
 def parse(body: Any) -> NewJob:
     """The request in a body of POST /jobs. Raises BadRequest with the field and what it should be."""
-    if not isinstance(body, dict):
-        raise BadRequest("body", "expected a JSON object")
-    kind = fields.one_of(body, "kind", KINDS)
+    fields = Body.of(body)
+    kind = fields.choice("kind", KINDS)
     unknown = sorted(set(body) - _COMMON_FIELDS - _FIELDS[kind])
     if unknown:
         raise BadRequest(unknown[0], f"is not a field of kind {kind}; {_fields(kind)}")
     token = body.get("token", None)
     if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
         raise BadRequest("token", "expected 1 to 64 printable ASCII characters without spaces")
-    mode = fields.one_of(body, "mode", MODES, "replace")
+    mode = fields.choice("mode", MODES, "replace")
     tags = _tags(body) if kind == "tag" else ()
-    keep_old_tags = fields.flag(body, "keep_old_tags")
+    keep_old_tags = fields.flag("keep_old_tags")
     default_description = {
         "tag": f"{mode} tags: {', '.join(f'{key}={value}' for key, value in tags)}",
         "backfill": "backfill",
@@ -93,12 +135,12 @@ def parse(body: Any) -> NewJob:
         tags=tags,
         mode=mode,
         keep_old_tags=keep_old_tags,
-        undo_of=fields.text(body, "job", 36) if kind == "undo" else "",
-        description=fields.text(body, "description", MAX_DESCRIPTION, default_description[:MAX_DESCRIPTION]),
-        priority=fields.priority(body, DEFAULT_PRIORITY),
-        failed_only=fields.one_of(body, "report", ("all", "failed"), "all") == "failed",
+        undo_of=fields.text("job", 36) if kind == "undo" else "",
+        description=fields.text("description", MAX_DESCRIPTION, default_description[:MAX_DESCRIPTION]),
+        priority=fields.whole("priority", 0, MAX_PRIORITY, DEFAULT_PRIORITY),
+        failed_only=fields.choice("report", ("all", "failed"), "all") == "failed",
         token=token or str(uuid.uuid4()),
-        check=fields.flag(body, "check"),
+        check=fields.flag("check"),
         **(_source(body, keep_old_tags) if kind != "undo" else {}),
     )
 
@@ -109,26 +151,22 @@ def _source(body: Mapping[str, Any], keep_old_tags: bool) -> dict[str, Any]:
     if not isinstance(manifest, dict) or len(set(manifest) & set(SOURCES)) != 1:
         raise BadRequest("manifest", f"expected an object with one of {', '.join(SOURCES)}")
     source = next(name for name in SOURCES if name in manifest)
-    fields.known(manifest, _SOURCE_FIELDS[source], "manifest.")
+    fields = Body(manifest, "manifest.").only(*_SOURCE_FIELDS[source])
     if keep_old_tags and source not in ("csv", "list"):
         raise BadRequest("keep_old_tags", f"needs a manifest of csv or list, not {source}")
     if source in ("csv", "inventory"):
-        uri = fields.text(manifest, source, 1100, name=f"manifest.{source}")
+        uri = fields.text(source, 1100)
         stored_manifests.parse_uri(uri)
-        return {
-            "source": source,
-            "uri": uri,
-            "etag": fields.text(manifest, "etag", 1024, "", "manifest.etag"),
-        }
+        return {"source": source, "uri": uri, "etag": fields.text("etag", 1024, "")}
     chosen = manifest[source]
     if not isinstance(chosen, dict):
         raise BadRequest(f"manifest.{source}", 'expected an object such as {"prefix": "photos/"}')
-    allowed = {"prefix", "suffix"} | ({"created_after"} if source == "generate" else set())
-    fields.known(chosen, allowed, f"manifest.{source}.")
+    allowed = ("prefix", "suffix", *(["created_after"] if source == "generate" else []))
+    filters = Body(chosen, f"manifest.{source}.").only(*allowed)
     return {
         "source": source,
-        "prefix": fields.text(chosen, "prefix", 1024, "", f"manifest.{source}.prefix"),
-        "suffix": fields.text(chosen, "suffix", 1024, "", f"manifest.{source}.suffix"),
+        "prefix": filters.text("prefix", 1024, ""),
+        "suffix": filters.text("suffix", 1024, ""),
         "created_after": _moment(chosen, f"manifest.{source}.created_after"),
     }
 
@@ -149,13 +187,10 @@ def _moment(values: Mapping[str, Any], name: str) -> datetime | None:
     text = values.get("created_after")
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    found = times.moment(text)
+    if found is None:
         raise BadRequest(name, f"{text!r} is not a moment with its zone such as 2026-01-31T00:00:00Z")
-    return moment
+    return found
 
 
 def _fields(kind: str) -> str:

@@ -104,14 +104,8 @@ def _report_files(s3: S3Client, job: Job, failed_only: bool) -> list[tuple[str, 
     if not job.report_bucket:
         raise Conflict(f"job {job.id} was created without a report")
     prefix = f"{job.report_prefix}/job-{job.id}/".lstrip("/")
-    found: dict[str, int] = {}
-    page = s3.list_objects_v2(Bucket=job.report_bucket, Prefix=prefix)
-    while True:
-        found.update((item["Key"], item["Size"]) for item in page.get("Contents", []))
-        token = page.get("NextContinuationToken")
-        if not token:
-            break
-        page = s3.list_objects_v2(Bucket=job.report_bucket, Prefix=prefix, ContinuationToken=token)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=job.report_bucket, Prefix=prefix)
+    found = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
     if not found:
         ran = job.succeeded + job.failed
         why = "no task has run" if job.status in TERMINAL and not ran else "it is written when the job ends"

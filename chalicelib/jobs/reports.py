@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 from chalicelib.jobs.manifests import decode_key
 
@@ -18,6 +19,16 @@ _HTTP_STATUS = re.compile(r"\d{3}", re.ASCII)
 
 class BadReport(ValueError):
     """A row is not one of a completion report."""
+
+
+class ReportRow(TypedDict):
+    bucket: str
+    key: str
+    version_id: str | None
+    succeeded: bool
+    http_status: int | None
+    error_code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,17 @@ class TaskResult:
     http_status: int | None
     error_code: str
     message: str
+
+    def as_dict(self) -> ReportRow:
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "succeeded": self.succeeded,
+            "http_status": self.http_status,
+            "error_code": self.error_code,
+            "message": self.message,
+        }
 
 
 def report_rows(lines: Iterable[str]) -> Iterator[TaskResult]:

@@ -2,81 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint
-
-from chalicelib.api.views import config, documented, json_body, plain_errors, query, signed
+from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
 
-routes = Blueprint(__name__)
+if TYPE_CHECKING:
+    from chalicelib.jobs.commands import (
+        Cancel,
+        CreatedJob,
+        JobChanged,
+        JobDetails,
+        JobPriority,
+        JobReport,
+        Jobs,
+        JobsQuery,
+        NewPriority,
+        ReportQuery,
+    )
+    from chalicelib.jobs.new_job import JobRequest
+
+routes = Routes(__name__)
 
 
-@routes.route("/jobs", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("NewJobAnswer", body="NewJob", errors=(404, 409, 501))
-def post_job() -> dict[str, Any]:
+@routes.post("/jobs", errors=(404, 409, 501))
+def post_job(body: JobRequest) -> CreatedJob:
     """A bulk job, checked; it waits until somebody runs it."""
-    from chalicelib.jobs import commands as jobs_api
+    from chalicelib.jobs import commands
 
-    return jobs_api.create_job(json_body(routes), clients.s3(), clients.s3control(), config())
-
-
-@routes.route("/jobs", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Jobs", query="JobsQuery", errors=(501,))
-def get_jobs() -> dict[str, Any]:
-    """The newest first."""
-    from chalicelib.jobs import commands as jobs_api
-
-    return jobs_api.list_jobs(query(routes), clients.s3control(), config())
+    return commands.create_job(body, clients.s3(), clients.s3control(), config())
 
 
-@routes.route("/jobs/{job_id}", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("JobDetails", errors=(404, 501))
-def get_job(job_id: str) -> dict[str, Any]:
-    """Its status, progress and failures."""
-    from chalicelib.jobs import commands as jobs_api
+@routes.get("/jobs", errors=(501,))
+def get_jobs(query: JobsQuery) -> Jobs:
+    """The account's jobs, the newest first."""
+    from chalicelib.jobs import commands
 
-    return jobs_api.get_job(job_id, clients.s3control(), config())
+    return commands.list_jobs(query, clients.s3control(), config())
 
 
-@routes.route("/jobs/{job_id}/run", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("JobStatus", errors=(404, 409, 501))
-def run_job(job_id: str) -> dict[str, Any]:
-    """The job begins."""
-    from chalicelib.jobs import commands as jobs_api
+@routes.get("/jobs/{job_id}", errors=(404, 501))
+def get_job(job_id: str) -> JobDetails:
+    """A job's status, progress and failures."""
+    from chalicelib.jobs import commands
 
-    return jobs_api.run_job(job_id, clients.s3control(), config())
+    return commands.get_job(job_id, clients.s3control(), config())
 
 
-@routes.route("/jobs/{job_id}/cancel", methods=["POST"], authorizer=signed)
-@plain_errors
-@documented("JobStatus", body="Cancel | None", errors=(404, 409, 501))
-def cancel_job(job_id: str) -> dict[str, Any]:
-    """The job ends; what it has done stays done."""
-    from chalicelib.jobs import commands as jobs_api
+@routes.post("/jobs/{job_id}/run", errors=(404, 409, 501))
+def run_job(job_id: str) -> JobChanged:
+    """Run a job that waits for it."""
+    from chalicelib.jobs import commands
 
-    return jobs_api.cancel_job(job_id, json_body(routes), clients.s3control(), config())
+    return commands.run_job(job_id, clients.s3control(), config())
 
 
-@routes.route("/jobs/{job_id}/priority", methods=["PUT"], authorizer=signed)
-@plain_errors
-@documented("JobPriority", body="Priority", errors=(404, 409, 501))
-def put_priority(job_id: str) -> dict[str, Any]:
-    """Of the jobs that wait, the highest number runs first."""
-    from chalicelib.jobs import commands as jobs_api
+@routes.post("/jobs/{job_id}/cancel", errors=(404, 409, 501))
+def cancel_job(job_id: str, body: Cancel | None) -> JobChanged:
+    """Stop a job; what it has done stays done."""
+    from chalicelib.jobs import commands
 
-    return jobs_api.set_priority(job_id, json_body(routes), clients.s3control(), config())
+    return commands.cancel_job(job_id, body, clients.s3control(), config())
 
 
-@routes.route("/jobs/{job_id}/report", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Report", query="ReportQuery", errors=(404, 409, 501))
-def get_report(job_id: str) -> dict[str, Any]:
-    """Totals, and a page of rows with their reasons."""
-    from chalicelib.jobs import commands as jobs_api
+@routes.put("/jobs/{job_id}/priority", errors=(404, 409, 501))
+def put_priority(job_id: str, body: NewPriority) -> JobPriority:
+    """Change a job's priority: of the jobs that wait, the highest number runs first."""
+    from chalicelib.jobs import commands
 
-    return jobs_api.get_report(job_id, query(routes), clients.s3(), clients.s3control(), config())
+    return commands.set_priority(job_id, body, clients.s3control(), config())
+
+
+@routes.get("/jobs/{job_id}/report", errors=(404, 409, 501))
+def get_report(job_id: str, query: ReportQuery) -> JobReport:
+    """A job's totals, and a page of its objects with what became of each."""
+    from chalicelib.jobs import commands
+
+    return commands.get_report(job_id, query, clients.s3(), clients.s3control(), config())

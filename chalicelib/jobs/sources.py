@@ -63,7 +63,7 @@ def prepare(
         raise BadRequest(
             "keep_old_tags",
             f"the tags of {manifest.objects:,} objects cannot be read within a request "
-            f"({REQUEST_OLD_TAGS:,}); use the command, python -m infra.jobs",
+            f"({REQUEST_OLD_TAGS:,}); use the command, python -m infra jobs",
         )
     restore = stored_manifests.write(
         s3,
@@ -81,7 +81,7 @@ def _at_most(limit: int, lines: Iterator[str]) -> Iterator[str]:
             raise BadRequest(
                 "manifest.list",
                 f"more than {limit:,} objects cannot be listed within a request; "
-                "use generate, or the command, python -m infra.jobs",
+                "use generate, or the command, python -m infra jobs",
             )
         yield text
 

@@ -66,7 +66,7 @@ def checked_csv(
         raise BadRequest(
             "manifest",
             f"{size:,} bytes are too many to check within a request ({max_bytes:,}); "
-            "use the command, python -m infra.jobs",
+            "use the command, python -m infra jobs",
         )
     checked = manifests.check(body)
     _refuse(checked, images_bucket)
@@ -129,16 +129,11 @@ def counted(lines: Iterable[str]) -> Manifest:
 
 def listed(s3: S3Client, bucket: str, prefix: str = "", suffix: str = "") -> Iterator[str]:
     """The lines of a manifest with a bucket's objects, folder markers left out."""
-    page = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
-    while True:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             is_marker = item["Key"].endswith("/") and not item["Size"]
             if item["Key"].endswith(suffix) and not is_marker:
                 yield manifests.line(bucket, item["Key"])
-        token = page.get("NextContinuationToken")
-        if not token:
-            return
-        page = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
 
 
 def rows(s3: S3Client, manifest: Manifest) -> Iterator[tuple[str, str, str | None]]:

@@ -2,7 +2,8 @@
 
 status        the snapshot behind GET /status; eta when the backlog will be gone
 measures      what CloudWatch has measured
-log_reader    what the functions have logged
-tracing       one object, asked for everywhere; whereabouts decides from what was found
-together      several questions at once; recall keeps answers for a while
+cloudwatch    many metrics asked for at once
+log_search    what the functions have logged
+object_trace  one object, asked for everywhere; object_state decides from what was found
+parallel      several questions at once; cache keeps answers for a while
 """

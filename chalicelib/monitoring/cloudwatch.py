@@ -42,19 +42,15 @@ def ask(
     }
     found: dict[str, dict[int, float]] = {name: {} for name in wanted}
     asked: Any = [metric.query(id_) for id_, (_, metric) in queries.items()]
-    token: dict[str, Any] = {}
-    while True:
-        answer = cloudwatch.get_metric_data(
-            MetricDataQueries=asked, StartTime=time_of(start), EndTime=time_of(end), **token
-        )
-        for result in answer["MetricDataResults"]:
-            of_name = found[queries[result["Id"]][0]]
-            for at, value in zip(result["Timestamps"], result["Values"], strict=True):
-                minute = minute_of(at)
-                of_name[minute] = of_name.get(minute, 0.0) + value
-        if not answer.get("NextToken"):
-            return dict(found)
-        token = {"NextToken": answer["NextToken"]}
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=asked, StartTime=time_of(start), EndTime=time_of(end)
+    )
+    for result in (result for page in pages for result in page["MetricDataResults"]):
+        of_name = found[queries[result["Id"]][0]]
+        for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+            minute = minute_of(at)
+            of_name[minute] = of_name.get(minute, 0.0) + value
+    return dict(found)
 
 
 def minute_of(at: datetime) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from typing import TypedDict
 
 TICK_S = 60  # the schedule's rate
 ARRIVALS_MINUTES = 15  # looked at to tell what arrives
@@ -28,6 +29,11 @@ class Arrivals:
         return cls(statistics.fmean(minutes), statistics.median(minutes)) if minutes else None
 
 
+class Drained(TypedDict):
+    minutes: int | None
+    says: str
+
+
 @dataclass(frozen=True)
 class Eta:
     """`minutes` until a tick leaves the source queue empty, in whole ticks; None with the reason."""
@@ -35,7 +41,7 @@ class Eta:
     minutes: int | None
     says: str  # one plain sentence part, such as `gone in about 3 minutes`
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> Drained:
         return {"minutes": self.minutes, "says": self.says}
 
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from chalicelib import fields, times
+from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
+from chalicelib.fields import Query, schema
 from chalicelib.telemetry import logs
-from chalicelib.times import moment
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -30,6 +30,40 @@ TICK_SPANS = (150, 900)
 AT_ONCE = 8  # shards' logs
 KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
 MOST_RECENT = 100
+
+
+class Tick(TypedDict):
+    """The last run of the drain, its shards added up."""
+
+    at: str
+    received: int
+    forwarded: int
+    rejected: int
+    failed: int
+    duplicates: int
+    stopped: Literal["capacity", "back_pressure", "empty", "deadline", "errors"]
+    seconds: float
+    errors: list[str]
+
+
+class RecentQuery(TypedDict, total=False):
+    limit: Annotated[int, schema(minimum=1, maximum=MOST_RECENT)]
+
+
+class RecentObject(TypedDict):
+    id: str
+    at: str
+    key: str
+    outcome: Literal["done", "rejected", "retry"]
+    reason: str | None
+    seconds: float | None
+    thumbnails: list[str]
+
+
+class Recent(TypedDict):
+    version: Literal[1]
+    since: str
+    objects: list[RecentObject]
 
 
 @dataclass(frozen=True)
@@ -76,7 +110,7 @@ def newest(
     return Read(found[:count], end)
 
 
-def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> dict[str, Any] | None:
+def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Tick | None:
     """The last run of the drain, its shards added up; None when there was none in the last 15 minutes."""
 
     def of_shard(shard: str) -> list[dict[str, Any]]:
@@ -87,13 +121,16 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> di
     if not ticks:
         return None
     last = max(ticks, key=lambda tick: str(tick["at"]))
-    since = (moment(last["at"]) or now) - timedelta(seconds=60)
-    together = [tick for tick in ticks if (moment(tick["at"]) or now) > since]  # of the same minute
-    sums = ("received", "forwarded", "rejected", "failed", "duplicates")
+    since = (times.moment(last["at"]) or now) - timedelta(seconds=60)
+    together = [tick for tick in ticks if (times.moment(tick["at"]) or now) > since]  # of the same minute
     stopped = [tick["stopped"] for tick in together]
     return {
         "at": last["at"],
-        **{name: sum(tick[name] for tick in together) for name in sums},
+        "received": sum(tick["received"] for tick in together),
+        "forwarded": sum(tick["forwarded"] for tick in together),
+        "rejected": sum(tick["rejected"] for tick in together),
+        "failed": sum(tick["failed"] for tick in together),
+        "duplicates": sum(tick["duplicates"] for tick in together),
         # What somebody should know of comes first.
         "stopped": min(stopped, key=("errors", "deadline", "back_pressure", "capacity", "empty").index),
         "seconds": max(tick["seconds"] for tick in together),
@@ -102,12 +139,10 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> di
 
 
 def recent(
-    query: Mapping[str, str] | None, client: CloudWatchLogsClient, config: Config, now: datetime
-) -> dict[str, Any]:
+    query: Mapping[str, Any] | None, client: CloudWatchLogsClient, config: Config, now: datetime
+) -> Recent:
     """GET /recent?limit=20: what consume did last, newest first. Raises BadRequest."""
-    query = query or {}
-    fields.known(query, {"limit"})
-    limit = fields.number(query, "limit", 20, 1, MOST_RECENT)
+    limit = Query.of(query, "limit").whole("limit", 1, MOST_RECENT, 20)
     found = newest(client, _group(config, "consume"), "outcome", outcomes.read, limit, now)
     return {
         "version": 1,

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from chalicelib import fields, times
+from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
+from chalicelib.fields import Query, schema
 from chalicelib.monitoring.cloudwatch import Metric, Minutes, ask, minute_of, time_of
 from chalicelib.monitoring.eta import ARRIVALS_MINUTES, Arrivals
+from chalicelib.monitoring.parallel import Failed
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -28,7 +30,57 @@ AGE_MINUTES = 10
 SERIES_MINUTES = (15, 1440)
 
 
-def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> dict[str, Any]:
+class FunctionHealth(TypedDict):
+    invocations: float | None
+    errors: float | None
+    throttles: float | None
+    success_rate: float | None  # percent
+
+
+class Percentiles(TypedDict):
+    p50: float | None
+    p95: float | None
+
+
+class Hour(TypedDict):
+    forwarded_per_minute: float | None
+    done: float | None
+    rejected: float | None
+    thumbnails: float | None
+    bytes_in: float | None
+    bytes_out: float | None
+    upload_to_done: Percentiles
+
+
+class Measured(TypedDict):
+    functions: dict[str, FunctionHealth] | Failed
+    hour: Hour | Failed
+    oldest_age: dict[str, float | None]  # by queue, seconds
+    arrivals: Arrivals | None
+
+
+class SeriesQuery(TypedDict, total=False):
+    minutes: Annotated[int, schema(minimum=SERIES_MINUTES[0], maximum=SERIES_MINUTES[1])]
+
+
+class Lines(TypedDict):
+    backlog: list[float | None]
+    destination: list[float | None]
+    dead_letters: list[float | None]
+    arrived: list[float | None]
+    forwarded: list[float | None]
+    done: list[float | None]
+    rejected: list[float | None]
+    errors: list[float | None]
+
+
+class Series(TypedDict):
+    version: Literal[1]
+    minutes: list[str]
+    series: Lines
+
+
+def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> Measured:
     """The parts of GET /status that are measured: `functions`, `hour`, `oldest_age` and `arrivals`."""
     this = minute_of(now)  # not over yet: counted in sums, not in what comes in a minute
     found = ask(cloudwatch, _status_metrics(config), this + 1 - HOUR, this + 1)
@@ -42,7 +94,10 @@ def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> di
             "thumbnails": total("thumbnails"),
             "bytes_in": total("bytes_in"),
             "bytes_out": total("bytes_out"),
-            "upload_to_done": {name: _mean(found[name], found["samples"]) for name in ("p50", "p95")},
+            "upload_to_done": {
+                "p50": _mean(found["p50"], found["samples"]),
+                "p95": _mean(found["p95"], found["samples"]),
+            },
         },
         "oldest_age": {name: _latest(found[f"age_{name}"], this - AGE_MINUTES) for name in _queues(config)},
         "arrivals": Arrivals.of(_filled(found["arrived"], range(this - ARRIVALS_MINUTES, this))),
@@ -50,12 +105,10 @@ def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> di
 
 
 def series(
-    query: Mapping[str, str] | None, cloudwatch: CloudWatchClient, config: Config, now: datetime
-) -> dict[str, Any]:
+    query: Mapping[str, Any] | None, cloudwatch: CloudWatchClient, config: Config, now: datetime
+) -> Series:
     """GET /series?minutes=180: one value a minute, oldest first, None where nothing is known."""
-    query = query or {}
-    fields.known(query, {"minutes"})
-    count = fields.number(query, "minutes", 180, *SERIES_MINUTES)
+    count = Query.of(query, "minutes").whole("minutes", *SERIES_MINUTES, default=180)
     end = minute_of(now)
     minutes = range(end - count, end)
     found = ask(cloudwatch, _series_metrics(config), minutes.start, minutes.stop)
@@ -171,7 +224,7 @@ def _totals(found: Mapping[str, Minutes], measured: bool) -> Callable[[str], flo
     return total
 
 
-def _function(name: str, total: Callable[[str], float | None]) -> dict[str, float | None]:
+def _function(name: str, total: Callable[[str], float | None]) -> FunctionHealth:
     """As the source document checks a function: its invocations, and the share of them that succeeded."""
     invocations, errors = total(f"invocations_{name}"), total(f"errors_{name}")
     rate = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
 from chalicelib.config import Config
@@ -17,41 +17,70 @@ from chalicelib.monitoring.object_state import Evidence
 from chalicelib.thumbnails.stored import StoredThumbnail, thumbnails_of
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.aws.clients import Clients
 
 # An event is in the log within this time before its object's own date.
 EARLIER = timedelta(minutes=5)
 A_SECOND = timedelta(seconds=1)
+EVERY_LETTER = {"limit": str(dead_letters.MAX_READ)}
+
+
+class SourceObject(TypedDict):
+    exists: bool | None
+    size: int | None
+    etag: str | None
+    last_modified: str | None
+
+
+class MadeThumbnail(TypedDict):
+    key: str
+    size: int
+    made_at: str | None
+    of_this_version: bool | None
+
+
+class ObjectTrace(TypedDict):
+    version: Literal[1]
+    key: str
+    state: object_state.State
+    known_from: str
+    reason: str | None
+    object: SourceObject
+    thumbnails: list[MadeThumbnail]
+    legs: object_state.Legs
+    not_known: list[str]
 
 
 def trace(
     key: str,
-    s3: Callable[[], S3Client],
-    sqs: Callable[[], SQSClient],
-    client: Callable[[], CloudWatchLogsClient],
+    clients: Clients,
     config: Config,
     now: datetime,
-) -> dict[str, Any]:
+) -> ObjectTrace:
     """The answer of GET /objects/{key}; the key is decoded. Raises BadRequest for what can be no key."""
     if not key or len(key.encode()) > MAX_KEY_BYTES:
         raise BadRequest("key", f"expected 1 to {MAX_KEY_BYTES} bytes")
     created = ObjectCreated(config.images_bucket, key)
-    head = parallel.ask({"object": lambda: head_object(s3(), config.images_bucket, key)})["object"]
+    head = parallel.ask({"object": lambda: head_object(clients.s3(), config.images_bucket, key)})["object"]
     since = now - timedelta(days=1)
     if not parallel.failed(head) and head["exists"]:
         since = max(head["last_modified"] - EARLIER, now - timedelta(seconds=log_search.KEPT_S))
+
+    def about(function: str) -> log_search.Read:
+        return log_search.about(clients.cloudwatch_logs(), config, function, created.object_id, since, now)
+
     found = parallel.ask(
         {
-            "thumbnails": lambda: thumbnails_of(s3(), config, key),
-            "consume": lambda: log_search.about(client(), config, "consume", created.object_id, since, now),
-            "enqueue": lambda: log_search.about(client(), config, "enqueue", created.object_id, since, now),
-            "letters": lambda: dead_letters.letters({"limit": str(dead_letters.MAX_READ)}, sqs(), config),
+            "thumbnails": lambda: thumbnails_of(clients.s3(), config, key),
+            "consume": lambda: about("consume"),
+            "enqueue": lambda: about("enqueue"),
+            "letters": lambda: dead_letters.letters(EVERY_LETTER, clients.sqs(), config),
         }
     )
-    known = _known(key, head, found, since, config)
-    decided = object_state.decide(known, now)
+    evidence = _evidence(key, head, found, since, config)
+    decided = object_state.decide(evidence, now)
     return {
         "version": 1,
         "key": key,
@@ -59,7 +88,7 @@ def trace(
         "known_from": decided.known_from,
         "reason": decided.reason,
         "object": _object(head),
-        "thumbnails": [_thumbnail(one, known.etag) for one in known.thumbnails or ()],
+        "thumbnails": [_thumbnail(one, evidence.etag) for one in evidence.thumbnails or ()],
         "legs": object_state.legs(decided.times),
         "not_known": decided.not_known,
     }
@@ -83,7 +112,7 @@ def head_object(s3: S3Client, bucket: str, key: str) -> dict[str, Any]:
     }
 
 
-def _known(
+def _evidence(
     key: str, head: Mapping[str, Any], found: Mapping[str, Any], since: datetime, config: Config
 ) -> Evidence:
     def whole(answer: Any) -> Any:
@@ -110,17 +139,16 @@ def _is_outcome(line: Mapping[str, Any], key: str) -> bool:
     return line.get("message") == outcomes.MESSAGE and line.get("key") == key
 
 
-def _object(head: Mapping[str, Any]) -> dict[str, Any]:
-    changed = head.get("last_modified")
+def _object(head: Mapping[str, Any]) -> SourceObject:
     return {
         "exists": head.get("exists"),
         "size": head.get("size"),
         "etag": head.get("etag"),
-        "last_modified": times.iso(changed) if changed else None,
+        "last_modified": times.iso(head.get("last_modified")),
     }
 
 
-def _thumbnail(one: StoredThumbnail, etag: str | None) -> dict[str, Any]:
+def _thumbnail(one: StoredThumbnail, etag: str | None) -> MadeThumbnail:
     return {
         "key": one.key,
         "size": one.size,

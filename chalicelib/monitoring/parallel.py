@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalicelib.aws import errors
 from chalicelib.errors import RestError
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 WITHIN_S = 8.0  # for all of them; API Gateway gives up after 29
+
+
+class Failed(TypedDict):
+    """In place of a part that could not be found out."""
+
+    error: str
 
 
 def ask(questions: Mapping[str, Callable[[], Any]], within_s: float = WITHIN_S) -> dict[str, Any]:
@@ -27,7 +36,7 @@ def ask(questions: Mapping[str, Callable[[], Any]], within_s: float = WITHIN_S) 
     }
 
 
-def failed(answer: Any) -> bool:
+def failed(answer: Any) -> TypeIs[Failed]:
     """Whether it is an error in an answer's place."""
     return isinstance(answer, dict) and set(answer) == {"error"}
 

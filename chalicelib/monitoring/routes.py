@@ -2,88 +2,99 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Literal, TypedDict
 from urllib.parse import unquote
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
-from chalicelib.api.views import config, documented, plain_errors, query, signed
+from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
-from chalicelib.monitoring.cache import TimedCache
+from chalicelib.times import now
 
-routes = Blueprint(__name__)
-recall = TimedCache()
+if TYPE_CHECKING:
+    from chalicelib.monitoring.cache import TimedCache
+    from chalicelib.monitoring.log_search import Recent, RecentQuery, Tick
+    from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
+    from chalicelib.monitoring.object_trace import ObjectTrace
+    from chalicelib.monitoring.status import Status
+
+routes = Routes(__name__)
 # Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
 MEASURED_S, TICK_S = 30, 5
 
 
-@routes.route("/health", methods=["GET"])
-@plain_errors
-@documented("Health")
-def get_health() -> dict[str, str]:
+@cache
+def cached() -> TimedCache:
+    """What this process keeps of CloudWatch's answers."""
+    from chalicelib.monitoring import cache as caches
+
+    return caches.TimedCache()
+
+
+class Health(TypedDict):
+    status: Literal["ok"]
+
+
+@routes.get("/health", signed=False)
+def get_health() -> Health:
     """The API answers; nothing else is asked."""
     return {"status": "ok"}
 
 
-@routes.route("/status", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Status")
-def get_status() -> dict[str, Any]:
+@routes.get("/status")
+def get_status() -> Status:
     """Where everything stands."""
     from chalicelib.monitoring import log_search, measures, status
 
-    def measured() -> dict[str, Any]:
-        return recall("m", MEASURED_S, lambda: measures.of_status(clients.cloudwatch(), config(), _now()))
+    def measured() -> Measured:
+        return measures.of_status(clients.cloudwatch(), config(), now())
 
-    def last_tick() -> dict[str, Any] | None:
-        # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
-        kept_s = min(60, TICK_S * config().drain_shards)
-        return recall("t", kept_s, lambda: log_search.last_tick(clients.cloudwatch_logs(), config(), _now()))
+    def last_tick() -> Tick | None:
+        return log_search.last_tick(clients.cloudwatch_logs(), config(), now())
 
+    # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
+    tick_kept_s = min(60, TICK_S * config().drain_shards)
     return status.snapshot(
-        config(), clients.sqs, clients.events, clients.ssm, clients.s3control, measured, last_tick
+        config(),
+        clients,
+        measured=lambda: cached()("measures", MEASURED_S, measured),
+        last_tick=lambda: cached()("last_tick", tick_kept_s, last_tick),
     )
 
 
-@routes.route("/series", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Series", query="SeriesQuery")
-def get_series() -> dict[str, Any]:
+@routes.get("/series")
+def get_series(query: SeriesQuery) -> Series:
     """Backlog, throughput and failures, one value a minute."""
     from chalicelib.monitoring import measures
 
-    asked, now = query(routes), _now()
-    name = f"series {sorted((asked or {}).items())}"
-    this_minute = now.second  # so old may an answer be that has the last whole minute
-    return recall(name, this_minute, lambda: measures.series(asked, clients.cloudwatch(), config(), now))
+    end = now()
+    name = f"series {sorted((query or {}).items())}"
+    this_minute = end.second  # so old may an answer be that has the last whole minute
+    return cached()(name, this_minute, lambda: measures.series(query, clients.cloudwatch(), config(), end))
 
 
-@routes.route("/recent", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Recent", query="RecentQuery")
-def get_recent() -> dict[str, Any]:
+@routes.get("/recent")
+def get_recent(query: RecentQuery) -> Recent:
     """What became of the last events, newest first."""
     from chalicelib.monitoring import log_search
 
-    return log_search.recent(query(routes), clients.cloudwatch_logs(), config(), _now())
+    return log_search.recent(query, clients.cloudwatch_logs(), config(), now())
 
 
-@routes.route("/objects/{key}", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Whereabouts", errors=(400,))
-def get_object(key: str) -> dict[str, Any]:
+@routes.get("/objects/{key}", errors=(400,))
+def get_object(key: str) -> ObjectTrace:
     """Where one object is, and how long each leg of its way took."""
     from chalicelib.monitoring import object_trace
 
-    return object_trace.trace(
-        _decoded(key), clients.s3, clients.sqs, clients.cloudwatch_logs, config(), _now()
-    )
+    return object_trace.trace(_decoded(key), clients, config(), now())
 
 
-@routes.route("/thumbnails/{key}", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("image/jpeg, image/png, image/webp, image/avif", errors=(400, 404, 413))
+@routes.get(
+    "/thumbnails/{key}",
+    media=("image/jpeg", "image/png", "image/webp", "image/avif"),
+    errors=(400, 404, 413),
+)
 def get_thumbnail(key: str) -> Response:
     """A thumbnail's bytes. Chalice wants an Accept header that names an image type, as browsers send it."""
     from chalicelib.thumbnails import stored
@@ -103,7 +114,3 @@ def _decoded(part: str) -> str:
     https://github.com/aws/chalice/issues/511
     """
     return unquote(part)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

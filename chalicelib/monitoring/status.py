@@ -7,101 +7,134 @@ queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
-from chalicelib.control import capacity_override, schedule
+from chalicelib.control import schedule
+from chalicelib.control.capacity_override import capacities, capacity_override
 from chalicelib.monitoring import parallel
-from chalicelib.monitoring.eta import TICK_S, Arrivals, Eta, eta
-from chalicelib.queues.depths import depths
-from chalicelib.times import moment
+from chalicelib.monitoring.eta import TICK_S, Arrivals, Drained, Eta, eta
+from chalicelib.monitoring.parallel import Failed
+from chalicelib.queues.depths import Depths, depths
 
 if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3control import S3ControlClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_ssm import SSMClient
 
+    from chalicelib.aws.clients import Clients
     from chalicelib.config import Config
+    from chalicelib.control.schedule import Schedule
+    from chalicelib.jobs.commands import JobSummary
+    from chalicelib.monitoring.log_search import Tick
+    from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
-VERSION = 1  # of the answer's shape; a field is added without a new number, never renamed
+
+class QueueDepths(Depths):
+    oldest_age: float | None  # seconds
+
+
+class Queues(TypedDict):
+    source: QueueDepths | Failed
+    destination: QueueDepths | Failed
+    dead_letter: QueueDepths | Failed
+
+
+class ActiveJobs(TypedDict):
+    active: list[JobSummary]
+
+
+class Status(TypedDict):
+    version: Literal[1]  # of the answer's shape; a field is added without a new number, never renamed
+    stage: str | None
+    at: str
+    queues: Queues
+    capacity: int | None
+    capacity_deployed: int
+    capacity_set: int | None
+    capacity_error: str | None
+    max_in_destination: int | None
+    action: str
+    schedule: Schedule | Failed
+    last_tick: Tick | Failed | None
+    arrivals_per_minute: float | None
+    drain: Drained
+    functions: dict[str, FunctionHealth] | Failed
+    hour: Hour | Failed
+    jobs: ActiveJobs | Failed
 
 
 def snapshot(
     config: Config,
-    sqs: Callable[[], SQSClient],
-    events: Callable[[], EventBridgeClient],
-    ssm: Callable[[], SSMClient],
-    s3control: Callable[[], S3ControlClient],
-    measured: Callable[[], dict[str, Any]],
-    last_tick: Callable[[], dict[str, Any] | None],
-) -> dict[str, Any]:
+    clients: Clients,
+    measured: Callable[[], Measured],
+    last_tick: Callable[[], Tick | None],
+) -> Status:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    The clients are made when they are needed, so that one that cannot be made costs only its part. `measured`
-    and `last_tick` are measures.of_status and log_reader.last_tick, or what was kept of them.
+    A client is made where it is needed, so that one that cannot be made costs only its part. `measured` and
+    `last_tick` are measures.of_status and log_search.last_tick, or what was kept of them.
     """
     found = parallel.ask(
         {
-            "source": lambda: depths(sqs(), config.source_queue_url),
-            "destination": lambda: depths(sqs(), config.destination_queue_url),
-            "dead_letter": lambda: depths(sqs(), config.dead_letter_queue_url),
-            "capacity": lambda: (
-                capacity_override.capacity_set(ssm(), config) if config.capacity_parameter else None
-            ),
-            "schedule": lambda: {"paused": schedule.is_paused(events(), config)},
-            "jobs": lambda: active_jobs(s3control(), config),
+            "source": lambda: depths(clients.sqs(), config.source_queue_url),
+            "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
+            "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
+            "override": lambda: capacity_override(clients.ssm(), config) if config.stage else None,
+            "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
+            "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
             "last_tick": last_tick,
         }
     )
-    numbers = found["measured"]
-    unmeasured = parallel.failed(numbers)
-    changed = found["capacity"]
-    unknown = parallel.failed(changed)
-    capacities = capacity_override.capacity_now(None if unknown else changed, config)
-    if unknown:
-        capacities["capacity"] = None
-    arrivals = None if unmeasured else numbers["arrivals"]
-    ages = {} if unmeasured else numbers["oldest_age"]
-    gone = _eta(found, capacities["capacity"], arrivals, config)
+    numbers: Measured | Failed = found["measured"]
+    if parallel.failed(numbers):
+        numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
+    override: int | Failed | None = found["override"]
+    unreadable: str | None = None
+    if parallel.failed(override):
+        unreadable, override = override["error"], None
+    set_to = capacities(override, config)
+    capacity = None if unreadable else set_to["capacity"]
+    arrivals = numbers["arrivals"]
     return {
-        "version": VERSION,
+        "version": 1,
         "stage": config.stage or None,
-        "at": times.now(),
+        "at": times.iso(times.now()),
         "queues": {
-            name: _with_age(found[name], ages.get(name)) for name in ("source", "destination", "dead_letter")
+            "source": _with_age("source", found, numbers),
+            "destination": _with_age("destination", found, numbers),
+            "dead_letter": _with_age("dead_letter", found, numbers),
         },
-        **capacities,
-        "capacity_error": changed["error"] if unknown else None,
+        "capacity": capacity,
+        "capacity_deployed": set_to["capacity_deployed"],
+        "capacity_set": set_to["capacity_set"],
+        "capacity_error": unreadable,
         "max_in_destination": config.max_in_destination or None,
         "action": config.action,
         "schedule": found["schedule"],
         "last_tick": found["last_tick"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
-        "drain": gone.as_dict(),
-        "minutes_to_drain": gone.minutes,
-        "functions": numbers if unmeasured else numbers["functions"],
-        "hour": numbers if unmeasured else numbers["hour"],
+        "drain": _eta(found, capacity, arrivals, config).as_dict(),
+        "functions": numbers["functions"],
+        "hour": numbers["hour"],
         "jobs": found["jobs"],
     }
 
 
-def active_jobs(s3control: S3ControlClient, config: Config) -> dict[str, Any]:
+def active_jobs(s3control: S3ControlClient, config: Config) -> ActiveJobs:
     """The jobs that have not ended, newest first."""
-    from chalicelib.jobs import commands as jobs_api
-    from chalicelib.jobs.batch_jobs import STATUSES, TERMINAL
+    from chalicelib.jobs import commands
+    from chalicelib.jobs.batch_jobs import STATES, TERMINAL
 
-    wanted = ",".join(status for status in STATUSES if status not in TERMINAL)
-    return {"active": jobs_api.list_jobs({"status": wanted}, s3control, config)["jobs"]}
+    wanted = ",".join(state for state in STATES if state not in TERMINAL)
+    return {"active": commands.list_jobs({"status": wanted}, s3control, config)["jobs"]}
 
 
-def _with_age(depths: dict[str, Any], age: float | None) -> dict[str, Any]:
-    """With the oldest message's age in seconds; what CloudWatch said of it is void when none waits."""
+def _with_age(name: str, found: Mapping[str, Any], numbers: Measured) -> QueueDepths | Failed:
+    """With the oldest message's age; what CloudWatch said of it is void when none waits."""
+    depths: Depths | Failed = found[name]
     if parallel.failed(depths):
         return depths
-    return {**depths, "oldest_age": age if depths["visible"] else None}
+    return {**depths, "oldest_age": numbers["oldest_age"].get(name) if depths["visible"] else None}
 
 
 def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | None, config: Config) -> Eta:
@@ -120,7 +153,7 @@ def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | No
 
 def _until_next_tick(last: dict[str, Any] | None) -> float:
     """Seconds, by when the last one ended; a whole tick where that is not known."""
-    ended = moment(last.get("at")) if last else None
+    ended = times.moment(last.get("at")) if last else None
     if not ended:
         return TICK_S
-    return TICK_S - (datetime.now(UTC) - ended).total_seconds() % TICK_S
+    return TICK_S - (times.now() - ended).total_seconds() % TICK_S

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from chalice.app import Blueprint, Response
+from chalice.app import Response
 
-from chalicelib.api.views import documented, plain_errors, signed
+from chalicelib.api.views import Routes
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("text/html")
+@routes.get("/", media=("text/html",))
 def get_page() -> Response:
-    """The page."""
+    """The page for the person on call."""
     from chalicelib.page import files
 
     return _answer(files.START)
 
 
-@routes.route("/web/{file}", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("text/css, text/javascript, image/svg+xml", errors=(404,))
+@routes.get("/web/{file}", media=("text/css", "text/javascript", "image/svg+xml"), errors=(404,))
 def get_page_file(file: str) -> Response:
-    """One of its files."""
+    """A style sheet, script or picture of the page."""
     return _answer(file)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from chalicelib.planning.prices import PRICES, Prices
 from chalicelib.planning.scenario import DRAIN_CPU_S, ENQUEUE_S, VCPU_MB, Scenario
@@ -19,6 +19,14 @@ ALARMS = 14  # metrics that the alarms of infra/deploying/template.yaml watch: e
 METRICS = sum(len(units) for units in metrics.METRICS.values())
 
 
+class CostLine(TypedDict):
+    what: str
+    amount: float
+    unit: str
+    price_usd: float
+    usd: float
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of the bill: so many units at so much."""
@@ -32,7 +40,7 @@ class Line:
     def usd(self) -> float:
         return self.amount * self.price
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> CostLine:
         return {
             "what": self.what,
             "amount": round(self.amount, 3),

@@ -6,24 +6,43 @@ scenario (what is asked) -> forecast (the ticks) -> quotas (what AWS allows) -> 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from chalicelib.planning.costs import lines
+from chalicelib.planning.costs import CostLine, lines
 from chalicelib.planning.forecast import forecast
 from chalicelib.planning.prices import PRICES, Prices
-from chalicelib.planning.quotas import quotas
+from chalicelib.planning.quotas import QuotaUse, quotas
 from chalicelib.planning.scenario import Scenario
 
-VERSION = 1  # of the answer's shape; see docs/api.md
+
+class Cost(TypedDict):
+    lines: list[CostLine]
+    total: float
 
 
-def plan(scenario: Scenario, prices: Prices = PRICES) -> dict[str, Any]:
+class Plan(TypedDict):
+    version: Literal[1]  # of the answer's shape; see docs/api.md
+    given: dict[str, Any]
+    minutes_to_clear: int
+    peak_backlog: int
+    longest_wait_minutes: int
+    most_in_one_tick: int
+    concurrency: dict[str, float]
+    first_quota: QuotaUse
+    quotas: list[QuotaUse]
+    cost_per_month_usd: Cost
+    prices_of: str
+    assumed: list[str]
+    backlog: list[list[int]]
+
+
+def plan(scenario: Scenario, prices: Prices = PRICES) -> Plan:
     """The answer of GET /plan for one scenario."""
     ahead = forecast(scenario)
     limits = quotas(scenario, ahead)
     bill = lines(scenario, prices)
     return {
-        "version": VERSION,
+        "version": 1,
         "given": scenario.as_dict(),
         "minutes_to_clear": ahead.minutes_to_clear,
         "peak_backlog": ahead.peak_backlog,
@@ -42,6 +61,6 @@ def plan(scenario: Scenario, prices: Prices = PRICES) -> dict[str, Any]:
     }
 
 
-def from_query(query: Mapping[str, str], settings: Mapping[str, str | int]) -> dict[str, Any]:
+def from_query(query: Mapping[str, Any] | None, settings: Mapping[str, str | int]) -> Plan:
     """GET /plan: the query's values, the stage's settings for what it does not say. Raises BadRequest."""
-    return plan(Scenario.read({**settings, **query}))
+    return plan(Scenario.read({**settings, **(query or {})}))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import Scenario
 
 RETENTION_MINUTES = 14 * 24 * 60  # of the source queue, infra/deploying/template.yaml
 BATCH = 10  # messages that consume is given at once
+
+
+class QuotaUse(TypedDict):
+    name: str
+    limit: float
+    needed: float
+    used_percent: float
+    met: bool
+    from_capacity: int | None
+    advice: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Quota:
     def used(self) -> float:
         return self.needed / self.limit
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> QuotaUse:
         return {
             "name": self.name,
             "limit": self.limit,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from chalice.app import Blueprint
+from chalicelib.api.views import Routes, config
 
-from chalicelib.api.views import config, documented, plain_errors, query, signed
+if TYPE_CHECKING:
+    from chalicelib.planning.plan import Plan
+    from chalicelib.planning.scenario import PlanQuery
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/plan", methods=["GET"], authorizer=signed)
-@plain_errors
-@documented("Plan", query="PlanQuery")
-def get_plan() -> dict[str, Any]:
+@routes.get("/plan")
+def get_plan(query: PlanQuery) -> Plan:
     """Minutes to clear, concurrency, the first quota and the cost of a month, for ?objects=1e6&per=24h."""
     from chalicelib.planning import plan, scenario
 
-    return plan.from_query(query(routes) or {}, scenario.defaults(config()))
+    return plan.from_query(query, scenario.defaults(config()))

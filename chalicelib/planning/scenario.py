@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.stage import ACTIONS, S3_NOTIFIES
 from chalicelib.errors import BadRequest
+from chalicelib.fields import Typed, schema
 
 if TYPE_CHECKING:
     from chalicelib.config import Config
 
-_NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)(?:e(\d{1,2}))?", re.ASCII)
-_UNITS = {
-    "duration": {"s": 1, "m": 60, "h": 3600, "d": 86400},
-    "size": {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9},
-}
+SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SIZES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 MAX_OBJECTS = 10**12
 MAX_PER_S = 31 * 86400
+MAX_SIZE = 5 * 10**12  # bytes of one object in S3
+
+
+class PlanQuery(TypedDict):
+    objects: Annotated[str, schema(description="such as 1e6")]
+    per: Annotated[str, schema(description="such as 90s, 5m, 24h, 7d")]
+    size: NotRequired[Annotated[str, schema(description="such as 500KB, 2MB")]]
+    capacity: NotRequired[str]
+    shards: NotRequired[str]
+    action: NotRequired[str]
+    notifies: NotRequired[str]
+    thumbnails: NotRequired[str]
+    seconds: NotRequired[str]
+    times: NotRequired[str]
+    concurrency: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -44,46 +56,27 @@ class Scenario:
     consume_mb: int = 1024
 
     @classmethod
-    def read(cls, values: Mapping[str, str | int]) -> Scenario:
+    def read(cls, values: Mapping[str, Any]) -> Scenario:
         """From texts such as `objects=1e9`, `per=24h`, `size=2MB`. Raises BadRequest naming the field."""
-        names = [
-            "objects",
-            "per",
-            "size",
-            "capacity",
-            "shards",
-            "action",
-            "notifies",
-            "thumbnails",
-            "seconds",
-            "times",
-            "concurrency",
-            "enqueue_mb",
-            "drain_mb",
-            "consume_mb",
-        ]
-        for name in values:
-            if name not in names:
-                raise BadRequest(name, f"is not known here; known are {', '.join(names)}")
-        given = {name: str(value).strip() for name, value in values.items()}
+        of = Typed(values).only(*(field.name if field.name != "per_s" else "per" for field in fields(cls)))
         for name in ("objects", "per"):
-            if not given.get(name):
+            if not str(values.get(name, "")).strip():
                 raise BadRequest(name, "is missing, such as objects=1e6 and per=24h")
         return cls(
-            objects=_whole(given, "objects", 0, 1, MAX_OBJECTS),
-            per_s=_with_unit(given, "per", "duration", "24h", 1, MAX_PER_S),
-            size=round(_with_unit(given, "size", "size", "2MB", 0, 5 * 10**12)),
-            capacity=_whole(given, "capacity", cls.capacity, 1, MAX_CAPACITY),
-            shards=_whole(given, "shards", cls.shards, 1, 100),
-            action=_choice(given, "action", cls.action, ACTIONS),
-            notifies=_choice(given, "notifies", cls.notifies, S3_NOTIFIES),
-            thumbnails=_whole(given, "thumbnails", cls.thumbnails, 1, 100),
-            seconds=_number(given, "seconds", 0, 0.001, 900) if given.get("seconds") else None,
-            times=_number(given, "times", cls.times, 0, 100_000),
-            concurrency=_whole(given, "concurrency", cls.concurrency, 1, 10**6),
-            enqueue_mb=_whole(given, "enqueue_mb", cls.enqueue_mb, 128, 10240),
-            drain_mb=_whole(given, "drain_mb", cls.drain_mb, 128, 10240),
-            consume_mb=_whole(given, "consume_mb", cls.consume_mb, 128, 10240),
+            objects=of.whole("objects", 1, MAX_OBJECTS),
+            per_s=of.quantity("per", SPANS, 1, MAX_PER_S, 0),
+            size=round(of.quantity("size", SIZES, 0, MAX_SIZE, 2e6)),
+            capacity=of.whole("capacity", 1, MAX_CAPACITY, cls.capacity),
+            shards=of.whole("shards", 1, 100, cls.shards),
+            action=of.choice("action", ACTIONS, cls.action),
+            notifies=of.choice("notifies", S3_NOTIFIES, cls.notifies),
+            thumbnails=of.whole("thumbnails", 1, 100, cls.thumbnails),
+            seconds=of.number("seconds", 0.001, 900) if of.given("seconds") else None,
+            times=of.number("times", 0, 100_000, cls.times),
+            concurrency=of.whole("concurrency", 1, 10**6, cls.concurrency),
+            enqueue_mb=of.whole("enqueue_mb", 128, 10240, cls.enqueue_mb),
+            drain_mb=of.whole("drain_mb", 128, 10240, cls.drain_mb),
+            consume_mb=of.whole("consume_mb", 128, 10240, cls.consume_mb),
         )
 
     @property
@@ -139,38 +132,3 @@ def defaults(config: Config) -> dict[str, str | int]:
         "notifies": config.s3_notifies,
         "thumbnails": len(config.thumbnails.sizes),
     }
-
-
-def _number(given: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
-    text = given.get(name, "") or str(default)
-    found = _NUMBER.fullmatch(text)
-    value = float(found[1]) * 10 ** int(found[2] or 0) if found else -1
-    if not found or not low <= value <= high:
-        raise BadRequest(name, f"{text!r}: expected a number from {low:,} to {high:,}, such as 50000 or 5e4")
-    return value
-
-
-def _whole(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    value = _number(given, name, default, low, high)
-    if value != int(value):
-        raise BadRequest(name, f"{given[name]!r}: expected a whole number")
-    return int(value)
-
-
-def _with_unit(
-    given: Mapping[str, str], name: str, kind: str, default: str, low: float, high: float
-) -> float:
-    text, units = given.get(name, "") or default, _UNITS[kind]
-    found = re.fullmatch(rf"({_NUMBER.pattern})\s?({'|'.join(units)})", text, re.ASCII)
-    value = _number({name: found[1]}, name, 0, 0, 10**15) * units[found[4]] if found else -1
-    if not low <= value <= high:
-        most = f"{high / max(units.values()):,.0f} {list(units)[-1]}"
-        raise BadRequest(name, f"{text!r}: expected a number with {', '.join(units)}, at most {most}")
-    return value
-
-
-def _choice(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = given.get(name, "") or default
-    if value not in choices:
-        raise BadRequest(name, f"{value!r} is not {' or '.join(choices)}")
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -17,17 +17,18 @@ DEPTHS = {
 }
 
 
-def depths(sqs: SQSClient, url: str) -> dict[str, int]:
+class Depths(TypedDict):
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+def depths(sqs: SQSClient, url: str) -> Depths:
     """The queue's messages, approximate as SQS counts them."""
-    attributes: Any = list(DEPTHS.values())
-    found: Mapping[Any, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
-    return {name: int(found[attribute]) for name, attribute in DEPTHS.items()}
-
-
-def queue_count(sqs: SQSClient, url: str) -> int:
-    names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(count) for count in found.values())
+    names: Any = list(DEPTHS.values())
+    found: Mapping[Any, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    visible, in_flight, delayed = (int(found[name]) for name in names)
+    return {"visible": visible, "in_flight": in_flight, "delayed": delayed}
 
 
 def queue_arn(sqs: SQSClient, url: str) -> str:

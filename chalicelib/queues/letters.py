@@ -8,7 +8,7 @@ It keeps its body as it came; message attributes say the rest: `Code` (short, it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chalicelib import times
@@ -36,7 +36,7 @@ def message(
         "Code": code,
         "Reason": batching.plain(reason)[:MAX_REASON] or "no reason given",
         "Function": function,
-        "RejectedAt": times.iso(now or datetime.now(UTC)),
+        "RejectedAt": times.iso(now or times.now()),
         "FirstFailure": tries.first_failure,
     }
     letter: dict[str, Any] = {

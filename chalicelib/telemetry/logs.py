@@ -6,12 +6,14 @@ import json
 import sys
 from typing import Any
 
-from chalicelib.times import now
+from chalicelib import times
 
 
 def line(message: str, **fields: Any) -> None:
     """Write one line, such as `{"at": "2026-01-31T12:00:00.000Z", "message": "tick", "forwarded": 10}`."""
-    sys.stdout.write(json.dumps({"at": now(), "message": message, **fields}, default=str) + "\n")
+    sys.stdout.write(
+        json.dumps({"at": times.iso(times.now()), "message": message, **fields}, default=str) + "\n"
+    )
     sys.stdout.flush()
 
 

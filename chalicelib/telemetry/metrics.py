@@ -47,7 +47,7 @@ Value = float | Sequence[float]
 
 
 def line(message: str, stage: str, function: str, values: Mapping[str, Value], **fields: Any) -> None:
-    """One log line that is also the function's metrics. Raises KeyError for one that OF does not have.
+    """One log line that is also the function's metrics. Raises KeyError for one that METRICS lacks.
 
     A stage without a name (deployed by an older version) gets the log line alone: nobody could tell its
     metrics from another's.

@@ -218,9 +218,3 @@ def _plain_reasons() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-if __name__ == "__main__":
-    from chalicelib.thumbnails.__main__ import main
-
-    raise SystemExit(main())

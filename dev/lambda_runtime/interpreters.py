@@ -60,7 +60,7 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def prepared(version: str) -> LambdaPython:
-    """The Python with Chalice and the runtime's libraries. Raises Unusable where it is not installed."""
+    """The Python with Chalice and the runtime's libraries. Raises CommandError where it is not installed."""
     base = interpreter(version)
     if base is None:
         raise CommandError(f"Python {version} is not installed here")

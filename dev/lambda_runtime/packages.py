@@ -29,7 +29,7 @@ def unpacked(
 ) -> Unpacked:
     """The package of this checkout for that Python, under the folder, perhaps with other requirements.
 
-    Raises Unusable as a deploy does.
+    Raises CommandError as a deploy does.
     """
     stage = workspace.make(folder / "project", {})
     if requirements:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
-from chalicelib.fields import optional_setting, whole_setting
+from chalicelib.fields import Settings
 from infra.deploying import leftovers, notify, schedule, stack
 from infra.errors import CommandError
 from infra.eventually import settled
@@ -45,7 +45,7 @@ CHALICE = (
     sys.executable,
     "-c",
     f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
-    "from infra import chalice_cli; sys.exit(chalice_cli.main())",
+    "from infra.deploying import chalice_cli; sys.exit(chalice_cli.main())",
 )
 
 
@@ -61,7 +61,7 @@ class Deployment:
 def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     """Deploy the stage into the account of the present credentials, telling each step.
 
-    Raises Unusable with one line. `tls_only=False` is for a local AWS that speaks no TLS.
+    Raises CommandError with one line. `tls_only=False` is for a local AWS that speaks no TLS.
     """
     account = current_account()
     refuse_another_account(stage, account)
@@ -85,7 +85,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "DestinationVisibility": str(stage.visibility("consume")),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
             "AlarmEmail": settings.get("ALARM_EMAIL", ""),
-            "AlarmAfterSeconds": str(60 * whole_setting(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)),
+            "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
             "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
             "TlsOnly": str(tls_only).lower(),
         },
@@ -117,7 +117,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
 
 
 def current_account() -> Account:
-    """Where the present credentials lead. Raises Unusable when they lead nowhere."""
+    """Where the present credentials lead. Raises CommandError when they lead nowhere."""
     session = boto3.Session()
     if not session.region_name:
         raise CommandError("no region: set AWS_DEFAULT_REGION, or a region in the AWS profile")
@@ -129,7 +129,7 @@ def current_account() -> Account:
 
 
 def refuse_another_account(stage: Stage, account: Account) -> None:
-    """Raises Unusable when the stage was deployed elsewhere.
+    """Raises CommandError when the stage was deployed elsewhere.
 
     Its settings name what is there, and its roles' names, which have no region, would be taken from it.
     """
@@ -156,19 +156,24 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
 
 
 def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) -> None:
-    """Refuse a bad setting before anything is made. Raises Unusable, one line."""
+    """Refuse a bad setting before anything is made. Raises CommandError, one line."""
     try:
         Config.from_env({**expected_settings(stage, account), **settings})
-        optional_setting(settings, "KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region")
-        optional_setting(settings, "ALARM_EMAIL", EMAIL, "an e-mail address")
-        whole_setting(settings, "ALARM_AFTER_TICKS", 30, 2, 10_000)
+        Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
+        Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
+        alarm_after_ticks(settings)
     except ConfigError as e:
         raise CommandError(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
     address_policy.addresses(settings.get("ALLOWED_ADDRESSES", ""))
 
 
+def alarm_after_ticks(settings: Mapping[str, str]) -> int:
+    """ALARM_AFTER_TICKS. Raises ConfigError."""
+    return Settings(settings).whole("ALARM_AFTER_TICKS", 2, 10_000, 30)
+
+
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:
-    """Refuse an account that has no execution to reserve for each drain. Raises Unusable.
+    """Refuse an account that has no execution to reserve for each drain. Raises CommandError.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
@@ -238,7 +243,7 @@ def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:
-    """Run the Chalice CLI in the stage's project. Raises Unusable with its last words."""
+    """Run the Chalice CLI in the stage's project. Raises CommandError with its last words."""
     command = [*CHALICE, *arguments]
     done = subprocess.run(
         command,

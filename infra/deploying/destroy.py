@@ -39,8 +39,8 @@ Ask = Callable[[str], bool]  # a question; whether the user says yes
 def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda question: False) -> list[str]:
     """Remove the stage; returns the buckets that were kept because they hold objects.
 
-    Raises Unusable, before anything is removed, when a queue holds messages and `force` is not set, and when
-    the credentials are not those of the stage's account.
+    Raises CommandError, before anything is removed, when a queue holds messages and `force` is not set, and
+    when the credentials are not those of the stage's account.
     """
     account = current_account()
     refuse_another_account(stage, account)

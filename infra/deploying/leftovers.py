@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from chalicelib.config.stage import APP
 from infra.errors import CommandError
 from infra.permissions import aws_calls
-from infra.stage import APP, Stage
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient

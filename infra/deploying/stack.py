@@ -27,7 +27,8 @@ def deploy(
 ) -> dict[str, str]:
     """Bring the stack to the template; returns its outputs as settings, `{"IMAGES_BUCKET": ...}`.
 
-    Buckets that an earlier `destroy` kept are taken up again. Raises Unusable with the stack's own reason.
+    Buckets that an earlier `destroy` kept are taken up again.
+    Raises CommandError with the stack's own reason.
     """
     status = _settled_status(cloudformation, name)
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
@@ -74,7 +75,7 @@ def _with_literal_bucket_names(stage: str, account: Account) -> str:
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
-    """The stack's outputs as settings. Raises Unusable when there is no such stack."""
+    """The stack's outputs as settings. Raises CommandError when there is no such stack."""
     if _status(cloudformation, name) is None:
         raise CommandError(f"stack {name}: there is none; `make deploy` makes it")
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -115,7 +116,8 @@ def _settled_status(
 ) -> str | None:
     """The stack's status once nothing of a deploy that was broken off is still going on.
 
-    CloudFormation goes on by itself, and refuses a second change meanwhile. Raises Unusable if it never ends.
+    CloudFormation goes on by itself, and refuses a second change meanwhile.
+    Raises CommandError if it never ends.
     """
     end = time.monotonic() + WAITS["Delay"] * WAITS["MaxAttempts"]
     while (status := _status(cloudformation, name)) is not None and status.endswith("_IN_PROGRESS"):
@@ -126,7 +128,7 @@ def _settled_status(
 
 
 def _changes_anything(cloudformation: CloudFormationClient, change_set: str) -> bool:
-    """Whether the change set has changes. Raises Unusable when it cannot be executed."""
+    """Whether the change set has changes. Raises CommandError when it cannot be executed."""
     try:
         cloudformation.get_waiter("change_set_create_complete").wait(
             ChangeSetName=change_set, WaiterConfig=WAITS

@@ -47,7 +47,7 @@ class Package:
 
 
 class CheckedPackager(packager.LambdaDeploymentPackager):
-    """Chalice's packager, whose packages are finished before anyone gets them. Raises Unusable."""
+    """Chalice's packager, whose packages are finished before anyone gets them. Raises CommandError."""
 
     def create_deployment_package(self, project_dir: str, python_version: str) -> str:
         file = Path(super().create_deployment_package(project_dir, python_version))
@@ -73,7 +73,7 @@ class _Requirements(packager.DependencyBuilder):
 def build(root: Path, stage: str) -> Package:
     """The package of the project in `root` for Lambda's runtime of this very Python's version.
 
-    Raises Unusable, saying all that would not work there.
+    Raises CommandError, saying all that would not work there.
     """
     refuse_python(sys.version_info[:2])
     settings = json.loads((root / ".chalice" / "config.json").read_text())
@@ -85,7 +85,7 @@ def build(root: Path, stage: str) -> Package:
 
 
 def refuse_python(version: tuple[int, int]) -> None:
-    """Raises Unusable for a Python that Lambda has no runtime of, at which the first function would fail."""
+    """Raises CommandError for a Python that Lambda has no runtime of: its first function would fail."""
     if not OLDEST <= version <= NEWEST:
         oldest, newest, this = (".".join(map(str, one)) for one in (OLDEST, NEWEST, version))
         raise CommandError(
@@ -102,9 +102,9 @@ def measure(file: Path) -> Package:
 
 
 def finish(file: Path, runtime: Runtime) -> None:
-    """Check the package and add the bytecode, in place; nothing is left of one that fails. Raises Unusable.
+    """Check the package and add the bytecode, in place; nothing is left of one that fails.
 
-    A package that is finished already is left alone.
+    A package that is finished already is left alone. Raises CommandError.
     """
     with zipfile.ZipFile(file) as package:
         if package.comment == FINISHED:

@@ -39,7 +39,7 @@ def policy(addresses: list[str]) -> dict[str, Any]:
 
 
 def addresses(setting: str) -> list[str]:
-    """The networks of `192.0.2.0/24, 2001:db8::/32`. Raises Unusable naming the one that is none."""
+    """The networks of `192.0.2.0/24, 2001:db8::/32`. Raises CommandError naming the one that is none."""
     found = []
     for text in filter(None, (part.strip() for part in setting.split(","))):
         try:

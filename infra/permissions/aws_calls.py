@@ -51,8 +51,8 @@ def handlers(root: Path) -> dict[str, list[str]]:
     for module, file in _sources(root):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef):
-                for kind in _decorators(node):
-                    name = "api_handler" if kind == "route" else node.name
+                for binder in _decorators(node):
+                    name = "api_handler" if binder == "routes" else node.name
                     found.setdefault(name, []).append(f"{module}.{node.name}")
     return found
 
@@ -162,8 +162,8 @@ def _methods(function: Function, client: str) -> Iterator[str]:
 
 
 def _decorators(function: ast.FunctionDef) -> Iterator[str]:
-    """The Chalice bindings: `schedule` for `@app.schedule(...)`, `route` for a blueprint's."""
+    """What binds the function: `app` for `@app.schedule(...)`, `routes` for a route of the REST API."""
     for decorator in function.decorator_list:
         match decorator:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="app" | "routes"), attr=kind)):
-                yield kind
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="app" | "routes" as binder))):
+                yield binder

@@ -66,7 +66,7 @@ def make(folder, name):
 
 
 def break_chalice(monkeypatch, when, operation):
-    code = f"import sys; sys.path.append({str(workspace.ROOT)!r}); import tests.broken_chalice"
+    code = f"import sys; sys.path.append({str(workspace.ROOT)!r}); import tests.support.broken_chalice"
     monkeypatch.setattr(deploying, "CHALICE", (sys.executable, "-c", code, when, operation))
 
 

@@ -65,13 +65,15 @@ def test_a_bare_star_is_only_for_actions_without_a_narrower_resource_and_says_so
 
 def test_a_call_that_no_grant_covers_is_named(stage):
     file = stage.root / "chalicelib" / "enqueue.py"
-    file.write_text(file.read_text().replace("queues.send(sqs,", "sqs.purge_queue(); queues.send(sqs,", 1))
+    file.write_text(
+        file.read_text().replace("messages.send(sqs,", "sqs.purge_queue(); messages.send(sqs,", 1)
+    )
     with pytest.raises(policies.Disagreement, match="enqueue calls sqs:PurgeQueue: say on what in GRANTS"):
         policies.documents(stage, ACCOUNT)
 
 
 def test_a_grant_that_no_call_needs_is_named(stage):
-    file = stage.root / "chalicelib" / "actions" / "start_execution.py"
+    file = stage.root / "chalicelib" / "consume" / "actions" / "start_execution.py"
     file.write_text(file.read_text().replace("stepfunctions.start_execution(", "print("))
     with pytest.raises(policies.Disagreement, match="consume no longer calls states:StartExecution"):
         policies.documents(stage, ACCOUNT)

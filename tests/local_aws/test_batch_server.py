@@ -498,9 +498,9 @@ def test_a_function_gets_the_documented_event_and_its_answer_is_the_result(
 def test_the_command_serves_an_unmodified_client(stage: Stage, repository: Path) -> None:
     """boto3.client("s3control") of a process that has nothing but the environment."""
     code = (
-        "from chalicelib import aws\n"
-        f"print(aws.s3control().list_jobs(AccountId='{ACCOUNT}')['Jobs'])\n"
-        f"print(aws.s3().list_objects_v2(Bucket='{stage.config.images_bucket}')['KeyCount'])\n"
+        "from chalicelib.aws import clients\n"
+        f"print(clients.s3control().list_jobs(AccountId='{ACCOUNT}')['Jobs'])\n"
+        f"print(clients.s3().list_objects_v2(Bucket='{stage.config.images_bucket}')['KeyCount'])\n"
     )
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     with s3_batch(free_port(), stage.endpoint) as environment:

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import BadRequest, Conflict, NotFound, RestError
-from chalicelib.jobs import batch_jobs, manifests, report_pages, stored_manifests
-from chalicelib.jobs import commands as jobs_api
+from chalicelib.jobs import batch_jobs, commands, manifests, report_pages, sources, stored_manifests
+from chalicelib.jobs.new_job import NewJob
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.operations import performer
 from dev.s3_batch.reports import Outcome
@@ -30,7 +30,7 @@ EVERYTHING: dict[str, Any] = {"list": {}}
 
 
 def create(stage: Stage, batch: Batch, **body: Any) -> dict[str, Any]:
-    return jobs_api.create_job(body, stage.s3, batch.s3control, stage.config)
+    return commands.create_job(body, stage.s3, batch.s3control, stage.config)
 
 
 def tag(stage: Stage, batch: Batch, **body: Any) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def tag(stage: Stage, batch: Batch, **body: Any) -> dict[str, Any]:
 def finished(stage: Stage, batch: Batch, job_id: str) -> dict[str, Any]:
     """Run a job to its end and show it."""
     batch.wait_for(job_id, "Suspended")
-    assert jobs_api.run_job(job_id, batch.s3control, stage.config)["id"] == job_id
+    assert commands.run_job(job_id, batch.s3control, stage.config)["id"] == job_id
     batch.wait_for(job_id)
-    return jobs_api.get_job(job_id, batch.s3control, stage.config)
+    return commands.get_job(job_id, batch.s3control, stage.config)
 
 
 def report(stage: Stage, batch: Batch, job_id: str, **query: str) -> dict[str, Any]:
-    return jobs_api.get_report(job_id, query, stage.s3, batch.s3control, stage.config)
+    return commands.get_report(job_id, query, stage.s3, batch.s3control, stage.config)
 
 
 def refusal(error: type[RestError], function: Any, *args: Any, **more: Any) -> str:
@@ -119,13 +119,13 @@ def test_a_job_stopped_in_the_middle_is_cancelled_and_its_report_covers_what_ran
     stage.put(*keys)
     job_id = tag(stage, batch)["id"]
     batch.wait_for(job_id, "Suspended")
-    jobs_api.run_job(job_id, batch.s3control, stage.config)
+    commands.run_job(job_id, batch.s3control, stage.config)
     assert entered.acquire(timeout=60)
-    stopped = jobs_api.cancel_job(job_id, {"reason": "wrong tag"}, batch.s3control, stage.config)
+    stopped = commands.cancel_job(job_id, {"reason": "wrong tag"}, batch.s3control, stage.config)
     assert stopped["status"] == "Cancelling"
     go_on.set()
     batch.wait_for(job_id)
-    job = jobs_api.get_job(job_id, batch.s3control, stage.config)
+    job = commands.get_job(job_id, batch.s3control, stage.config)
     assert (job["status"], job["outcome"]) == ("Cancelled", "cancelled")
     reported = {row["key"] for row in report(stage, batch, job_id, rows="all", limit="1000")["rows"]}
     tagged = {key for key in keys if stage.tags(key) == FINISHED}
@@ -146,7 +146,7 @@ def test_a_manifest_with_mistakes_costs_no_job(stage: Stage, batch: Batch) -> No
         'line 2: the key "a b" is not URL-encoded; write "a%20b"',
         "line 3: has 3 columns, line 2 has 2",
     )
-    assert jobs_api.list_jobs({}, batch.s3control, stage.config) == {"jobs": [], "total": 0}
+    assert commands.list_jobs({}, batch.s3control, stage.config) == {"jobs": [], "total": 0}
 
 
 def test_problems_beyond_the_twentieth_are_counted(stage: Stage, batch: Batch) -> None:
@@ -178,23 +178,13 @@ def test_a_manifest_that_changes_after_the_check_fails_the_job_and_touches_nothi
     checked = stored_manifests.checked_csv(stage.s3, uri, images_bucket=images)
     stage.store("manifest.csv", f"{images},a\n".encode())
     batch = make_batch()
-    job_id = batch_jobs.create(
-        batch.s3control,
-        role_arn=stage.config.jobs_role_arn,
-        operation={"S3PutObjectTagging": {"TagSet": []}},
-        source=checked,
-        report_bucket=stage.config.reports_bucket,
-        report_prefix="p",
-        failed_only=False,
-        description="d",
-        priority=1,
-        token="t",
-    )
+    new = NewJob("tag", description="d", priority=1, token="t")
+    job_id = batch_jobs.create(batch.s3control, new, checked, stage.config)
     batch.wait_for(job_id)
     job = batch_jobs.describe(batch.s3control, ACCOUNT, job_id)
     assert (job.status, job.outcome) == ("Failed", "failed")
     assert job.failure_reasons == ("ManifestReadFailed: The manifest's ETag does not match the job's",)
-    shown = jobs_api.get_job(job_id, batch.s3control, stage.config)
+    shown = commands.get_job(job_id, batch.s3control, stage.config)
     assert shown["failure_reasons"] == list(job.failure_reasons)
     assert refusal(Conflict, report, stage, batch, job_id) == (
         f"job {job_id} is Failed and has no report: no task has run"
@@ -229,16 +219,16 @@ def test_what_does_not_fit_into_a_request_is_sent_to_the_command(
     stage.put("a", "b")
     uri = stage.store("manifest.csv", f"{stage.config.images_bucket},a\n".encode())
     for name in ("REQUEST_MANIFEST_BYTES", "REQUEST_LISTED", "REQUEST_OLD_TAGS"):
-        monkeypatch.setattr(jobs_api, name, 1)
+        monkeypatch.setattr(sources, name, 1)
     refused: list[dict[str, Any]] = [{"manifest": {"csv": uri}}, {"manifest": EVERYTHING}]
     for body in refused:
-        assert refusal(BadRequest, tag, stage, batch, **body).endswith("the command, python -m infra.jobs")
+        assert refusal(BadRequest, tag, stage, batch, **body).endswith("the command, python -m infra jobs")
     body = {"kind": "tag", "manifest": EVERYTHING, "tags": FINISHED, "keep_old_tags": True}
-    monkeypatch.setattr(jobs_api, "REQUEST_LISTED", 10)
+    monkeypatch.setattr(sources, "REQUEST_LISTED", 10)
     assert "keep_old_tags: the tags of 2 objects cannot be read within a request (1)" in refusal(
-        BadRequest, jobs_api.create_job, body, stage.s3, batch.s3control, stage.config
+        BadRequest, commands.create_job, body, stage.s3, batch.s3control, stage.config
     )
-    created = jobs_api.create_job(body, stage.s3, batch.s3control, stage.config, in_request=False)
+    created = commands.create_job(body, stage.s3, batch.s3control, stage.config, in_request=False)
     assert created["objects"] == 2
 
 
@@ -247,7 +237,7 @@ def test_a_check_alone_leaves_nothing_behind(stage: Stage, batch: Batch) -> None
     answer = tag(stage, batch, check=True, keep_old_tags=True)
     assert (answer["id"], answer["status"], answer["objects"]) == (None, "checked", 3)
     assert "Contents" not in stage.s3.list_objects_v2(Bucket=stage.config.reports_bucket)
-    assert jobs_api.list_jobs({}, batch.s3control, stage.config)["total"] == 0
+    assert commands.list_jobs({}, batch.s3control, stage.config)["total"] == 0
 
 
 def test_the_same_token_is_the_same_job_even_if_objects_came_since(stage: Stage, batch: Batch) -> None:
@@ -352,11 +342,11 @@ def test_a_backfill_while_the_queue_is_out_is_tried_again_and_loses_nothing(
 def test_a_real_function_answers_the_job(stage: Stage, make_batch: MakeBatch, repository: Path) -> None:
     """The deployed code in a Lambda function of the local AWS; nothing of it is replaced."""
     handler = (
-        "from chalicelib import aws\n"
-        "from chalicelib.jobs import backfill\n"
+        "from chalicelib.aws import clients\n"
+        "from chalicelib.jobs import task\n"
         "from chalicelib.config import Config\n"
         "def handle(event, context):\n"
-        "    return backfill.handle(event, aws.s3(), aws.sqs(), Config.from_env())\n"
+        "    return task.handle(event, clients.s3(), clients.sqs(), Config.from_env())\n"
     )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as package:
@@ -412,18 +402,18 @@ def test_jobs_are_listed_the_newest_first_and_by_status(stage: Stage, batch: Bat
     ids = [tag(stage, batch, description=f"job {n}")["id"] for n in range(3)]
     for job_id in ids:
         batch.wait_for(job_id, "Suspended")
-    jobs_api.cancel_job(ids[1], None, batch.s3control, stage.config)
+    commands.cancel_job(ids[1], None, batch.s3control, stage.config)
     batch.wait_for(ids[1])
-    listed = jobs_api.list_jobs(None, batch.s3control, stage.config)
+    listed = commands.list_jobs(None, batch.s3control, stage.config)
     assert [job["id"] for job in listed["jobs"]] == ids[::-1]
-    waiting = jobs_api.list_jobs({"status": "Suspended"}, batch.s3control, stage.config)
+    waiting = commands.list_jobs({"status": "Suspended"}, batch.s3control, stage.config)
     assert [job["description"] for job in waiting["jobs"]] == ["job 2", "job 0"]
-    one = jobs_api.list_jobs({"status": "Suspended,Cancelled", "limit": "1"}, batch.s3control, stage.config)
+    one = commands.list_jobs({"status": "Suspended,Cancelled", "limit": "1"}, batch.s3control, stage.config)
     assert ([job["id"] for job in one["jobs"]], one["total"]) == ([ids[2]], 3)
     assert refusal(
-        BadRequest, jobs_api.list_jobs, {"status": "Done"}, batch.s3control, stage.config
+        BadRequest, commands.list_jobs, {"status": "Done"}, batch.s3control, stage.config
     ).startswith("status: 'Done' is not one of Active, ")
-    assert refusal(BadRequest, jobs_api.list_jobs, {"limit": "0"}, batch.s3control, stage.config) == (
+    assert refusal(BadRequest, commands.list_jobs, {"limit": "0"}, batch.s3control, stage.config) == (
         "limit: expected a whole number from 1 to 1,000"
     )
 
@@ -431,23 +421,23 @@ def test_jobs_are_listed_the_newest_first_and_by_status(stage: Stage, batch: Bat
 def test_calls_about_a_job_that_cannot_be_answered_say_why(stage: Stage, batch: Batch) -> None:
     stage.put("a")
     config, control = stage.config, batch.s3control
-    assert refusal(NotFound, jobs_api.get_job, "no-such-job", control, config) == (
+    assert refusal(NotFound, commands.get_job, "no-such-job", control, config) == (
         "no job no-such-job; AWS forgets a job 90 days after its end"
     )
-    assert "an id has 5 to 36" in refusal(NotFound, jobs_api.get_job, "../x", control, config)
+    assert "an id has 5 to 36" in refusal(NotFound, commands.get_job, "../x", control, config)
     job_id = tag(stage, batch)["id"]
     batch.wait_for(job_id, "Suspended")
-    assert jobs_api.set_priority(job_id, {"priority": 7}, control, config) == {"id": job_id, "priority": 7}
-    assert refusal(BadRequest, jobs_api.set_priority, job_id, {}, control, config).startswith("priority: ")
-    assert refusal(BadRequest, jobs_api.set_priority, job_id, {"prio": 1}, control, config) == (
+    assert commands.set_priority(job_id, {"priority": 7}, control, config) == {"id": job_id, "priority": 7}
+    assert refusal(BadRequest, commands.set_priority, job_id, {}, control, config).startswith("priority: ")
+    assert refusal(BadRequest, commands.set_priority, job_id, {"prio": 1}, control, config) == (
         "prio: is not known here; known are priority"
     )
     assert "it is written when the job ends" in refusal(Conflict, report, stage, batch, job_id)
     finished(stage, batch, job_id)
-    assert refusal(Conflict, jobs_api.run_job, job_id, control, config) == (
+    assert refusal(Conflict, commands.run_job, job_id, control, config) == (
         "The job's status is Complete: only a suspended job can be run"
     )
-    assert refusal(Conflict, jobs_api.cancel_job, job_id, None, control, config).startswith(
+    assert refusal(Conflict, commands.cancel_job, job_id, None, control, config).startswith(
         "The job's status is Complete"
     )
     assert refusal(BadRequest, report, stage, batch, job_id, next="x") == (

@@ -1,4 +1,4 @@
-"""`python -m infra.jobs`, as a person calls it: a process of its own, with nothing but the environment."""
+"""`python -m infra jobs`, as a person calls it: a process of its own, with nothing but the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.config import Config
 from dev.s3_batch import environment
-from infra import jobs
+from infra.commands import jobs
 from tests.support.jobs import FINISHED, Batch, Stage
 
 pytestmark = pytest.mark.aws
@@ -50,12 +50,13 @@ def command(stage: Stage, batch: Batch, repository: Path, tmp_path: Path) -> Run
         **environment(batch.port),
     }
     code = (
-        f"from pathlib import Path; from infra import jobs; jobs.ROOT = Path({str(tmp_path)!r}); jobs.main()"
+        "from pathlib import Path; from infra.__main__ import main; from infra.commands import jobs; "
+        f"jobs.ROOT = Path({str(tmp_path)!r}); main()"
     )
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", code, *args],
+            [sys.executable, "-c", code, "jobs", *args],
             cwd=repository, env=env, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
@@ -143,7 +144,7 @@ def test_every_problem_of_a_manifest_is_printed(stage: Stage, command: Run) -> N
 
 
 def test_every_command_has_help() -> None:
-    commands: dict[str, Any] = dict(jobs.cli.commands)
+    commands: dict[str, Any] = dict(jobs.jobs.commands)
     assert set(commands) == {
         "tag", "backfill", "undo", "list", "show", "run", "cancel", "priority", "report",
     }  # fmt: skip

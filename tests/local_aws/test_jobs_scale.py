@@ -11,8 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from chalicelib.jobs import batch_jobs, manifests, report_pages
-from chalicelib.jobs import commands as jobs_api
+from chalicelib.jobs import batch_jobs, commands, manifests, report_pages
 from dev.s3_batch.manifests import Task
 from dev.s3_batch.reports import Outcome
 from tests.support.jobs import ACCOUNT, Batch, MakeBatch, Stage
@@ -43,7 +42,7 @@ def request_all(stage: Stage, method: str, paths: list[str]) -> list[bytes]:
 
 
 def finished(stage: Stage, batch: Batch, body: Mapping[str, Any]) -> batch_jobs.Job:
-    created = jobs_api.create_job(body, stage.s3, batch.s3control, stage.config)
+    created = commands.create_job(body, stage.s3, batch.s3control, stage.config)
     batch.run(created["id"])
     return batch_jobs.describe(batch.s3control, ACCOUNT, created["id"])
 

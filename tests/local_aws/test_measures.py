@@ -174,9 +174,10 @@ class OnePage:
         return answer if len(self.asked) == 3 else {**answer, "NextToken": str(len(self.asked))}
 
 
-def test_every_page_of_an_answer_is_read():
-    pages = OnePage()
+def test_every_page_of_an_answer_is_read(monkeypatch):
+    pages, cloudwatch = OnePage(), boto3.client("cloudwatch", region_name="us-east-1")
+    monkeypatch.setattr(cloudwatch, "_make_api_call", lambda _, request: pages.get_metric_data(**request))
     metric = asking.Metric("N", "n", ())
-    found = asking.ask(pages, {"n": [metric]}, 0, 1)
+    found = asking.ask(cloudwatch, {"n": [metric]}, 0, 1)
     assert pages.asked == [None, "1", "2"]
     assert sum(found["n"].values()) == 3

@@ -10,9 +10,9 @@ from playwright.sync_api import sync_playwright
 
 from dev import photos
 from dev.workspace import ROOT
-from tests.page import canned
-from tests.page.conftest import find_chromium, visit_of
-from tests.page.stand_in import serve
+from tests.support.page import canned
+from tests.support.page.stand_in import serve
+from tests.support.page.visits import find_chromium, visit_of
 
 DOCS = ROOT / "docs"
 PICTURES: dict[str, dict[str, Any]] = {

@@ -63,7 +63,7 @@ def test_status_tells_depths_and_the_minutes_to_drain(client, queues):
         queues.put(queues.queue("source"), str(i))
     answer = client.http.get("/status").json_body
     assert answer["queues"]["source"]["visible"] == 2500
-    assert answer["minutes_to_drain"] == 3
+    assert answer["drain"]["minutes"] == 3
     assert (answer["capacity"], answer["action"], answer["version"]) == (1000, "log", 1)
 
 
@@ -93,7 +93,7 @@ def test_status_marks_a_queue_that_does_not_answer_and_stays_up(client, monkeypa
     answer = client.http.get("/status")
     assert answer.status_code == 200
     assert "QueueDoesNotExist" in answer.json_body["queues"]["source"]["error"]
-    assert answer.json_body["minutes_to_drain"] is None
+    assert answer.json_body["drain"]["minutes"] is None
 
 
 def test_health_asks_nobody(client, queues):

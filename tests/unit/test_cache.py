@@ -7,26 +7,26 @@ from chalicelib.monitoring.cache import TimedCache
 
 def test_an_answer_is_kept_for_so_long_and_by_its_name():
     now, asked = [0.0], []
-    recall = TimedCache(clock=lambda: now[0])
+    cached = TimedCache(clock=lambda: now[0])
 
     def ask():
         asked.append(now[0])
         return len(asked)
 
-    assert [recall("a", 30, ask), recall("a", 30, ask), recall("b", 30, ask)] == [1, 1, 2]
+    assert [cached("a", 30, ask), cached("a", 30, ask), cached("b", 30, ask)] == [1, 1, 2]
     now[0] = 31
-    assert recall("a", 30, ask) == 3
+    assert cached("a", 30, ask) == 3
 
 
 def test_an_error_is_not_kept():
-    recall = TimedCache(clock=lambda: 0.0)
+    cached = TimedCache(clock=lambda: 0.0)
     with pytest.raises(ZeroDivisionError):
-        recall("a", 30, lambda: 1 / 0)
-    assert recall("a", 30, lambda: "well again") == "well again"
+        cached("a", 30, lambda: 1 / 0)
+    assert cached("a", 30, lambda: "well again") == "well again"
 
 
 def test_an_answer_that_is_nothing_is_an_answer():
-    recall, asked = TimedCache(clock=lambda: 0.0), []
+    cached, asked = TimedCache(clock=lambda: 0.0), []
     for _ in range(2):
-        assert recall("a", 30, lambda: asked.append(1)) is None
+        assert cached("a", 30, lambda: asked.append(1)) is None
     assert len(asked) == 1

@@ -7,13 +7,12 @@ with which settings, and when it was forwarded, started and made.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from chalicelib import times
 from chalicelib.aws import errors
 from chalicelib.config import Config
 from chalicelib.config.thumbnails import ThumbnailSettings
-from chalicelib.consume import outcomes
 from chalicelib.consume.actions.memory import MemoryBudget
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.errors import Reject
@@ -121,10 +120,10 @@ def _metadata(
         "source-sequencer": created.sequencer if same else None,
         "event-time": created.event_time if same else None,
         "upload-id": created.identity if same else None,
-        "forwarded-at": outcomes.iso(delivery.forwarded) if same else None,
-        "started-at": outcomes.iso(delivery.started) if same else None,
+        "forwarded-at": times.iso(delivery.forwarded) if same else None,
+        "started-at": times.iso(delivery.started) if same else None,
         "made-with": made_with(settings),
-        "made-at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "made-at": times.iso(times.now()),
     }
     return {name: value for name, value in known.items() if value}
 

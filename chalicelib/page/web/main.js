@@ -119,16 +119,6 @@ function outage(since) {
   return since ? `${why} What you see is from ${clock(since)}.` : `${why} Nothing is known yet.`;
 }
 
-/** Which routes the API has, by its own document; all, when that cannot be asked. */
-async function routes() {
-  try {
-    const { paths } = await get("openapi.json");
-    return (route) => route in paths;
-  } catch {
-    return () => true;
-  }
-}
-
 startTheme();
 startPipeline();
 startRecent();
@@ -138,9 +128,5 @@ startJobs(polls.jobs);
 startLetters(polls.letters);
 setInterval(showFreshness, 1_000);
 await polls.status.now(); // first of all the answer to the first question
-const offered = await routes();
-for (const section of document.querySelectorAll("[data-needs]")) section.hidden = !offered(section.dataset.needs);
-for (const [route, poll] of [["/recent", polls.recent], ["/dead-letters", polls.letters], ["/jobs", polls.jobs], ["/series", polls.history]]) {
-  if (offered(route)) poll.now();
-}
+for (const poll of [polls.recent, polls.letters, polls.jobs, polls.history]) poll.now();
 startPlan();

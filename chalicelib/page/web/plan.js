@@ -1,4 +1,4 @@
-// What if: the same simulation as `make plan`, from GET /plan. Without that route the section is not there.
+// What if: the same simulation as `make plan`, from GET /plan.
 
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
@@ -8,15 +8,12 @@ import { icon } from "./icons.js";
 
 let chart = null;
 
-/** Shown only where the route answers. */
-export async function startPlan() {
-  const form = byId("plan-form");
-  form.addEventListener("submit", (event) => {
+export function startPlan() {
+  byId("plan-form").addEventListener("submit", (event) => {
     event.preventDefault();
     simulate();
   });
-  const asked = await simulate();
-  byId("plan-section").hidden = !asked;
+  simulate();
 }
 
 async function simulate() {
@@ -24,16 +21,11 @@ async function simulate() {
   setText(problem, "");
   const query = Object.fromEntries([...new FormData(byId("plan-form"))].map(([name, value]) => [name, String(value).trim()]));
   try {
-    const answer = await get("plan", query);
-    byId("plan-section").hidden = false; // a plot has no width while it is hidden
-    show(answer);
-    return true;
+    show(await get("plan", query));
   } catch (error) {
-    if (error.status === 404 || error.status === 403 || error.status === 0) return false;
     byId("plan-facts").replaceChildren();
     byId("plan-quota").replaceChildren();
     setText(problem, error.message);
-    return true;
   }
 }
 

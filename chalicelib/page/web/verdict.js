@@ -44,7 +44,7 @@ function flow(status) {
   if (says?.startsWith(NEVER)) {
     return { state: "bad", kind: "behind", headline: `Falling behind: ${says.slice(NEVER.length)}` };
   }
-  const minutes = status.drain?.minutes ?? status.minutes_to_drain;
+  const minutes = status.drain?.minutes;
   if (!isKnown(minutes)) {
     const rest = says ?? "when they will be gone is not known";
     return { state: "warn", kind: "stuck", headline: `${number(waiting)} waiting: ${rest}` };

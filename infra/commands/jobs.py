@@ -1,6 +1,6 @@
-"""`python -m infra.jobs`: bulk jobs of a deployed stage, from the command line.
+"""`python -m infra jobs`: bulk jobs of a deployed stage.
 
-The same checks and calls as the REST API (chalicelib.jobs.commands), without the time limit of a request.
+Checks and calls are those of the REST API (chalicelib.jobs.commands), without the time limit of a request.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,16 +19,13 @@ from rich.table import Table
 
 from chalicelib.aws import clients
 from chalicelib.config import Config
-from chalicelib.errors import BadRequest, ConfigError, RestError
 from chalicelib.jobs import batch_jobs, report_pages
-from chalicelib.jobs import commands as jobs_api
-from infra.errors import CommandError
-from infra.stage import Stage
+from chalicelib.jobs import commands as job_commands
+from infra.stage import ROOT, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
 
-ROOT = Path(__file__).parent.parent
 # "Poll no more than every 30 s": https://docs.aws.amazon.com/AmazonS3/latest/userguide/
 # troubleshooting-batch-operations.html
 EVERY = 30.0
@@ -74,7 +70,7 @@ def _new_job_options(command: Command) -> Command:
 
 
 @click.group()
-def cli() -> None:
+def jobs() -> None:
     """Tag many objects, or send existing ones through the pipeline, with S3 Batch Operations.
 
     A new job waits until it is run. Exit codes: 0 done and nothing failed, 1 refused or something failed,
@@ -82,7 +78,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="May be given ten times.")
 @click.option("--merge", is_flag=True, help="Keep the tags an object has; without it, all are replaced.")
@@ -103,7 +99,7 @@ def tag(stage: str, tags: tuple[str, ...], merge: bool, keep_old_tags: bool, **o
     _create(stage, body, options)
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @_new_job_options
 def backfill(stage: str, **options: Any) -> None:
@@ -114,7 +110,7 @@ def backfill(stage: str, **options: Any) -> None:
     _create(stage, {"kind": "backfill", "manifest": _manifest(options)}, options)
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @click.option("--run", "run_now", is_flag=True, help="Run it at once, and wait for its end.")
@@ -126,14 +122,14 @@ def undo(stage: str, job: str, run_now: bool) -> None:
     _create(stage, {"kind": "undo", "job": job}, {"run_now": run_now})
 
 
-@cli.command("list")
+@jobs.command("list")
 @_stage_option
 @click.option("--status", default="", help="Such as Suspended,Active.")
 @click.option("--limit", default="20", show_default=True, help="At most so many.")
 def list_jobs(stage: str, status: str, limit: str) -> None:
     """Jobs, the newest first."""
     query = {"limit": limit} | ({"status": status} if status else {})
-    answer = jobs_api.list_jobs(query, clients.s3control(), _config(stage))
+    answer = job_commands.list_jobs(query, clients.s3control(), _config(stage))
     table = Table("job", "status", "outcome", "done", "failed", "created", "description", box=None)
     for job in answer["jobs"]:
         done = f"{job['succeeded'] + job['failed']:,} of {job['objects']:,}"
@@ -144,7 +140,7 @@ def list_jobs(stage: str, status: str, limit: str) -> None:
         err.print(f"{answer['total'] - len(answer['jobs']):,} more; --limit shows them")
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @_follow_options
@@ -153,44 +149,44 @@ def show(stage: str, job: str, follow: bool, every: float) -> None:
     config = _config(stage)
     if follow:
         _follow(job, clients.s3control(), config, every)
-    _end(jobs_api.get_job(job, clients.s3control(), config))
+    _end(job_commands.get_job(job, clients.s3control(), config))
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @_follow_options
 def run(stage: str, job: str, follow: bool, every: float) -> None:
     """Let a JOB run that waits for it."""
     config = _config(stage)
-    jobs_api.run_job(job, clients.s3control(), config)
+    job_commands.run_job(job, clients.s3control(), config)
     err.print(f"> {job} runs", highlight=False)
     if follow:
         _follow(job, clients.s3control(), config, every)
-        _end(jobs_api.get_job(job, clients.s3control(), config))
+        _end(job_commands.get_job(job, clients.s3control(), config))
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @click.option("--reason", default="", help="Kept with the job.")
 def cancel(stage: str, job: str, reason: str) -> None:
     """Stop a JOB; what it has done stays done."""
     body = {"reason": reason} if reason else None
-    answer = jobs_api.cancel_job(job, body, clients.s3control(), _config(stage))
+    answer = job_commands.cancel_job(job, body, clients.s3control(), _config(stage))
     out.print(f"{job}: {answer['status']}", highlight=False)
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @click.argument("number", type=int)
 def priority(stage: str, job: str, number: int) -> None:
     """Change a JOB's priority to NUMBER; higher runs first."""
-    jobs_api.set_priority(job, {"priority": number}, clients.s3control(), _config(stage))
+    job_commands.set_priority(job, {"priority": number}, clients.s3control(), _config(stage))
 
 
-@cli.command()
+@jobs.command()
 @_stage_option
 @click.argument("job")
 @click.option("--all", "everything", is_flag=True, help="Successes too.")
@@ -204,8 +200,7 @@ def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
     found = batch_jobs.describe(clients.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
     for row in report_pages.results(clients.s3(), found, failed_only=not everything):
         if as_json:
-            names = ("bucket", "key", "version_id", "succeeded", "http_status", "error_code", "message")
-            click.echo(json.dumps({name: getattr(row, name) for name in names}))
+            click.echo(json.dumps(row.as_dict()))
         else:
             what = "succeeded" if row.succeeded else f"failed {row.http_status or ''} {row.error_code}"
             which = f"{row.key!r} {row.version_id or ''}"
@@ -224,15 +219,15 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     body |= {"report": "failed"} if options.get("failed_only") else {}
     config = _config(stage)
     with err.status("Checking ..."):
-        created = jobs_api.create_job(body, clients.s3(), clients.s3control(), config, in_request=False)
+        created = job_commands.create_job(body, clients.s3(), clients.s3control(), config, in_request=False)
     _print_pairs({name: value for name, value in created.items() if value is not None})
     if options.get("run_now") and created["id"]:
         control = clients.s3control()
         _follow(created["id"], control, config, EVERY, until=("Suspended",))
-        if jobs_api.get_job(created["id"], control, config)["status"] == "Suspended":
-            jobs_api.run_job(created["id"], control, config)
+        if job_commands.get_job(created["id"], control, config)["status"] == "Suspended":
+            job_commands.run_job(created["id"], control, config)
         _follow(created["id"], control, config, EVERY)
-        _end(jobs_api.get_job(created["id"], control, config))
+        _end(job_commands.get_job(created["id"], control, config))
 
 
 def _follow(
@@ -244,7 +239,7 @@ def _follow(
         line = progress.add_task("", total=None)
         pause = min(0.5, every)
         while True:
-            job = jobs_api.get_job(job_id, s3control, config)
+            job = job_commands.get_job(job_id, s3control, config)
             done = job["succeeded"] + job["failed"]
             progress.update(line, description=job["status"], completed=done, total=job["objects"] or None)
             if job["status"] in batch_jobs.TERMINAL or job["status"] in until:
@@ -253,7 +248,7 @@ def _follow(
             pause = min(2 * pause, every)
 
 
-def _end(job: dict[str, Any]) -> None:
+def _end(job: job_commands.JobDetails) -> None:
     """Show a job; exit code 1 where anything failed."""
     _print_pairs({name: value for name, value in job.items() if value not in (None, [])})
     if job["failed"] or job["status"] in ("Failed", "Cancelled"):
@@ -296,21 +291,3 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _config(stage: str) -> Config:
     return Config.from_env(Stage(ROOT, stage).environment())
-
-
-def main() -> None:
-    """The command, with errors as one line each and an exit code of 1."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        cli(prog_name="python -m infra.jobs")
-    except BadRequest as e:
-        for line in e.problems or (str(e),):
-            err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True, highlight=False)
-    except (RestError, ConfigError, CommandError, ClientError, BotoCoreError) as e:
-        err.print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
-    sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from rich.table import Table
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest
 from chalicelib.planning import scenario
-from chalicelib.planning.plan import plan
+from chalicelib.planning.plan import Plan, plan
 from chalicelib.planning.prices import PRICES, Prices
 from infra.errors import CommandError
 from infra.stage import Stage
@@ -46,8 +46,8 @@ def prices(file: Path | None) -> Prices:
     return PRICES.with_changes(changes)
 
 
-def answer(given: Mapping[str, str], stage: Stage, price_file: Path | None) -> dict[str, Any]:
-    """The plan as GET /plan has it. Raises Unusable with one line for a value that cannot be."""
+def answer(given: Mapping[str, str], stage: Stage, price_file: Path | None) -> Plan:
+    """The plan as GET /plan has it. Raises CommandError with one line for a value that cannot be."""
     try:
         return plan(scenario.Scenario.read({**settings(stage), **given}), prices(price_file))
     except BadRequest as e:

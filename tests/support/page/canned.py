@@ -51,7 +51,6 @@ def status(**parts: Any) -> dict[str, Any]:
         },
         "arrivals_per_minute": 41.5,
         "drain": {"minutes": 3, "says": "gone in about 3 minutes"},
-        "minutes_to_drain": 3,
         "functions": {
             "enqueue": function(2490),
             "drain": function(60),
@@ -85,7 +84,6 @@ def empty() -> dict[str, Any]:
         },
         arrivals_per_minute=0,
         drain={"minutes": 0, "says": "nothing waits"},
-        minutes_to_drain=0,
         functions={"enqueue": function(0), "drain": function(60), "consume": function(0)},
         hour={
             "forwarded_per_minute": 0,
@@ -111,7 +109,6 @@ def failing() -> dict[str, Any]:
             "minutes": None,
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
         },
-        minutes_to_drain=None,
         last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
         functions={
             "enqueue": function(110_400),
@@ -135,7 +132,6 @@ def broken() -> dict[str, Any]:
         capacity_deployed=None,
         arrivals_per_minute=None,
         drain={"minutes": None, "says": "not known"},
-        minutes_to_drain=None,
     )
 
 
