@@ -6,15 +6,16 @@ it is called.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any, NamedTuple, TypeVar
 
-from chalice.app import Blueprint, IAMAuthorizer, Response
+from chalice.app import Blueprint, IAMAuthorizer, Request, Response
 
 from chalicelib.aws import errors
 from chalicelib.config import Config
-from chalicelib.errors import RestError
+from chalicelib.errors import BadRequest, RestError
 
 View = TypeVar("View", bound=Callable[..., Any])
 SIGNED = IAMAuthorizer()  # SigV4, and execute-api:Invoke
@@ -58,7 +59,10 @@ class Routes(Blueprint):
                 if "query" in parameters:
                     parts["query"] = request.query_params
                 if "body" in parameters:
-                    parts["body"] = request.json_body if request.raw_body else None
+                    try:
+                        parts["body"] = _json_body(request)
+                    except RestError as e:
+                        return Response(e.as_dict(), status_code=e.status)
                 return _answered(view, parts)
 
             answer.__dict__["documented"] = documented
@@ -66,6 +70,20 @@ class Routes(Blueprint):
             return view
 
         return bind
+
+
+def _json_body(request: Request) -> Any:
+    """The body as JSON that can be sent on; None for none. Raises BadRequest, and Chalice's own errors."""
+    if not request.raw_body:
+        return None
+    try:
+        body = request.json_body
+        json.dumps(body, ensure_ascii=False).encode()
+    except RecursionError:
+        raise BadRequest("body", "expected JSON that is not nested so deeply") from None
+    except UnicodeEncodeError:
+        raise BadRequest("body", "expected Unicode text: it holds half a surrogate pair") from None
+    return body
 
 
 def _answered(view: Callable[..., Any], given: dict[str, Any]) -> Any:

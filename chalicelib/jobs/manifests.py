@@ -44,11 +44,17 @@ class Checked:
     has_versions: bool
     problems: tuple[Problem, ...]
     problem_count: int
+    columns: int = 2
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The columns, as CreateJob's Manifest.Spec.Fields names them."""
-        return ("Bucket", "Key", "VersionId") if self.has_versions else ("Bucket", "Key")
+        """The columns, as CreateJob's Manifest.Spec.Fields names them: as many as the file has.
+
+        S3 Inventory of an unversioned bucket writes a third column that is empty in every row.
+        """
+        if self.has_versions:
+            return ("Bucket", "Key", "VersionId")
+        return ("Bucket", "Key", "Ignore") if self.columns == 3 else ("Bucket", "Key")
 
 
 def encode_key(key: str) -> str:
@@ -81,7 +87,12 @@ def check(lines: Iterable[bytes]) -> Checked:
     if not reading.objects and not reading.count:
         reading.problem(1, "the manifest is empty")
     return Checked(
-        reading.objects, reading.bucket, reading.has_versions, tuple(reading.problems), reading.count
+        reading.objects,
+        reading.bucket,
+        reading.has_versions,
+        tuple(reading.problems),
+        reading.count,
+        reading.columns or 2,
     )
 
 

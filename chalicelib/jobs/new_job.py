@@ -136,7 +136,7 @@ def parse(body: Any) -> NewJob:
         mode=mode,
         keep_old_tags=keep_old_tags,
         undo_of=fields.text("job", 36) if kind == "undo" else "",
-        description=fields.text("description", MAX_DESCRIPTION, default_description[:MAX_DESCRIPTION]),
+        description=_description(fields, default_description[:MAX_DESCRIPTION]),
         priority=fields.whole("priority", 0, MAX_PRIORITY, DEFAULT_PRIORITY),
         failed_only=fields.choice("report", ("all", "failed"), "all") == "failed",
         token=token or str(uuid.uuid4()),
@@ -169,6 +169,14 @@ def _source(body: Mapping[str, Any], keep_old_tags: bool) -> dict[str, Any]:
         "suffix": filters.text("suffix", 1024, ""),
         "created_after": _moment(chosen, f"manifest.{source}.created_after"),
     }
+
+
+def _description(fields: Body, default: str) -> str:
+    """Text for people: XML, in which S3 gets it, has no control characters."""
+    text = fields.text("description", MAX_DESCRIPTION, default)
+    if text != default and not text.isprintable():
+        raise BadRequest("description", "expected printable characters on one line")
+    return text
 
 
 def _tags(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

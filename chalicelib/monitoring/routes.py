@@ -10,6 +10,7 @@ from chalice.app import Response
 
 from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
+from chalicelib.errors import BadRequest
 from chalicelib.times import now
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ def get_thumbnail(key: str) -> Response:
 def _decoded(part: str) -> str:
     """A path's part as it was meant: neither API Gateway nor `chalice local` decodes it.
 
+    Raises BadRequest for bytes that are no UTF-8, which no key can have: another key must not be asked for.
     https://github.com/aws/chalice/issues/511
     """
-    return unquote(part)
+    try:
+        return unquote(part, errors="strict")
+    except UnicodeDecodeError:
+        raise BadRequest("key", "expected URL-encoded UTF-8") from None

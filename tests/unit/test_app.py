@@ -165,3 +165,23 @@ def test_a_bad_setting_ends_the_import_with_one_line(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         load_app(monkeypatch, CAPACITY="0")
     assert str(ended.value).startswith("configuration: CAPACITY is '0': expected a whole number from 1 to")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[" * 100_000, "nested so deeply"),
+        (b'{"capacity": "\\ud800"}', "half a surrogate pair"),
+    ],
+)
+def test_json_that_cannot_be_used_is_the_callers_mistake(client, body, why):
+    """And no failure of the function, which would raise an alarm."""
+    answer = client.http.put("/capacity", body=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert (answer.json_body["field"], why in answer.json_body["error"]) == ("body", True)
+
+
+@pytest.mark.parametrize("route", ["objects", "thumbnails"])
+def test_bytes_that_are_no_text_ask_for_no_other_key(client, route):
+    answer = client.http.get(f"/{route}/%FF", headers={"Accept": "image/jpeg"})
+    assert answer.status_code == 400

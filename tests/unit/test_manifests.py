@@ -167,3 +167,9 @@ def test_tags_at_the_limits_are_allowed() -> None:
 )
 def test_the_estimate_is_the_job_and_its_objects(objects: int, operation: str, dollars: float) -> None:
     assert estimated_cost_usd(objects, operation) == dollars
+
+
+def test_a_third_column_that_is_empty_in_every_row_is_named_to_the_service() -> None:
+    """S3 Inventory of an unversioned bucket; without its name the job would fail before its first task."""
+    found = check([b"images,a.jpg,\n", b"images,b.jpg,\n"])
+    assert (found.problem_count, found.fields) == (0, ("Bucket", "Key", "Ignore"))
