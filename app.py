@@ -14,6 +14,7 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
 from chalicelib.api import guard, request_log
 from chalicelib.api.document import routes as document
 from chalicelib.aws import clients
+from chalicelib.aws.lean import connect
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import APP, queue_name
@@ -33,6 +34,7 @@ except ConfigError as e:
 app = Chalice(app_name=APP)
 app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
 action = cache(lambda: actions.action_for(config))
+queues = cache(lambda: connect.blocking_sqs(config.source_queue_url))
 
 
 def remaining_ms(event: Any) -> Callable[[], int]:
@@ -60,7 +62,7 @@ if config.s3_notifies == "lambda":
         """Every created object goes on the source queue."""
         from chalicelib.enqueue import enqueue_events
 
-        return enqueue_events(event.to_dict(), clients.sqs(), config)
+        return enqueue_events(event.to_dict(), queues(), config)
 
     enqueue.event_class = AnyNotification
 
@@ -70,7 +72,7 @@ def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
     from chalicelib.drain.tick import run
 
-    return run(config, remaining_ms(event)).as_dict()
+    return run(config, remaining_ms(event), scheduled=event.time).as_dict()
 
 
 def add_shard(shard: int, name: str) -> None:
@@ -79,7 +81,7 @@ def add_shard(shard: int, name: str) -> None:
     def tick(event: CloudWatchEvent) -> dict[str, Any]:
         from chalicelib.drain.tick import run
 
-        return run(config, remaining_ms(event), shard).as_dict()
+        return run(config, remaining_ms(event), shard, event.time).as_dict()
 
     tick.__name__ = name.replace("-", "_")  # Lambda looks for the handler under this name
     globals()[tick.__name__] = app.schedule(Rate(1, unit=Rate.MINUTES), name=name)(tick)

@@ -2,51 +2,88 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import events
+from chalicelib.aws.lean.blocking import finish
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.config import Config
-from chalicelib.errors import Reject
-from chalicelib.queues import letters, messages
+from chalicelib.errors import Retry
+from chalicelib.queues import batching, letters
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+    from chalicelib.aws.lean.sqs import AsyncSqs
 
 
 # S3 sends one record an event; whoever sends more than these is not helped by a line of megabytes.
 MOST_NAMED = 100
 
 
-def enqueue_events(payload: Mapping[str, Any], sqs: SQSClient, config: Config) -> dict[str, int]:
+def enqueue_events(payload: Mapping[str, Any], sqs: AsyncSqs, config: Config) -> dict[str, int]:
     """Every created object of the payload to the source queue, every unreadable record to the dead letters.
 
-    Returns and logs the counts. Raises Retry when a queue refused any: Lambda then runs the whole
-    event again, which may repeat some messages and loses none.
+    `sqs` is a client that blocks. Returns and logs the counts. Raises Retry when a queue refused any: Lambda
+    then runs the whole event again, which may repeat some messages and loses none.
     """
-    created: list[events.ObjectCreated] = []
-    unreadable: list[dict[str, Any]] = []
-    for part in events.separate(payload):
-        try:
-            created += events.parse(part)
-        except Reject as e:
-            unreadable.append(letters.message(json.dumps(part), e.reason, "enqueue"))
-    ours = [one for one in created if not config.is_own_output(one.bucket, one.key)]
-    messages.send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours])
-    messages.send(sqs, config.dead_letter_queue_url, unreadable)
+    found = events.parts_of(payload)
+    ours = [one for one in found.created if not config.why_ignored(one)]
+    refused = finish(_send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours]))
+    dead = [letters.message(text, why.reason, "enqueue", code=why.code) for text, why in found.unreadable]
+    for one, why in zip(ours, refused, strict=True):
+        if batching.for_ever(why):
+            reason = f"the source queue refuses it: {why}"
+            dead.append(letters.message(one.to_body(), reason, "enqueue", code="refused"))
+    unwritten = finish(_send_letters(sqs, config.dead_letter_queue_url, dead))
+    _raise_for(config.source_queue_url, [why for why in refused if not batching.for_ever(why)])
+    _raise_for(config.dead_letter_queue_url, unwritten)
     counts = {
-        "enqueued": len(ours),
-        "rejected": len(unreadable),
-        "own_output": len(created) - len(ours),
+        "enqueued": len(ours) - sum(batching.for_ever(why) for why in refused),
+        "rejected": len(dead),
+        "ignored": len(found.created) - len(ours),
     }
     metrics.line(
         "enqueued",
         config.stage,
         "enqueue",
-        {"Enqueued": len(ours), "Rejected": len(unreadable)},
+        {"Enqueued": counts["enqueued"], "Rejected": counts["rejected"]},
         **counts,
-        uploads=[{"id": one.upload_id, "object": one.object_id, "key": one.key} for one in ours[:MOST_NAMED]],
+        uploads=[{"id": one.identity, "object": one.object_id, "key": one.key} for one in ours[:MOST_NAMED]],
     )
     return counts
+
+
+async def _send(sqs: AsyncSqs, url: str, messages: Sequence[dict[str, Any]]) -> list[str]:
+    """For each message why the queue has not confirmed it; empty where it has."""
+    answers: list[str] = []
+    for batch in batching.split([{"Id": str(number), **one} for number, one in enumerate(messages)]):
+        answers += await _send_batch(sqs, url, batch)
+    return answers
+
+
+async def _send_batch(sqs: AsyncSqs, url: str, batch: list[Any]) -> list[str]:
+    try:
+        answer = batching.outcomes(batch, await sqs.send_message_batch(QueueUrl=url, Entries=batch))
+    except CallFailed as e:
+        why = f"{e.code or 'no answer'}: {e}"
+        if len(batch) > 1 and batching.for_ever(why):  # it is about one of them
+            return [one for entry in batch for one in await _send_batch(sqs, url, [entry])]
+        return [why] * len(batch)
+    return batching.reasons(answer, batch)
+
+
+async def _send_letters(sqs: AsyncSqs, url: str, those: Sequence[dict[str, Any]]) -> list[str]:
+    """As _send. A letter that the queue finds too long is cut and sent once more."""
+    answers = await _send(sqs, url, those)
+    for number, why in enumerate(answers):
+        if batching.for_ever(why) and (short := letters.shorter(those[number])):
+            (answers[number],) = await _send(sqs, url, [short])
+    return answers
+
+
+def _raise_for(url: str, answers: Sequence[str]) -> None:
+    refused = [why for why in answers if why]
+    if refused:
+        why = ", ".join(sorted(set(refused)))
+        raise Retry(f"{url} refused {len(refused)} of {len(answers)} messages: {why}")

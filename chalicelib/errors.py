@@ -20,11 +20,15 @@ class Retry(Exception):
 
 
 class Reject(Exception):
-    """This can never work: the message goes to the dead-letter queue with `reason`, one plain line."""
+    """This can never work: the message goes to the dead-letter queue with `reason`, one plain line.
 
-    def __init__(self, reason: str) -> None:
+    `code` is the same for all of a kind (docs/troubleshooting.md): letters are counted and found by it.
+    """
+
+    def __init__(self, reason: str, code: str = "rejected") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.code = code
 
 
 class TickFailed(Retry):

@@ -8,8 +8,9 @@ asynchronous invocation record https://docs.aws.amazon.com/lambda/latest/dg/invo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -19,6 +20,13 @@ from chalicelib.errors import Reject
 MAX_KEY_BYTES = 1024
 # SNS in SQS in an invocation record is three; more is somebody's loop.
 MAX_WRAPPINGS = 5
+
+
+# The fields of a body that are ours; whoever writes a body may add any other.
+_FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id")
+# What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -32,20 +40,23 @@ class ObjectCreated:
     size: int | None = None  # bytes
     sequencer: str | None = None  # hexadecimal; orders the events of one key
     event_time: str | None = None  # ISO 8601, UTC
+    id: str | None = None  # what its maker calls it: a backfill its job, another writer what it likes
+    own_fields: str = ""  # a JSON object: what else its writer put into the body
 
     def to_body(self) -> str:
         """The message body: `{"Bucket": ..., "Key": ...}` plus whatever else is known."""
-        known = {
-            "Bucket": self.bucket,
-            "Key": self.key,
-            "VersionId": self.version_id,
-            "ETag": self.etag,
-            "Size": self.size,
-            "Sequencer": self.sequencer,
-            "EventTime": self.event_time,
-        }
-        # ASCII only: SQS refuses some characters that a key may hold, such as U+FFFF.
-        return json.dumps({name: value for name, value in known.items() if value is not None})
+        values = (
+            self.bucket,
+            self.key,
+            self.version_id,
+            self.etag,
+            self.size,
+            self.sequencer,
+            self.event_time,
+            self.id,
+        )
+        known = {name: value for name, value in zip(_FIELDS, values, strict=True) if value is not None}
+        return json_text({**known, **(json.loads(self.own_fields) if self.own_fields else {})})
 
     @property
     def object_id(self) -> str:
@@ -53,19 +64,44 @@ class ObjectCreated:
         return _digest([self.bucket, self.key])[:12]
 
     @property
-    def upload_id(self) -> str:
-        """Sixteen hexadecimal digits for this very upload, the same wherever its event is logged.
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits for this very event, the same in every copy of it, wherever it is.
 
-        They follow from what the event knows, so they need not be carried along. An event that knows only
-        bucket and key has one for all uploads of the key.
+        They follow from what S3 said of it, or from the `Id` that its maker gave it, never from the message
+        that carries it. A body of nothing but bucket and key has one for all uploads of the key; the drain
+        gives such a body an `Id` (docs/decisions/0016-one-identity.md).
         """
-        what = [self.version_id, self.sequencer, self.etag, self.event_time]
-        return _digest([self.bucket, self.key, *what])[:16]
+        if self.id:
+            return _digest([self.bucket, self.key, self.version_id, self.id])[:16]
+        known = [self.version_id, self.sequencer, self.etag, self.event_time]
+        return _digest([self.bucket, self.key, *known, *([self.own_fields] if self.own_fields else [])])[:16]
+
+    @property
+    def knows_itself(self) -> bool:
+        """Whether two uploads of the key cannot have the same identity."""
+        return bool(self.id or self.version_id or self.sequencer)
 
     @property
     def is_folder_marker(self) -> bool:
-        """The empty object `photos/` that the console makes for a folder."""
-        return self.key.endswith("/") and not self.size
+        """The empty object `photos/` that the console makes for a folder. Of unknown size it is none."""
+        return self.key.endswith("/") and self.size == 0
+
+
+def json_text(value: Any) -> str:
+    """JSON that SQS takes: UTF-8 as it is, but for the few characters that SQS refuses."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_FOR_SQS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def stamped(created: ObjectCreated, carrier: str) -> ObjectCreated:
+    """The event with an `Id` of its own, where it cannot be told from a later one of its key.
+
+    `carrier` is the id of the message in which its writer sent it: what is sent once has one identity,
+    however often it is delivered, and what is sent anew is a new event.
+    """
+    if created.knows_itself:
+        return created
+    return replace(created, id=_digest([carrier, created.identity])[:16])
 
 
 def parse_body(body: str) -> list[ObjectCreated]:
@@ -83,10 +119,40 @@ def parse(payload: Mapping[str, Any]) -> list[ObjectCreated]:
     return _parse(payload, 0)
 
 
-def separate(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """One payload per record, so that an unreadable record costs only itself."""
+@dataclass(frozen=True)
+class Parts:
+    """What a body or payload holds, read record by record: an unreadable one costs only itself."""
+
+    created: list[ObjectCreated]
+    unreadable: list[tuple[str, Reject]]  # each record's text, and why
+    whole: bool = False  # nothing of it is readable, and it is one thing: the text is the body's own
+
+
+def parse_parts(body: str) -> Parts:
+    """The objects a message body tells of, and what of it cannot be read. Raises nothing."""
+    try:
+        payload = _json_object(body)
+    except Reject as e:
+        return Parts([], [(body, e)], whole=True)
+    unreadable: list[tuple[str, Reject]] = []
+    try:
+        created = _parse(payload, 0, unreadable)
+    except Reject as e:
+        return Parts([], [(body, e)], whole=True)
     records = payload.get("Records")
-    return [{"Records": [record]} for record in records] if isinstance(records, list) else [payload]
+    if len(unreadable) == 1 and not created and isinstance(records, list) and len(records) == 1:
+        return Parts([], [(body, unreadable[0][1])], whole=True)
+    return Parts(created, unreadable)
+
+
+def parts_of(payload: Mapping[str, Any]) -> Parts:
+    """The same of a payload that is read already."""
+    unreadable: list[tuple[str, Reject]] = []
+    try:
+        created = _parse(payload, 0, unreadable)
+    except Reject as e:
+        return Parts([], [(json_text(payload), e)], whole=True)
+    return Parts(created, unreadable)
 
 
 def is_later(sequencer: str, than: str) -> bool:
@@ -98,47 +164,64 @@ def is_later(sequencer: str, than: str) -> bool:
     return sequencer.rjust(width, "0").upper() > than.rjust(width, "0").upper()
 
 
+def _unreadable(reason: str) -> Reject:
+    return Reject(reason, "unreadable")
+
+
 def _digest(parts: list[str | None]) -> str:
     import hashlib  # brings OpenSSL; every function imports this module
 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _parse(payload: Mapping[str, Any], depth: int) -> list[ObjectCreated]:
+def _parse(
+    payload: Mapping[str, Any], depth: int, unreadable: list[tuple[str, Reject]] | None = None
+) -> list[ObjectCreated]:
+    """With `unreadable` a record that cannot be read goes there, and does not raise Reject."""
     if depth > MAX_WRAPPINGS:
-        raise Reject(f"unreadable: wrapped more than {MAX_WRAPPINGS} times")
+        raise _unreadable(f"unreadable: wrapped more than {MAX_WRAPPINGS} times")
     if "Bucket" in payload and "Key" in payload:
         return _only_objects([_from_body(payload)])
     if payload.get("Event") == "s3:TestEvent":
         return []
     if isinstance(payload.get("Records"), list):
-        return [created for record in payload["Records"] for created in _from_record(record, depth)]
+        return [one for record in payload["Records"] for one in _from_record(record, depth, unreadable)]
     if payload.get("Type") == "Notification":  # SNS delivered to SQS
-        return _parse(_json_object(payload.get("Message")), depth + 1)
+        return _parse(_json_object(payload.get("Message")), depth + 1, unreadable)
     if payload.get("source") == "aws.s3":
         return _only_objects(_from_eventbridge(payload))
     if "requestContext" in payload and isinstance(payload.get("requestPayload"), dict):
-        return _parse(payload["requestPayload"], depth + 1)
-    fields = ", ".join(sorted(payload)[:5]) or "none"
-    raise Reject(f"unreadable: neither an S3 event nor Bucket and Key; its fields: {fields}")
+        return _parse(payload["requestPayload"], depth + 1, unreadable)
+    fields = ", ".join(name[:40] for name in sorted(payload)[:5]) or "none"  # no more: it gets into logs
+    raise _unreadable(f"unreadable: neither an S3 event nor Bucket and Key; its fields: {fields}")
 
 
-def _from_record(record: Any, depth: int) -> list[ObjectCreated]:
+def _from_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] | None) -> list[ObjectCreated]:
+    try:
+        return _read_record(record, depth, unreadable)
+    except Reject as e:
+        if unreadable is None:
+            raise
+        unreadable.append((json_text({"Records": [record]}), e))
+        return []
+
+
+def _read_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] | None) -> list[ObjectCreated]:
     if not isinstance(record, dict):
-        raise Reject("unreadable: Records holds something that is not an object")
+        raise _unreadable("unreadable: Records holds something that is not an object")
     source = record.get("eventSource") or record.get("EventSource")
     if source == "aws:sqs":
-        return _parse(_json_object(record.get("body")), depth + 1)
+        return _parse(_json_object(record.get("body")), depth + 1, unreadable)
     if source == "aws:sns":
-        return _parse(_json_object(_section(record, "Sns").get("Message")), depth + 1)
+        return _parse(_json_object(_section(record, "Sns").get("Message")), depth + 1, unreadable)
     if source not in ("aws:s3", None):
-        raise Reject(f"unreadable: a record from {source}, expected aws:s3, aws:sqs or aws:sns")
+        raise _unreadable(f"unreadable: a record from {source}, expected aws:s3, aws:sqs or aws:sns")
     major = str(record.get("eventVersion", "2")).partition(".")[0]
     if major != "2":
-        raise Reject(f"unreadable: S3 event version {record['eventVersion']}, expected 2.x")
+        raise _unreadable(f"unreadable: S3 event version {record['eventVersion']}, expected 2.x")
     name = record.get("eventName")
     if not isinstance(name, str):
-        raise Reject("unreadable: an S3 record without eventName")
+        raise _unreadable("unreadable: an S3 record without eventName")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):
         return []
     s3 = _section(record, "s3")
@@ -177,6 +260,7 @@ def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
 
 
 def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
+    own = {name: value for name, value in body.items() if name not in _FIELDS}
     return ObjectCreated(
         bucket=_text(body, "Bucket"),
         key=_key(_text(body, "Key")),
@@ -185,7 +269,16 @@ def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
         size=_optional_size(body, "Size"),
         sequencer=_optional_text(body, "Sequencer"),
         event_time=_optional_text(body, "EventTime"),
+        id=_optional_text(body, "Id"),
+        own_fields=_own_json(own) if own else "",
     )
+
+
+def _own_json(own: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(own, sort_keys=True)
+    except RecursionError as e:
+        raise _unreadable("unreadable: its own fields are nested too deeply") from e
 
 
 def _only_objects(created: list[ObjectCreated]) -> list[ObjectCreated]:
@@ -196,23 +289,23 @@ def _json_object(text: Any) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (TypeError, ValueError, RecursionError) as e:
-        raise Reject(f"unreadable: not JSON ({e.__class__.__name__})") from e
+        raise _unreadable(f"unreadable: not JSON ({e.__class__.__name__})") from e
     if not isinstance(value, dict):
-        raise Reject(f"unreadable: JSON, but a {type(value).__name__} and not an object")
+        raise _unreadable(f"unreadable: JSON, but a {type(value).__name__} and not an object")
     return value
 
 
 def _section(record: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     value = record.get(field)
     if not isinstance(value, dict):
-        raise Reject(f"unreadable: {field} is missing or not an object")
+        raise _unreadable(f"unreadable: {field} is missing or not an object")
     return value
 
 
 def _text(record: Mapping[str, Any], field: str) -> str:
     value = record.get(field)
     if not isinstance(value, str) or not value:
-        raise Reject(f"unreadable: {field} is missing, empty or not a string")
+        raise _unreadable(f"unreadable: {field} is missing, empty or not a string")
     return value
 
 
@@ -220,16 +313,16 @@ def _unquoted(key: str) -> str:
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as e:
-        raise Reject("unreadable: the key is not URL-encoded UTF-8") from e
+        raise _unreadable("unreadable: the key is not URL-encoded UTF-8") from e
 
 
 def _key(key: str) -> str:
     try:
         length = len(key.encode())
     except UnicodeEncodeError as e:
-        raise Reject("unreadable: the key is not UTF-8") from e
+        raise _unreadable("unreadable: the key is not UTF-8") from e
     if length > MAX_KEY_BYTES:
-        raise Reject(f"unreadable: the key has {length} bytes, S3 allows {MAX_KEY_BYTES}")
+        raise _unreadable(f"unreadable: the key has {length} bytes, S3 allows {MAX_KEY_BYTES}")
     return key
 
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
+# Seconds to connect, seconds to wait for an answer, attempts. Those on an event's way are short: consume
+# begins nothing that could not end before its margin, and settles within it (chalicelib/consume/batch.py).
+LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2)}
+OTHER_LIMITS = (3, 10, 3)
+
 # boto3's default session makes one client at a time; GET /status asks for several at once.
 # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
 _making = Lock()
@@ -36,14 +41,15 @@ def _new_client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    # Standard retries: 3 tries with jitter. A hung connection must not eat the function's whole time.
+    # A service that accepts and never answers must not eat the function's whole time.
+    connect_s, read_s, attempts = LIMITS.get(service, OTHER_LIMITS)
     make: Any = boto3.client  # its overloads know only literal names
     return make(
         service,
         config=Config(
-            connect_timeout=3,
-            read_timeout=20,
-            retries={"mode": "standard", "max_attempts": 3},
+            connect_timeout=connect_s,
+            read_timeout=read_s,
+            retries={"mode": "standard", "max_attempts": attempts},
             max_pool_connections=16,
         ),
     )

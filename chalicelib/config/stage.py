@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError, NotSetUp
+from chalicelib.events import ObjectCreated
 from chalicelib.fields import Settings
 
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
@@ -49,7 +50,14 @@ class Config:
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
-    max_tries: int = 5  # of one message by consume; then it is a dead letter
+    max_tries: int = 6  # of one event by consume; then it is a dead letter
+    retry_delays: tuple[int, ...] = (
+        15,
+        300,
+        1800,
+        3600,
+        9000,
+    )  # seconds before the second try, the third ...
     # S3 Batch Operations; a stage without them works, only its jobs do not.
     reports_bucket: str = ""  # manifests and completion reports
     jobs_role_arn: str = ""
@@ -81,6 +89,7 @@ class Config:
             max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
             consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
             max_tries=of.whole("MAX_TRIES", 1, 100, cls.max_tries),
+            retry_delays=of.read("RETRY_DELAYS", _delays, cls.retry_delays),
             reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
@@ -122,6 +131,20 @@ class Config:
         """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
         return capacity_parameter(self.stage) if self.stage else ""
 
+    def retry_delay_s(self, tries: int) -> int:
+        """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
+        return self.retry_delays[min(tries, len(self.retry_delays)) - 1]
+
+    def why_ignored(self, created: ObjectCreated) -> str:
+        """Why the object is not to be handled, uploaded or backfilled, in one line; empty where it is."""
+        if created.is_folder_marker:
+            return "a folder marker: nothing to do"
+        if self.is_own_output(created.bucket, created.key):
+            return "our own output: nothing to do"
+        if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
+            return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
+        return ""
+
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
@@ -139,3 +162,13 @@ def queue_name(url: str) -> str:
 
 def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _delays(text: str) -> tuple[int, ...]:
+    """Seconds, separated by commas: at most twenty, each at most a day."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 20 or not all(
+        re.fullmatch(r"[0-9]{1,5}", part) and int(part) <= 86_400 for part in parts
+    ):
+        raise ValueError("up to 20 whole numbers of seconds up to 86400, such as 15,300,1800")
+    return tuple(int(part) for part in parts)

@@ -1,49 +1,88 @@
-"""A batch from the destination queue: the stage's action for each message, each with its own outcome.
+"""A batch from the destination queue: the stage's action for each message, each settled when it ends.
 
-Lambda deletes a whole batch when the function returns and none of it when the function raises
-(unless ReportBatchItemFailures is set, which Chalice does not do). So what is done is deleted here,
-by hand, before raising for what is not: a batch-mate is never done twice, and nothing is deleted
-that was not done. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+done              -> deleted
+never works       -> a dead letter, then deleted
+to be tried again -> sent back to the source queue with its number of tries, then deleted
+never begun       -> sent back untried
+
+Send first, delete after: a death in between repeats a message and loses none. Lambda deletes a whole batch
+when the function returns and none of it when it raises (ReportBatchItemFailures is nothing Chalice sets), so
+it returns only when every message is settled.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import events, times
 from chalicelib.config import Config
-from chalicelib.consume import outcomes
+from chalicelib.consume import outcomes, settle
 from chalicelib.consume.actions import Action
-from chalicelib.consume.outcomes import DONE, OUTCOMES, REJECTED, RETRY, ActionResult, Delivery
+from chalicelib.consume.outcomes import DONE, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
+from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
-from chalicelib.queues import letters, messages
+from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs, metrics
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-FIRST_DELAY = 15  # seconds; doubles with each try
-LONGEST_DELAY = 900  # seconds
-# Kept back from the function's time for the deletes, the dead letters and the delays.
-MARGIN_MS = 10_000
+Item = TypeVar("Item")
+
+# Kept back from the function's time for settling what has ended, or will not: a few calls of
+# chalicelib/aws/clients.py's SQS client, each within its time limits.
+MARGIN_S = 25.0
+# With less than this left an action is not begun: one whose client gets no answer would run into the margin.
+BEGIN_S = 50.0
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What became of one message: `done`, `rejected` (never works) or `retry` (comes again)."""
+@dataclass
+class _Batch:
+    """What the threads of one batch share."""
 
-    receipt_handle: str
-    body: str
-    tries: int  # how often the message was received, this time included
-    state: str
-    reason: str = ""
-    works: tuple[ActionResult, ...] = ()  # one for each event that was done
-    seconds: tuple[float, ...] = ()  # from upload to done, of those that know
+    action: Action
+    config: Config
+    remaining_s: Callable[[], float]
+    margin_s: float
+    begin_s: float
+    waiting: SimpleQueue[tuple[int, Mapping[str, Any]]] = field(default_factory=SimpleQueue)
+    ended: SimpleQueue[tuple[int, Ended]] = field(default_factory=SimpleQueue)
+
+    @classmethod
+    def begun(
+        cls,
+        records: Sequence[Mapping[str, Any]],
+        action: Action,
+        config: Config,
+        remaining_ms: Callable[[], int],
+    ) -> _Batch:
+        """With its threads at work. They are daemons: one that hangs must not keep the process."""
+        whole_s = remaining_ms() / 1000
+        margin_s, begin_s = min(MARGIN_S, whole_s / 4), min(BEGIN_S, whole_s / 2)
+        batch = cls(action, config, lambda: remaining_ms() / 1000, margin_s, begin_s)
+        for item in enumerate(records):
+            batch.waiting.put(item)
+        for _ in range(min(config.consume_threads, len(records))):
+            threading.Thread(target=_work, args=(batch,), daemon=True).start()
+        return batch
+
+    def next_ended(self) -> list[tuple[int, Ended]]:
+        """Those that have ended by now, at least one; none when the margin is reached first."""
+        try:
+            first = self.ended.get(timeout=max(0.0, self.remaining_s() - self.margin_s))
+        except Empty:
+            return []
+        return [first, *_all_of(self.ended)]
 
 
 def consume_batch(
@@ -52,101 +91,150 @@ def consume_batch(
     sqs: SQSClient,
     config: Config,
     remaining_ms: Callable[[], int],
+    replace_process: Callable[[], object] | None = None,
 ) -> dict[str, int]:
-    """Do the action for every SQS record of the payload and settle each message by itself.
+    """Do the action for every SQS record of the payload and settle each message when it ends.
 
-    Returns the counts when all are settled: done, or in the dead-letter queue. Raises Retry when
-    some must come again; those that need not are deleted by then.
+    Returns the counts when all are settled. Raises Retry when a queue took a message neither back nor as a
+    dead
+    letter: it stays in the destination queue, and its visibility timeout brings it again.
+
+    What has not ended when the margin is reached is given up as a try that failed; its thread may still run,
+    and keeps its memory. So `replace_process` is called then, last of all: by default the process ends, and
+    Lambda starts another one.
     """
     records: Sequence[Mapping[str, Any]] = payload["Records"]
-    with ThreadPoolExecutor(max_workers=config.consume_threads) as pool:
-        ended = list(pool.map(lambda record: _attempt(record, action, config, remaining_ms), records))
-    counts = Counter(outcome.state for outcome in ended)
+    batch = _Batch.begun(records, action, config, remaining_ms)
+    left = set(range(len(records)))
+    all_ended: list[Ended] = []
+    unsettled: list[str] = []
+    for_lambda: list[Ended] = []  # done last of all: when the function returns, Lambda deletes them
+    while left and (group := batch.next_ended()):
+        left -= {number for number, _ in group}
+        ended = [one for _, one in group]
+        all_ended += ended
+        for_lambda = [] if left else [one for one in ended if one.state == DONE]
+        by_hand = [one for one in ended if one.state != DONE] if not left else ended
+        unsettled += settle.settle(by_hand, sqs, config, times.now())
+
+    late = _late(batch, records, left)
+    all_ended += late
+    unsettled += settle.settle(late, sqs, config, times.now())
+    if unsettled or late:
+        unsettled += settle.settle(for_lambda, sqs, config, times.now())
+    counts = Counter(one.state for one in all_ended)
     summary = {state: counts[state] for state in OUTCOMES}
-    _measure(ended, summary, config)
-    _settle(ended, sqs, config)
+    _measure(all_ended, summary, config)
+    if any(one.state != UNTRIED for one in late):
+        (replace_process or _end_process)()
+    if unsettled:
+        raise Retry(f"{len(unsettled)} of {len(records)} messages could not be settled: {unsettled[0]}")
     return summary
 
 
-def _attempt(
-    record: Mapping[str, Any], action: Action, config: Config, remaining_ms: Callable[[], int]
-) -> Settled:
+def _late(batch: _Batch, records: Sequence[Mapping[str, Any]], left: set[int]) -> list[Ended]:
+    """What has not ended at the margin: not begun, so untried, or begun, so a try that failed."""
+    not_begun = {number for number, _ in _all_of(batch.waiting)}
+    late = []
+    for number in sorted(left):
+        delivery, one = _opened(records[number])
+        if number in not_begun:
+            one.not_tried("no time left in this run")
+        else:
+            one.failed("it did not end within the time of the function", batch.config, delivery.started)
+            _log_failure(_first_event(one.body), delivery, one, "")
+        late.append(one)
+    return late
+
+
+def _work(batch: _Batch) -> None:
+    while True:
+        try:
+            number, record = batch.waiting.get_nowait()
+        except Empty:
+            return
+        batch.ended.put((number, _attempt(record, batch)))
+
+
+def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     """Do the action for each event of one message, with a log line for each."""
-    delivery = Delivery.of(record, times.now())
-    works: list[ActionResult] = []
-    seconds: list[float] = []
+    delivery, one = _opened(record)
     created: events.ObjectCreated | None = None
-    state, reason, trace = DONE, "", ""
+    trace = ""
     try:
-        for created in events.parse_body(record["body"]):
-            if config.is_own_output(created.bucket, created.key):
+        for created in events.parse_body(one.body):
+            if batch.config.is_own_output(created.bucket, created.key):
                 continue
-            if remaining_ms() < MARGIN_MS:
-                raise Retry("no time left in this run")
-            works.append(action(created, delivery))
+            if not one.results and batch.remaining_s() < batch.begin_s:
+                one.not_tried("no time left in this run")
+                return one
+            one.results.append(batch.action(created, delivery))
             now = times.now()
-            outcomes.line(created, delivery, DONE, now, works[-1])
+            outcomes.line(created, delivery, DONE, now, one.results[-1])
             if (took := times.seconds_between(created.event_time, now)) is not None:
-                seconds.append(took)
+                one.seconds.append(took)
     except Reject as e:
-        state, reason = REJECTED, e.reason
+        one.rejected(e.code, e.reason)
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
-        state, reason, trace = RETRY, f"{type(e).__name__}: {e}", _trace(e)
-        if delivery.tries >= config.max_tries:
-            state, reason = REJECTED, f"gave up after {delivery.tries} tries; the last: {reason}"
-    if state != DONE:
-        _log_failure(created, delivery, state, reason, trace, record["body"])
-    handle, body = record["receiptHandle"], record["body"]
-    return Settled(handle, body, delivery.tries, state, reason, tuple(works), tuple(seconds))
+        trace = _trace(e)
+        one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started)
+    if one.state != DONE:
+        _log_failure(created, delivery, one, trace)
+    return one
 
 
-def _log_failure(
-    created: events.ObjectCreated | None, delivery: Delivery, state: str, reason: str, trace: str, body: str
-) -> None:
-    why: dict[str, Any] = {"reason": reason} | ({"trace": trace} if trace else {})
+def _opened(record: Mapping[str, Any]) -> tuple[Delivery, Ended]:
+    tried = Tries.read(record.get("messageAttributes"))
+    return Delivery.of(record, tried.count, times.now()), Ended(
+        record["receiptHandle"], record["body"], tried
+    )
+
+
+def _first_event(body: str) -> events.ObjectCreated | None:
+    try:
+        return next(iter(events.parse_body(body)), None)
+    except Reject:
+        return None
+
+
+def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: Ended, trace: str) -> None:
+    why: dict[str, Any] = {"reason": one.reason} | ({"trace": trace} if trace else {})
     if created:
-        outcomes.line(created, delivery, state, times.now(), **why)
-    else:  # unreadable: there is no object to name
-        logs.line("unreadable", outcome=state, message_id=delivery.message_id, body=body, **why)
+        outcomes.line(created, delivery, one.state, times.now(), **why)
+    else:  # unreadable: there is no object to name, and what it holds does not belong into a log
+        size = len(one.body.encode(errors="replace"))
+        logs.line("unreadable", outcome=one.state, message_id=delivery.message_id, bytes=size, **why)
 
 
-def _measure(ended: Sequence[Settled], summary: Mapping[str, int], config: Config) -> None:
-    works = [work for outcome in ended for work in outcome.works]
-    made = [work for work in works if work.result == "made"]
+def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config) -> None:
+    results = [result for one in ended for result in one.results]
+    made = [result for result in results if result.result == "made"]
     values: dict[str, metrics.Value] = {
         "Done": summary[DONE],
         "Rejected": summary[REJECTED],
         "Retried": summary[RETRY],
-        "Thumbnails": sum(len(work.thumbnails) for work in made),
-        "BytesIn": sum(work.bytes_in for work in works),
-        "BytesOut": sum(work.bytes_out for work in works),
+        "Untried": summary[UNTRIED],
+        "Thumbnails": sum(len(result.thumbnails) for result in made),
+        "BytesIn": sum(result.bytes_in for result in results),
+        "BytesOut": sum(result.bytes_out for result in results),
     }
-    if took := [seconds for outcome in ended for seconds in outcome.seconds]:
+    if took := [seconds for one in ended for seconds in one.seconds]:
         values["UploadToDone"] = took[: metrics.MOST_VALUES]
     metrics.line("consumed", config.stage, "consume", values, **summary)
 
 
-def _settle(ended: Sequence[Settled], sqs: SQSClient, config: Config) -> None:
-    """Dead letters first, deletes after they are confirmed; raises Retry when any message must come again."""
-    rejected = [outcome for outcome in ended if outcome.state == REJECTED]
-    retry = [outcome for outcome in ended if outcome.state == RETRY]
-    messages.send(
-        sqs,
-        config.dead_letter_queue_url,
-        [letters.message(outcome.body, outcome.reason, "consume") for outcome in rejected],
-    )
-    if not retry:
-        return  # Lambda deletes the batch
-    settled = [outcome.receipt_handle for outcome in ended if outcome.state != RETRY]
-    messages.delete(sqs, config.destination_queue_url, settled)
-    delays = {outcome.receipt_handle: back_off(outcome.tries) for outcome in retry}
-    messages.delay(sqs, config.destination_queue_url, delays)
-    raise Retry(f"{len(retry)} of {len(ended)} messages come again: {retry[0].reason}")
+def _all_of(queue: SimpleQueue[Item]) -> list[Item]:
+    found: list[Item] = []
+    with suppress(Empty):
+        while True:
+            found.append(queue.get_nowait())
+    return found
 
 
-def back_off(tries: int) -> int:
-    """Seconds before the next try: 15, 30, 60 ... 900."""
-    return int(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries - 1, 10)))
+def _end_process() -> None:
+    """At once, whatever threads do: all messages are settled, and an ordinary exit would wait for them."""
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def _trace(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """What became of one event, as one log line: consume writes it, GET /recent and GET /objects/{key} read it.
 
-`id` is the upload's (events.ObjectCreated.upload_id) in every line of every function; `object` finds all
+`id` is the upload's (events.ObjectCreated.identity) in every line of every function; `object` finds all
 lines about one object, whatever characters its key has.
 """
 
@@ -16,8 +16,8 @@ from chalicelib.events import ObjectCreated
 from chalicelib.telemetry import logs
 
 MESSAGE = "event"
-DONE, REJECTED, RETRY = "done", "rejected", "retry"
-OUTCOMES = (DONE, REJECTED, RETRY)
+DONE, REJECTED, RETRY, UNTRIED = "done", "rejected", "retry", "untried"
+OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED)
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,20 @@ class Delivery:
     """How an event came to consume."""
 
     message_id: str
-    tries: int  # how often the message was received, this time included
+    tries: int  # of the event, this one included; a delivery that did not run was none
     forwarded: datetime | None  # when the drain put it on the destination queue
     started: datetime
+    receives: int = 1  # of the message, this one included
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], now: datetime) -> Delivery:
+    def of(cls, record: Mapping[str, Any], earlier_tries: int, now: datetime) -> Delivery:
         """Of a record of Lambda's SQS event. A time that SQS does not tell stays unknown."""
         attributes = record.get("attributes", {})
         sent = attributes.get("SentTimestamp")  # milliseconds since 1970
         return cls(
             message_id=record["messageId"],
-            tries=int(attributes.get("ApproximateReceiveCount", 1)),
+            tries=earlier_tries + 1,
+            receives=int(attributes.get("ApproximateReceiveCount", 1)),
             forwarded=times.from_epoch(int(sent)) if sent else None,
             started=now,
         )
@@ -66,7 +68,7 @@ def line(
         MESSAGE,
         outcome=outcome,
         result=work.result,
-        id=created.upload_id,
+        id=created.identity,
         object=created.object_id,
         bucket=created.bucket,
         key=created.key,

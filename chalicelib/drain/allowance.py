@@ -31,27 +31,27 @@ class Allowance(NamedTuple):
     """How many events a tick of one shard may forward, and what sets that limit."""
 
     events: int
-    limit: str  # capacity or back_pressure
+    limit: str = "capacity"  # or back_pressure
+    problem: str = ""  # why the capacity is the last known one
 
 
 async def allowed(sqs: AsyncSqs, ssm: AsyncSsm | None, config: Config, shard: int) -> Allowance:
-    """The pace of this tick. Raises Unknown with one line."""
-    capacity = await _capacity(ssm, config.capacity_parameter, config.capacity)
-    of_shard = share(capacity, config.drain_shards, shard)
+    """The allowance of this tick. Raises AllowanceUnknown with one line."""
+    capacity, problem = await _capacity(ssm, config.capacity_parameter, config.capacity)
+    mine = share(capacity, config.drain_shards, shard)
     if not config.max_in_destination:
-        return Allowance(of_shard, "capacity")
+        return Allowance(mine, problem=problem)
     room = max(0, config.max_in_destination - await _in_destination(sqs, config.destination_queue_url))
-    room_of_shard = share(room, config.drain_shards, shard)
+    my_room = share(room, config.drain_shards, shard)
     return (
-        Allowance(room_of_shard, "back_pressure")
-        if room_of_shard < of_shard
-        else Allowance(of_shard, "capacity")
+        Allowance(my_room, "back_pressure", problem) if my_room < mine else Allowance(mine, problem=problem)
     )
 
 
-async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> int:
+async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> tuple[int, str]:
+    """The capacity, and where it is only the last known one why."""
     if ssm is None:
-        return deployed
+        return deployed, ""
     try:
         answer = await ssm.get_parameter(Name=parameter)
         found = capacity_of(answer["Parameter"].get("Value", ""))
@@ -59,13 +59,14 @@ async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> int:
         if e.code == "ParameterNotFound":
             found = deployed
         elif parameter in _last_known:
-            return _last_known[parameter]
+            held = _last_known[parameter]
+            return held, f"the capacity {parameter} cannot be read, the last one known holds: {held}; {e}"
         else:
             raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e
     except ValueError as e:
         raise AllowanceUnknown(f"the capacity {parameter} is {e}") from e
     _last_known[parameter] = found
-    return found
+    return found, ""
 
 
 async def _in_destination(sqs: AsyncSqs, queue_url: str) -> int:

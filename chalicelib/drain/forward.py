@@ -1,4 +1,5 @@
-"""What becomes of received messages: each is forwarded, rejected, split or ignored, and only then deleted.
+"""What becomes of received messages: each is forwarded, rejected, split, ignored or postponed, and only then
+deleted.
 
 A message leaves the source queue only after the next place has confirmed it, entry by entry.
 """
@@ -6,52 +7,61 @@ A message leaves the source queue only after the next place has confirmed it, en
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
-from chalicelib.errors import Reject
-from chalicelib.events import parse_body
-from chalicelib.queues import batching, letters
+from chalicelib.drain.refusals import Refusals
+from chalicelib.queues import batching, letters, tries
+from chalicelib.queues.tries import Tries
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
         DeleteMessageBatchRequestEntryTypeDef,
-        MessageAttributeValueTypeDef,
         MessageTypeDef,
-        SendMessageBatchRequestEntryTypeDef,
     )
 
     from chalicelib.aws.lean.sqs import AsyncSqs
     from chalicelib.config import Config
 
-FIRST_COME_BACK_S = 60
-MAX_VISIBILITY_S = 12 * 3600 - 60  # SQS allows 12 hours from the receive on
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
 
 
 @dataclass
 class Tally:
-    """What a tick has done so far. Every message received ends in one of the next five, or stays."""
+    """What a tick has done so far. Every message received ends in one of the next six, or stays."""
 
     received: int = 0
     forwarded: int = 0
     rejected: int = 0
     split: int = 0
     ignored: int = 0
+    postponed: int = 0  # sent on to the source queue: their time has not come
     returned: int = 0  # made visible again untouched, because time was up
-    duplicates: int = 0  # events that may arrive twice
+    letters: int = 0  # dead letters written: of rejected messages, and of parts of split ones
+    ambiguous: int = 0  # events sent without an answer, which come again
     futile: int = 0  # calls in a row that moved nothing
     errors: dict[str, None] = field(default_factory=dict)
     untouched: dict[str, None] = field(default_factory=dict)  # receipt handles of which nothing was sent yet
+    undeleted: dict[str, int] = field(
+        default_factory=dict
+    )  # receipt handle -> events of it that are elsewhere
 
     @property
     def failed(self) -> int:
         """Messages left in the source queue because the next place refused them or did not answer."""
-        return self.received - self.forwarded - self.rejected - self.split - self.ignored - self.returned
+        ended = self.forwarded + self.rejected + self.split + self.ignored + self.postponed + self.returned
+        return self.received - ended
+
+    @property
+    def duplicates(self) -> int:
+        """At most so many events arrive twice: those sent without an answer, and those not deleted."""
+        return self.ambiguous + sum(self.undeleted.values())
 
     def error(self, line: str) -> None:
         if len(self.errors) < MAX_ERRORS:
@@ -59,17 +69,19 @@ class Tally:
 
 
 class Outgoing(NamedTuple):
-    """One message to send, and the received one that it comes from."""
+    """One message to send, without an entry id, and the received one that it comes from."""
 
     origin: MessageTypeDef
-    body: str
-    attributes: Mapping[str, MessageAttributeValueTypeDef] | None = None
+    message: dict[str, Any]
 
-    def entry(self, id_: str) -> SendMessageBatchRequestEntryTypeDef:
-        entry: SendMessageBatchRequestEntryTypeDef = {"Id": id_, "MessageBody": self.body}
-        if self.attributes:
-            entry["MessageAttributes"] = self.attributes
-        return entry
+
+@dataclass(frozen=True)
+class Split:
+    """A received message that is not one event: its events go back as one message each."""
+
+    origin: MessageTypeDef
+    events: list[Outgoing]
+    unreadable: list[Outgoing]  # parts of it that are dead letters
 
 
 @dataclass(frozen=True)
@@ -78,83 +90,149 @@ class Plan:
 
     forward: list[Outgoing] = field(default_factory=list)
     reject: list[Outgoing] = field(default_factory=list)
-    split: list[list[Outgoing]] = field(default_factory=list)  # of one message each
+    split: list[Split] = field(default_factory=list)
     ignore: list[MessageTypeDef] = field(default_factory=list)
+    postpone: list[Outgoing] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """Letters by what is known of them. An unanswered one may have arrived."""
+    """Outgoing messages by what is known of them. An unanswered one may have arrived."""
 
     confirmed: list[Outgoing] = field(default_factory=list)
     refused: list[Outgoing] = field(default_factory=list)
     unanswered: list[Outgoing] = field(default_factory=list)
+    impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef]) -> Plan:
-    """One message is to be one event: what holds none is ignored, what holds several goes back as several."""
+def plan(messages: Iterable[MessageTypeDef], now: float) -> Plan:
+    """One message is to be one event: what holds none is ignored, what holds several goes back as several.
+
+    `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed.
+    """
     todo = Plan()
     for message in messages:
         body = message["Body"]
-        try:
-            created = parse_body(body)
-        except Reject as e:
-            attributes = letters.message(body, e.reason, "drain")["MessageAttributes"]
-            todo.reject.append(Outgoing(message, body, attributes))
-            continue
-        if not created:
-            todo.ignore.append(message)
-        elif len(created) > 1:
-            todo.split.append([Outgoing(message, one.to_body()) for one in created])
-        elif body.startswith('{"Bucket"'):  # plain already: its writer's own fields stay with it
-            todo.forward.append(Outgoing(message, body))
+        earlier = Tries.read(message.get("MessageAttributes"))
+        if earlier.not_before > now:
+            later = tries.entry(body, earlier, earlier.not_before - now, now)
+            if later:
+                todo.postpone.append(Outgoing(message, later))
+                continue
+        found = events.parse_parts(body)
+        if len(found.created) == 1 and not found.unreadable:
+            todo.forward.append(Outgoing(message, _forwarded(found.created[0], message, earlier)))
+        elif found.whole:
+            why = found.unreadable[0][1]
+            todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
+        elif found.created or found.unreadable:
+            parts = [Outgoing(message, {"MessageBody": one.to_body()}) for one in found.created]
+            unreadable = [
+                Outgoing(message, _letter(text, why.reason, why.code)) for text, why in found.unreadable
+            ]
+            todo.split.append(Split(message, parts, unreadable))
         else:
-            todo.forward.append(Outgoing(message, created[0].to_body()))
+            todo.ignore.append(message)
     return todo
 
 
-async def move(sqs: AsyncSqs, config: Config, messages: Sequence[MessageTypeDef], tally: Tally) -> int:
+def _forwarded(created: events.ObjectCreated, message: MessageTypeDef, earlier: Tries) -> dict[str, Any]:
+    """The message for the destination: a plain body, its identity in it, and its tries beside it."""
+    body = message["Body"]
+    known = events.stamped(created, message["MessageId"])
+    if known is not created or not body.startswith('{"Bucket"'):
+        body = known.to_body()
+    carried = Tries(earlier.count, earlier.reason, earlier.first_failure)
+    return tries.entry(body, carried, 0, 0) or {"MessageBody": message["Body"]}
+
+
+def _letter(body: str, reason: str, code: str, earlier: Tries = tries.NONE) -> dict[str, Any]:
+    return letters.message(body, reason, "drain", code=code, tries=earlier)
+
+
+async def move(
+    sqs: AsyncSqs,
+    config: Config,
+    messages: Sequence[MessageTypeDef],
+    tally: Tally,
+    refusals: Refusals,
+    clock: Callable[[], float] = time.time,
+) -> int:
     """Does with each message what the plan says.
 
     Returns the capacity it took: the events forwarded, and those that may have been.
     """
+    source = config.source_queue_url
     tally.received += len(messages)
     tally.untouched.update((message["ReceiptHandle"], None) for message in messages)
-    todo = plan(messages)
+    todo = plan(messages, clock())
 
     sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
     tally.forwarded += len(sent.confirmed)
-    dead_lettered = await _send(sqs, config.dead_letter_queue_url, todo.reject, tally)
-    tally.rejected += len(dead_lettered.confirmed)
+    _is_elsewhere(sent.confirmed, tally)
+    no_use = [
+        Outgoing(one.origin, _letter(one.origin["Body"], f"the destination refuses it: {why}", "refused"))
+        for one, why in sent.impossible
+    ]
+    lettered = await _send_letters(sqs, config.dead_letter_queue_url, todo.reject + no_use, tally)
+    tally.rejected += len(lettered.confirmed)
     if todo.forward or todo.reject:
-        tally.futile = 0 if sent.confirmed or dead_lettered.confirmed else tally.futile + 1
-    done = [letter.origin for letter in sent.confirmed + dead_lettered.confirmed]
-    await _delete(sqs, config.source_queue_url, done + todo.ignore, tally)
+        tally.futile = 0 if sent.confirmed or lettered.confirmed else tally.futile + 1
+    for message in todo.ignore:
+        tally.untouched.pop(message["ReceiptHandle"], None)
     tally.ignored += len(todo.ignore)
+    done = [one.origin for one in sent.confirmed + lettered.confirmed]
+    await _delete(sqs, source, done + todo.ignore, tally)
+    refusals.forget(one["MessageId"] for one in done)
 
-    refused = [letter.origin for letter in sent.refused + dead_lettered.refused]
-    for parts in todo.split:
-        put_back = await _send(sqs, config.source_queue_url, parts, tally)
-        if len(put_back.confirmed) == len(parts):
-            tally.split += 1
-            await _delete(sqs, config.source_queue_url, [parts[0].origin], tally)
-        else:
-            tally.duplicates += len(put_back.confirmed)  # the whole message will be split once more
-            refused.append(parts[0].origin)
+    refused = [one.origin for one in sent.refused + lettered.refused]
+    refused += await _postpone(sqs, source, todo.postpone, tally)
+    for several in todo.split:
+        refused += await _split(sqs, config, several, tally)
     if refused:
-        come_back = {one["ReceiptHandle"]: backoff_s(_receives(one)) for one in refused}
-        await make_visible(sqs, config.source_queue_url, come_back)
+        come_back = {one["ReceiptHandle"]: refusals.backoff_s(one["MessageId"]) for one in refused}
+        await make_visible(sqs, source, come_back)
     return len(sent.confirmed) + len(sent.unanswered)
 
 
-def backoff_s(receives: int) -> int:
-    """After how many seconds a message refused on its n-th receive is visible again: 60, 120, 240, ...
+async def _postpone(
+    sqs: AsyncSqs, source: str, those: Sequence[Outgoing], tally: Tally
+) -> list[MessageTypeDef]:
+    """On to the source queue once more: no delay of SQS is long enough. Returns the refused ones."""
+    if not those:
+        return []
+    sent = await _send(sqs, source, those, tally)
+    tally.postponed += len(sent.confirmed)
+    _is_elsewhere(sent.confirmed, tally)
+    await _delete(sqs, source, [one.origin for one in sent.confirmed], tally)
+    return [one.origin for one in sent.refused]
 
-    Not at once: one tick would use up its receives, and the redrive policy would dead-letter it. Not after
-    the queue's visibility timeout: it would wait six ticks for a single refusal
-    (docs/decisions/0004-refused-entries.md).
+
+async def _split(sqs: AsyncSqs, config: Config, message: Split, tally: Tally) -> list[MessageTypeDef]:
+    """Its events to the source queue, its unreadable parts to the dead letters; returns it if any was
+    refused.
+
+    What could not be sent brings the whole message again, and its other events twice: they are counted.
     """
-    return min(FIRST_COME_BACK_S << (receives - 1), MAX_VISIBILITY_S)
+    put_back = await _send(sqs, config.source_queue_url, message.events, tally)
+    _is_elsewhere(put_back.confirmed, tally)
+    unreadable = message.unreadable + [
+        Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
+        for one, why in put_back.impossible
+    ]
+    lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally)
+    if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
+        return [message.origin] if put_back.refused or lettered.refused else []
+    tally.split += 1
+    await _delete(sqs, config.source_queue_url, [message.origin], tally)
+    return []
+
+
+def _is_elsewhere(sent: Sequence[Outgoing], tally: Tally) -> None:
+    """The next place has these: until they are deleted here they may arrive twice."""
+    for one in sent:
+        handle = one.origin["ReceiptHandle"]
+        tally.undeleted[handle] = tally.undeleted.get(handle, 0) + 1
 
 
 async def make_visible(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]) -> int:
@@ -177,62 +255,86 @@ async def make_visible(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]
     return confirmed
 
 
-def _receives(message: MessageTypeDef) -> int:
-    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
+    """As _send. A letter that the queue finds too long is cut and sent once more."""
+    sent = await _send(sqs, queue_url, those, tally)
+    again = [
+        Outgoing(one.origin, short)
+        for one, _ in sent.impossible
+        if (short := letters.shorter(one.message)) is not None
+    ]
+    if again:
+        second = await _send(sqs, queue_url, again, tally)
+        sent.confirmed.extend(second.confirmed)
+        sent.unanswered.extend(second.unanswered)
+        sent.refused.extend(second.refused + [one for one, _ in second.impossible])
+    shortened = {id(one.origin) for one in again}
+    sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
+    tally.letters += len(sent.confirmed)
+    return sent
 
 
-async def _send(sqs: AsyncSqs, queue_url: str, letters: Sequence[Outgoing], tally: Tally) -> Sent:
+async def _send(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
     sent = Sent()
-    entries = [letter.entry(str(i)) for i, letter in enumerate(letters)]
-    for batch in batching.split(entries):
+    entries: list[Any] = [{"Id": str(i), **one.message} for i, one in enumerate(those)]
+    waiting = list(batching.split(entries))
+    while waiting:
+        batch = waiting.pop(0)
         for entry in batch:
-            tally.untouched.pop(letters[int(entry["Id"])].origin["ReceiptHandle"], None)
+            tally.untouched.pop(those[int(entry["Id"])].origin["ReceiptHandle"], None)
         try:
             answer = await sqs.send_message_batch(QueueUrl=queue_url, Entries=batch)
         except CallFailed as e:
-            tally.error(str(e))
-            tally.duplicates += len(batch) * e.unknown
-            outcomes = batching.all_unanswered(batch) if e.unknown else batching.all_refused(batch, str(e))
+            if len(batch) > 1 and not e.unknown and batching.for_ever(f"{e.code}:"):
+                waiting = [[entry] for entry in batch] + waiting  # it is about one of them
+                continue
+            if not batching.for_ever(f"{e.code}:"):
+                tally.error(str(e))
+            outcomes = (
+                batching.all_unanswered(batch) if e.unknown else batching.all_refused(batch, f"{e.code}: {e}")
+            )
         except asyncio.CancelledError:
-            tally.duplicates += len(batch)
+            tally.ambiguous += len(batch)
             raise
         else:
             outcomes = batching.outcomes(batch, answer)
             for why in outcomes.refused.values():
-                tally.error(f"SendMessageBatch entry: {why}")
-            attempts: Mapping[str, Any] = answer["ResponseMetadata"]
-            tally.duplicates += len(batch) * attempts["UnknownAttempts"]
-            tally.duplicates += len(outcomes.unanswered)
-        sent.confirmed.extend(letters[int(id_)] for id_ in outcomes.confirmed)
-        sent.refused.extend(letters[int(id_)] for id_ in outcomes.refused)
-        sent.unanswered.extend(letters[int(id_)] for id_ in outcomes.unanswered)
+                if not batching.for_ever(why):  # that becomes a dead letter, with its reason
+                    tally.error(f"SendMessageBatch entry: {why}")
+            if outcomes.unanswered:
+                tally.error(f"SendMessageBatch: the answer does not name {len(outcomes.unanswered)} entries")
+            tally.ambiguous += len(batch) * answer["ResponseMetadata"]["UnknownAttempts"]  # type: ignore[typeddict-item]
+        tally.ambiguous += len(outcomes.unanswered)
+        sent.confirmed.extend(those[int(id_)] for id_ in outcomes.confirmed)
+        sent.unanswered.extend(those[int(id_)] for id_ in outcomes.unanswered)
+        for id_, why in outcomes.refused.items():
+            if batching.for_ever(why):
+                sent.impossible.append((those[int(id_)], why))
+            else:
+                sent.refused.append(those[int(id_)])
     return sent
 
 
 async def _delete(sqs: AsyncSqs, queue_url: str, messages: Sequence[MessageTypeDef], tally: Tally) -> None:
     """Deletes what the next place has, ten messages or fewer. What stays will come, and arrive, again."""
     left = {str(i): message["ReceiptHandle"] for i, message in enumerate(messages)}
-    tries = DELETE_TRIES
-    try:
-        while left and tries:
-            tries -= 1
-            batch: list[DeleteMessageBatchRequestEntryTypeDef] = [
-                {"Id": id_, "ReceiptHandle": handle} for id_, handle in left.items()
-            ]
-            try:
-                answer = await sqs.delete_message_batch(QueueUrl=queue_url, Entries=batch)
-            except CallFailed as e:
-                why = str(e)
-                continue
-            outcomes = batching.outcomes(batch, answer)
-            # A delete repeated because its answer was lost may find nothing: the message is gone.
-            gone = [
-                id_ for id_, line in outcomes.refused.items() if line.startswith("ReceiptHandleIsInvalid")
-            ]
-            for id_ in outcomes.confirmed + gone:
-                tally.untouched.pop(left.pop(id_), None)
-            why = f"DeleteMessageBatch entry: {next(iter(outcomes.refused.values()), 'no answer')}"
-    finally:
-        tally.duplicates += len(left)
+    why = ""
+    for _ in range(DELETE_TRIES):
+        if not left:
+            return
+        batch: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": id_, "ReceiptHandle": handle} for id_, handle in left.items()
+        ]
+        try:
+            answer = await sqs.delete_message_batch(QueueUrl=queue_url, Entries=batch)
+        except CallFailed as e:
+            why = str(e)
+            continue
+        outcomes = batching.outcomes(batch, answer)
+        # A delete repeated because its answer was lost may find nothing: the message is gone.
+        gone = [id_ for id_, line in outcomes.refused.items() if line.startswith(batching.GONE)]
+        for id_ in outcomes.confirmed + gone:
+            tally.undeleted.pop(left.pop(id_), None)
+        why = f"DeleteMessageBatch entry: {next(iter(outcomes.refused.values()), 'no answer')}"
     if left:
         tally.error(why)

@@ -1,4 +1,4 @@
-"""The tick: at most `capacity` events from the source queue to the destination queue, at the queues' pace.
+"""The tick: at most `capacity` events from the source queue to the destination queue.
 
 Workers receive, send and delete ten at a time, all in one thread. Each reserves capacity before it receives
 and gives back what did not move, so a tick forwards exactly min(capacity, backlog) unless the deadline or
@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.connect import async_sqs, async_ssm
+from chalicelib.aws.lean.http1 import ADMISSION
 from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain.allowance import AllowanceUnknown, allowed
 from chalicelib.drain.forward import Tally, make_visible, move
 from chalicelib.drain.ledger import Ledger
+from chalicelib.drain.refusals import Refusals
+from chalicelib.drain.room import Hold, Room
 from chalicelib.errors import TickFailed
 from chalicelib.queues import batching
 from chalicelib.telemetry import metrics
@@ -38,53 +42,83 @@ FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 @dataclass(frozen=True)
 class TickResult:
-    """received = forwarded + rejected + split + ignored + returned + failed."""
+    """received = forwarded + rejected + split + ignored + postponed + returned + failed."""
 
     capacity: int  # what it was allowed to forward
     received: int
     forwarded: int
     rejected: int  # to the dead-letter queue, with the reason
-    split: int  # held several events; put back as one message each
+    split: int  # held several events, or unreadable ones beside good ones; put back as one message each
     ignored: int  # told of no object: test events, deletes, folder markers
+    postponed: int  # tries whose time has not come; sent on to the source queue
     returned: int  # made visible again untouched, because time was up
     failed: int  # still in the source queue: the next place refused them or did not answer
-    duplicates: int  # events that may arrive twice, because an answer was lost or a delete failed
-    stopped: str  # capacity, back_pressure, empty, deadline or errors
+    letters: int  # dead letters written, those of parts of split messages too
+    duplicates: int  # at most so many events arrive twice: an answer was lost, or a delete failed
+    stopped: (
+        str  # capacity, back_pressure, empty, deadline, errors, or repeated: this minute was done already
+    )
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
+    capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def not_begun(why: str) -> TickResult:
-    """Of a tick that forwarded nothing because it did not know how much it may."""
-    return TickResult(0, 0, 0, 0, 0, 0, 0, 0, 0, stopped="errors", seconds=0.0, errors=(why,))
+def not_begun(stopped: str, *errors: str) -> TickResult:
+    """Of a tick that received nothing."""
+    return TickResult(
+        capacity=0,
+        received=0,
+        forwarded=0,
+        rejected=0,
+        split=0,
+        ignored=0,
+        postponed=0,
+        returned=0,
+        failed=0,
+        letters=0,
+        duplicates=0,
+        stopped=stopped,
+        seconds=0.0,
+        errors=errors,
+    )
 
 
-def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0) -> TickResult:
+_refusals = Refusals()
+_last_minute: dict[int, str] = {}  # by shard: the scheduled minute that this process has done
+
+
+def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, scheduled: str = "") -> TickResult:
     """One tick of one shard. Logs its result as one line of JSON. Raises TickFailed after a tick with errors.
 
-    `remaining_ms` is the Lambda context's get_remaining_time_in_millis.
+    `remaining_ms` is the Lambda context's get_remaining_time_in_millis, `scheduled` the event's `time`:
+    EventBridge delivers at least once, and the same minute forwards once in one process. (A second delivery
+    to a new process forwards again.) A tick that nobody scheduled, called by hand, has none and always runs.
     """
 
     async def connected() -> TickResult:
-        sqs = connect.async_sqs(config.source_queue_url)
-        ssm = connect.async_ssm(config.source_queue_url) if config.capacity_parameter else None
+        sqs = async_sqs(config.source_queue_url)
+        ssm = async_ssm(config.source_queue_url) if config.capacity_parameter else None
         try:
-            pace = await allowed(sqs, ssm, config, shard)
-            result = await tick(sqs, config, pace.events, lambda: remaining_ms() / 1000)
+            allowance = await allowed(sqs, ssm, config, shard)
+            result = await tick(sqs, config, allowance.events, lambda: remaining_ms() / 1000)
             if result.stopped == "capacity":
-                result = replace(result, stopped=pace.limit)
-            return result
+                result = replace(result, stopped=allowance.limit)
+            return replace(result, capacity_unread=allowance.problem)
         except AllowanceUnknown as e:
-            return not_begun(str(e))
+            return not_begun("errors", str(e))
         finally:
             sqs.close()
             if ssm:
                 ssm.close()
 
-    result = in_loop(connected())
+    if scheduled and _last_minute.get(shard) == scheduled:
+        result = not_begun("repeated")
+    else:
+        _last_minute[shard] = scheduled
+        result = in_loop(connected())
     _log(result, config, shard)
     if result.errors:
         raise TickFailed(result.as_dict())
@@ -95,8 +129,9 @@ def _log(result: TickResult, config: Config, shard: int) -> None:
     values = {
         "Received": result.received,
         "Forwarded": result.forwarded,
-        "Rejected": result.rejected,
+        "Rejected": result.letters,
         "Failed": result.failed,
+        "CapacityUnread": int(bool(result.capacity_unread)),
         "TickDuration": result.seconds,
     }
     metrics.line("tick", config.stage, "drain", values, shard=shard, **result.as_dict())
@@ -118,14 +153,23 @@ async def tick(
     *,
     stop_s: float = STOP_S,
     cut_s: float = CUT_S,
+    refusals: Refusals = _refusals,
+    clock: Callable[[], float] = time.time,
 ) -> TickResult:
-    """Forwards min(capacity, backlog) events, or says why fewer. `remaining_s` is the time left to run."""
+    """Forwards min(capacity, backlog) events, or says why fewer. `remaining_s` is the time left to run.
+
+    `clock` gives seconds since 1970.
+    """
     began = remaining_s()
     state = _State(capacity, config.drain_workers, lambda: remaining_s() < stop_s)
     try:
         async with asyncio.timeout(max(0.0, began - cut_s)), asyncio.TaskGroup() as group:
-            state.grow = lambda: group.create_task(_work(sqs, config, state))
-            state.add_worker()
+
+            async def work() -> None:
+                await _work(sqs, config, state, refusals, clock, lambda: group.create_task(work()))
+
+            if state.takes_worker():
+                group.create_task(work())
     except TimeoutError:
         state.cut = True
     await _return_untouched(sqs, config.source_queue_url, state.tally, within_s=cut_s / 2)
@@ -137,8 +181,10 @@ async def tick(
         rejected=tally.rejected,
         split=tally.split,
         ignored=tally.ignored,
+        postponed=tally.postponed,
         returned=tally.returned,
         failed=tally.failed,
+        letters=tally.letters,
         duplicates=tally.duplicates,
         stopped=state.stopped(),
         seconds=round(began - remaining_s(), 3),
@@ -151,11 +197,11 @@ class _State:
 
     def __init__(self, capacity: int, max_workers: int, is_late: Callable[[], bool]) -> None:
         self.ledger = Ledger(capacity)
+        self.room = Room()
         self.tally = Tally()
         self.empty = False
         self.late = False
         self.cut = False  # what workers had reserved then is not accounted for
-        self.grow: Callable[[], object] = lambda: None
         self._is_late = is_late
         self._max_workers = max_workers
         self._workers = 0
@@ -165,10 +211,12 @@ class _State:
         self.late = self.late or self._is_late()
         return not (self.late or self.empty or self._futile()) and self.ledger.left > 0
 
-    def add_worker(self) -> None:
-        if self._workers < self._max_workers and self.goes_on():
-            self._workers += 1
-            self.grow()
+    def takes_worker(self) -> bool:
+        """Whether one more may begin; it is counted then."""
+        if self._workers >= self._max_workers or not self.goes_on():
+            return False
+        self._workers += 1
+        return True
 
     def worker_ended(self) -> None:
         self._workers -= 1
@@ -184,8 +232,16 @@ class _State:
         return self.tally.futile >= FUTILE_CALLS
 
 
-async def _work(sqs: AsyncSqs, config: Config, state: _State) -> None:
-    ledger, tally = state.ledger, state.tally
+async def _work(
+    sqs: AsyncSqs,
+    config: Config,
+    state: _State,
+    refusals: Refusals,
+    clock: Callable[[], float],
+    add_worker: Callable[[], object],
+) -> None:
+    ledger, tally, hold = state.ledger, state.tally, Hold(state.room)
+    ADMISSION.set(hold.admit)  # each worker is a task, and has a context, of its own
     while state.goes_on():
         reserved = ledger.reserve(batching.MAX_ENTRIES)
         try:
@@ -193,9 +249,10 @@ async def _work(sqs: AsyncSqs, config: Config, state: _State) -> None:
                 QueueUrl=config.source_queue_url,
                 MaxNumberOfMessages=reserved,
                 WaitTimeSeconds=LONG_POLL_S,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageAttributeNames=["All"],
             )
         except CallFailed as e:
+            hold.release()
             ledger.give_back(reserved)
             tally.error(str(e))
             tally.futile += 1
@@ -205,10 +262,12 @@ async def _work(sqs: AsyncSqs, config: Config, state: _State) -> None:
         if not messages:
             state.empty = True
             break
-        state.add_worker()
+        if state.takes_worker():
+            add_worker()
         splits = tally.split
-        taken = await move(sqs, config, messages, tally)
+        taken = await move(sqs, config, messages, tally, refusals, clock)
         ledger.give_back(len(messages) - taken)
+        hold.release()
         if tally.split > splits:
             state.empty = False  # there is something again
     state.worker_ended()

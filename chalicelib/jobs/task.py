@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 SCHEMAS = ("1.0", "2.0")
+MERGES = 3  # of one object's tags, where another job writes them too
 
 # userArguments: at most 10, values of at most 1,024 characters (botocore's model of CreateJob).
 ARGUMENT_CHARACTERS = 1024
@@ -70,7 +71,7 @@ def handle(payload: Mapping[str, Any], s3: S3Client, sqs: SQSClient, config: Con
     if schema not in SCHEMAS:
         raise Reject(f"invocation schema {schema!r}, expected {' or '.join(SCHEMAS)}")
     operation, tags = read_user_arguments(payload["job"].get("userArguments") or {})
-    perform = _operations(s3, sqs, config, tags).get(operation)
+    perform = _operations(s3, sqs, config, tags, payload["job"].get("id") or "").get(operation)
     if perform is None:
         raise Reject(f"operation {operation!r}, expected backfill, merge or restore")
     results = [_result(task, perform) for task in payload["tasks"]]
@@ -85,23 +86,23 @@ def handle(payload: Mapping[str, Any], s3: S3Client, sqs: SQSClient, config: Con
 
 def _log(payload: Mapping[str, Any], operation: str, results: list[dict[str, str]], config: Config) -> None:
     """The tasks by bucket and key as the job names them, with their ids in the other functions' logs."""
-    tasks = []
+    tasks, job = [], payload["job"].get("id") or ""
     for raw, result in zip(payload["tasks"], results, strict=True):
         bucket, key = _bucket_and_key(raw)
-        created = ObjectCreated(bucket, key, raw.get("s3VersionId") or None)
-        ids = {"id": created.upload_id, "object": created.object_id, "key": key}
+        made_by = _made_by(job) if operation == "backfill" else None
+        created = ObjectCreated(bucket, key, raw.get("s3VersionId") or None, id=made_by)
+        ids = {"id": created.identity, "object": created.object_id, "key": key}
         tasks.append({**ids, "code": result["resultCode"], "said": result["resultString"]})
     succeeded = sum(result["resultCode"] == "Succeeded" for result in results)
     values = {"TasksSucceeded": succeeded, "TasksFailed": len(results) - succeeded}
-    job = payload["job"].get("id")
     metrics.line("tasks", config.stage, "backfill", values, job=job, operation=operation, tasks=tasks)
 
 
 def _operations(
-    s3: S3Client, sqs: SQSClient, config: Config, tags: dict[str, str]
+    s3: S3Client, sqs: SQSClient, config: Config, tags: dict[str, str], job: str
 ) -> dict[str, Callable[[Task], str]]:
     return {
-        "backfill": lambda task: _enqueue(sqs, config, task),
+        "backfill": lambda task: _enqueue(s3, sqs, config, task, job),
         "merge": lambda task: _merge(s3, task, tags),
         "restore": lambda task: _restore(s3, task),
     }
@@ -138,12 +139,12 @@ def _bucket_and_key(raw: Mapping[str, Any]) -> tuple[str, str]:
     return bucket, manifests.decode_key(raw.get("s3Key") or "")
 
 
-def _enqueue(sqs: SQSClient, config: Config, task: Task) -> str:
-    created = ObjectCreated(task.bucket, task.key, task.version_id)
-    if task.key.endswith("/"):
-        return "a folder marker: nothing to do"
-    if config.is_own_output(task.bucket, task.key):
-        return "our own output: nothing to do"
+def _enqueue(s3: S3Client, sqs: SQSClient, config: Config, task: Task, job: str) -> str:
+    created = ObjectCreated(
+        task.bucket, task.key, task.version_id, size=_size(s3, task, config.images_bucket), id=_made_by(job)
+    )
+    if why := config.why_ignored(created):
+        return f"ignored: {why}"
     if task.bucket != config.images_bucket:
         raise Reject(f'bucket "{task.bucket}" is not the images bucket, "{config.images_bucket}"')
     # The body has no ETag: that would cost a call an object here, and the action asks S3 anyway.
@@ -151,17 +152,50 @@ def _enqueue(sqs: SQSClient, config: Config, task: Task) -> str:
     return f"queued as {sent['MessageId']}"
 
 
+def _made_by(job: str) -> str:
+    """The `Id` of a job's events: a second try of a task makes the same event, a second job new ones."""
+    return f"backfill {job}"
+
+
+def _size(s3: S3Client, task: Task, bucket: str) -> int | None:
+    """Bytes, of an object whose name is a folder marker's; None for all others, and where S3 does not say."""
+    from botocore.exceptions import ClientError
+
+    if not task.key.endswith("/") or task.bucket != bucket:
+        return None
+    version: Any = {"VersionId": task.version_id} if task.version_id else {}
+    try:
+        return s3.head_object(Bucket=task.bucket, Key=task.key, **version)["ContentLength"]
+    except ClientError as e:
+        if may_pass(e):
+            raise
+        return None  # the action will find out
+
+
 def _merge(s3: S3Client, task: Task, wanted: dict[str, str]) -> str:
+    """S3 replaces the whole set: what another job writes between our read and our write would be lost.
+
+    So the set is read once more after the write, and merged again where it is not the one written.
+    """
     if not wanted:
         raise Reject("the job names no tags to merge")
-    old = tags.tags_of(s3, task.row)
-    new = old | wanted
-    if new == old:
-        return "unchanged: it has these tags"
-    if len(new) > tags.MAX_TAGS:
-        raise Reject(f"it would have {len(new)} tags, S3 allows {tags.MAX_TAGS}")
-    tags.put_tags(s3, task.row, new)
-    return f"{len(old)} tags before, {len(new)} now"
+    before = tags.tags_of(s3, task.row)
+    old = before
+    for _ in range(MERGES):
+        new = old | wanted
+        if new == old:
+            return "unchanged: it has these tags" if old is before else _merged(before, old)
+        if len(new) > tags.MAX_TAGS:
+            raise Reject(f"it would have {len(new)} tags, S3 allows {tags.MAX_TAGS}")
+        tags.put_tags(s3, task.row, new)
+        old = tags.tags_of(s3, task.row)
+        if old == new:
+            return _merged(before, new)
+    raise Retry("somebody else changes its tags at the same time")
+
+
+def _merged(before: dict[str, str], now: dict[str, str]) -> str:
+    return f"{len(before)} tags before, {len(now)} now"
 
 
 def _restore(s3: S3Client, task: Task) -> str:

@@ -11,7 +11,7 @@ from chalicelib import times
 from chalicelib.thumbnails.stored import StoredThumbnail
 
 State = Literal["done", "rejected", "retrying", "waiting", "not seen"]
-EVENTS_KEPT = timedelta(days=10)  # MessageRetentionPeriod of infra/deploying/template.yaml
+EVENTS_KEPT = timedelta(days=14)  # MessageRetentionPeriod of infra/deploying/template.yaml
 # By the outcome of the newest line about an object.
 STATES: Mapping[str, State] = {"done": "done", "rejected": "rejected", "retry": "retrying"}
 # S3 dates an object to the second, and its event a little later or earlier.

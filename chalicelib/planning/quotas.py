@@ -8,7 +8,7 @@ from typing import TypedDict
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import Scenario
 
-RETENTION_MINUTES = 10 * 24 * 60  # of the source queue, infra/deploying/template.yaml
+RETENTION_MINUTES = 14 * 24 * 60  # of the source queue, infra/deploying/template.yaml
 BATCH = 10  # messages that consume is given at once
 
 

@@ -5,12 +5,21 @@ Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 MAX_ENTRIES = 10
 MAX_BYTES = 1_048_576  # of one message, and of all messages of one call together
+
+# The characters a message may hold.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_NOT_SENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Refusals of one entry that no later try changes: it is too long, or holds what SQS does not take.
+FOR_EVER = frozenset({"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"})
+# What a delete is answered by some implementations when the message is deleted already.
+GONE = "ReceiptHandleIsInvalid"
 
 Entry = TypeVar("Entry", bound=Mapping[str, Any])
 
@@ -20,7 +29,7 @@ class BatchAnswer:
     """What a batch call did with each entry, by the entry's id."""
 
     confirmed: list[str]
-    refused: dict[str, str]  # id -> why, one line
+    refused: dict[str, str]  # id -> why, one line that begins with AWS's code
     unanswered: list[str]  # the answer does not mention them: they may have been taken
 
 
@@ -67,12 +76,35 @@ def outcomes(batch: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> B
     )
 
 
+def reasons(answer: BatchAnswer, batch: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each entry why the answer does not confirm it, one line; empty where it does."""
+    confirmed = set(answer.confirmed)
+    return [
+        "" if entry["Id"] in confirmed else answer.refused.get(entry["Id"], "no answer") for entry in batch
+    ]
+
+
 def all_refused(batch: Iterable[Mapping[str, Any]], why: str) -> BatchAnswer:
     return BatchAnswer([], {entry["Id"]: why for entry in batch}, [])
 
 
 def all_unanswered(batch: Iterable[Mapping[str, Any]]) -> BatchAnswer:
     return BatchAnswer([], {}, [entry["Id"] for entry in batch])
+
+
+def for_ever(why: str) -> bool:
+    """Whether a refusal, as BatchAnswer has it, would be the same at every later try."""
+    return why.partition(":")[0] in FOR_EVER
+
+
+def sendable(text: str) -> str:
+    """The text with `?` for each character that no message may hold."""
+    return text if text.isascii() and text.isprintable() else _NOT_SENDABLE.sub("?", text)
+
+
+def plain(text: str) -> str:
+    """One line of printable characters: a reason may quote anything."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _utf8(text: str) -> int:

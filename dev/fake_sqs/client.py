@@ -17,9 +17,9 @@ class FakeSqs:
     effect; `before` may also await for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, queues: Queues | None = None) -> None:
         self.now = 0.0
-        self.queues = Queues(clock=lambda: self.now)
+        self.queues = queues or Queues(clock=lambda: self.now)
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.before: Callable[[str, dict[str, Any]], Any] = lambda action, request: None
         self.after: Callable[[str, dict[str, Any]], Any] = lambda action, request: None
@@ -54,6 +54,6 @@ class FakeSqs:
         try:
             answer = self.queues.call(action, request)
         except Refused as e:
-            raise CallFailed(f"{action}: {e}", unknown=0) from e
+            raise CallFailed(f"{action}: {e}", unknown=0, code=e.code) from e
         self.after(action, request)
         return {**answer, "ResponseMetadata": {"RetryAttempts": 0, "UnknownAttempts": 0}}

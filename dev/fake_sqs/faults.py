@@ -20,7 +20,7 @@ class Faults:
     slow: float = 0.0  # the answer comes a byte at a time, one each `slow_s`
     slow_s: float = 0.2
     refuse_entry: float = 0.0  # per entry of a send or a delete
-    refuse_for_ever: float = 0.0  # share of bodies that the destination never takes
+    refuse_for_ever: float = 0.0  # share of bodies that the destination refuses while this is so
     same_again: float = 0.0  # a receive gives its first message twice
     down: tuple[str, ...] = ()  # queues whose sends are answered 503
     seed: int = 1
@@ -36,7 +36,7 @@ class Faults:
         """The error code for an entry that is to be refused, or ""."""
         body = entry.get("MessageBody")
         if body is not None and queue == "destination" and _point(body) < self.refuse_for_ever:
-            return "InvalidMessageContents"
+            return "InternalError"
         is_move = body is not None or "VisibilityTimeout" not in entry
         return "InternalError" if is_move and self.strikes(self.refuse_entry) else ""
 

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +47,10 @@ class Queue:
     visibility_s: float = 30.0
     max_receives: int = 0  # after which a message goes to `dead_letters`; 0 is never
     dead_letters: Queue | None = None
+    max_bytes: int = batching.MAX_BYTES  # of one message
     ready: deque[Message] = field(default_factory=deque)
     in_flight: dict[str, Message] = field(default_factory=dict)  # by receipt handle
+    delayed: list[tuple[float, int, Message]] = field(default_factory=list)  # by the time they are visible
     _timers: list[tuple[float, str]] = field(default_factory=list)
 
     def receive(self, most: int, now: float) -> list[Message]:
@@ -72,7 +74,9 @@ class Queue:
         heapq.heappush(self._timers, (message.visible_at, handle))
 
     def expire(self, now: float) -> None:
-        """Puts back what has been in flight for too long."""
+        """Puts back what has been in flight for too long, and brings what was sent with a delay."""
+        while self.delayed and self.delayed[0][0] <= now:
+            self.ready.append(heapq.heappop(self.delayed)[2])
         while self._timers and self._timers[0][0] <= now:
             _, handle = heapq.heappop(self._timers)
             message = self.in_flight.get(handle)
@@ -81,11 +85,16 @@ class Queue:
                 self.ready.append(message)
 
     def next_expiry(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
+        times = [self._timers[0][0]] if self._timers else []
+        return min([*times, *(due for due, _, _ in self.delayed[:1])], default=None)
+
+    def messages(self) -> list[Message]:
+        """Every message, visible or not."""
+        return [*self.ready, *(message for _, _, message in self.delayed), *self.in_flight.values()]
 
     def bodies(self) -> list[str]:
         """Every message's body, visible or not."""
-        return [message.body for message in (*self.ready, *self.in_flight.values())]
+        return [message.body for message in self.messages()]
 
 
 class Queues:
@@ -116,10 +125,15 @@ class Queues:
         except KeyError:
             raise Refused("QueueDoesNotExist", f"The specified queue does not exist: {url}") from None
 
-    def put(self, queue: Queue, body: str, attributes: Mapping[str, Any] | None = None) -> Message:
+    def put(
+        self, queue: Queue, body: str, attributes: Mapping[str, Any] | None = None, delay_s: float = 0
+    ) -> Message:
         number = next(self._ids)
         message = Message(f"{number:08x}-0000-4000-8000-{number:012x}", body, attributes)
-        queue.ready.append(message)
+        if delay_s:
+            heapq.heappush(queue.delayed, (self.clock() + delay_s, number, message))
+        else:
+            queue.ready.append(message)
         return message
 
     def call(self, action: str, request: Mapping[str, Any]) -> Answer:
@@ -143,24 +157,41 @@ class Queues:
         if not 1 <= most <= batching.MAX_ENTRIES:
             raise Refused("InvalidParameterValue", f"MaxNumberOfMessages {most}: from 1 to 10")
         received = queue.receive(most, self.clock())
-        return {"Messages": [_described(message) for message in received]} if received else {}
+        asked = request.get("MessageAttributeNames") or []
+        return {"Messages": [_described(message, asked) for message in received]} if received else {}
 
     def _send(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         if code := self.refuse(queue.name, request):
             raise Refused(code, "refused")
-        message = self.put(queue, request["MessageBody"], request.get("MessageAttributes"))
+        return self._put_checked(queue, request)
+
+    def _put_checked(self, queue: Queue, entry: Mapping[str, Any]) -> Answer:
+        """One message as SQS takes it: long enough, short enough, and of characters that it knows."""
+        attributes = entry.get("MessageAttributes") or {}
+        if not entry["MessageBody"]:
+            raise Refused("MissingParameter", "The request must contain the parameter MessageBody.")
+        if batching.size_bytes(entry) > queue.max_bytes:
+            raise Refused("InvalidParameterValue", f"Message must be shorter than {queue.max_bytes} bytes.")
+        if len(attributes) > 10:
+            raise Refused(
+                "InvalidParameterValue", f"Number of message attributes [{len(attributes)}] exceeds 10."
+            )
+        texts = [entry["MessageBody"], *(one.get("StringValue") or "" for one in attributes.values())]
+        if any(batching.sendable(text) != text for text in texts):
+            raise Refused(
+                "InvalidMessageContents", "The message contains characters outside the allowed set."
+            )
+        delay = int(entry.get("DelaySeconds") or 0)
+        if not 0 <= delay <= 900:
+            raise Refused("InvalidParameterValue", f"Value {delay} for parameter DelaySeconds is invalid.")
+        message = self.put(queue, entry["MessageBody"], attributes or None, delay)
         return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
 
     def _send_batch(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         entries = _checked(request["Entries"])
         if sum(map(batching.size_bytes, entries)) > batching.MAX_BYTES:
             raise Refused("BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes.")
-
-        def send(entry: Mapping[str, Any]) -> Answer:
-            message = self.put(queue, entry["MessageBody"], entry.get("MessageAttributes"))
-            return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
-
-        return self._each(queue, entries, send)
+        return self._each(queue, entries, lambda entry: self._put_checked(queue, entry))
 
     def _delete(self, queue: Queue, request: Mapping[str, Any]) -> Answer:
         queue.in_flight.pop(request["ReceiptHandle"], None)
@@ -190,7 +221,7 @@ class Queues:
             "QueueArn": f"arn:aws:sqs:eu-central-1:123456789012:{queue.name}",
             "ApproximateNumberOfMessages": str(len(queue.ready)),
             "ApproximateNumberOfMessagesNotVisible": str(len(queue.in_flight)),
-            "ApproximateNumberOfMessagesDelayed": "0",
+            "ApproximateNumberOfMessagesDelayed": str(len(queue.delayed)),
             "VisibilityTimeout": str(int(queue.visibility_s)),
         }
         names = request.get("AttributeNames") or []
@@ -229,7 +260,7 @@ def _checked(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _described(message: Message) -> Answer:
+def _described(message: Message, asked: Sequence[str]) -> Answer:
     answer: Answer = {
         "MessageId": message.id,
         "ReceiptHandle": message.handle,
@@ -237,8 +268,13 @@ def _described(message: Message) -> Answer:
         "Body": message.body,
         "Attributes": {"ApproximateReceiveCount": str(message.receives)},
     }
-    if message.attributes:
-        answer["MessageAttributes"] = message.attributes
+    attributes = {
+        name: value
+        for name, value in (message.attributes or {}).items()
+        if name in asked or "All" in asked or ".*" in asked
+    }
+    if attributes:
+        answer["MessageAttributes"] = attributes
     return answer
 
 

@@ -83,7 +83,6 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "Versioning": settings.get("VERSIONING", "Suspended"),
             "SourceVisibility": str(stage.visibility("drain")),
             "DestinationVisibility": str(stage.visibility("consume")),
-            "MaxTries": settings.get("MAX_TRIES", str(Config.max_tries)),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
             "AlarmEmail": settings.get("ALARM_EMAIL", ""),
             "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),

@@ -44,14 +44,17 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "consume": {
         "sqs:DeleteMessage": (DESTINATION,),
-        "sqs:ChangeMessageVisibility": (DESTINATION,),
-        "sqs:SendMessage": (DEAD,),
+        # The source queue: what is to be tried again passes the capacity again.
+        "sqs:SendMessage": (SOURCE, DEAD),
         "s3:GetObject": (IMAGES, THUMBNAILS),
         "s3:PutObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
     "backfill": {
         "sqs:SendMessage": (SOURCE,),
+        # The size of an object that is named like a folder marker.
+        "s3:GetObject": (IMAGES,),
+        "s3:GetObjectVersion": (IMAGES,),
         "s3:GetObjectTagging": (IMAGES,),
         "s3:GetObjectVersionTagging": (IMAGES,),
         "s3:PutObjectTagging": (IMAGES,),
@@ -108,11 +111,12 @@ MOVES = {
     },
     "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
 }
-# The same calls with a version id need these as well.
+# The same calls with a version id need these as well. Only a job's tasks name versions of objects.
 ALSO = {
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
 }
+ALSO_OF = {"backfill": {**ALSO, "s3:GetObject": "s3:GetObjectVersion"}}
 ON_BUCKETS = {"s3:ListBucket"}  # not on the objects in them
 CONDITIONS: Mapping[str, Mapping[str, object]] = {
     "iam:PassRole": {"StringEquals": {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}},
@@ -160,7 +164,7 @@ def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
     """The policy of each function of the stage. Raises Disagreement."""
     env = stage.environment()
     return {
-        name: _document(function, name, _actions(found), stage, env, account)
+        name: _document(function, name, _actions(found, ALSO_OF.get(function, ALSO)), stage, env, account)
         for function, found in aws_calls.calls(stage.root).items()
         for name in (stage.drains() if function == "drain" else [function])
     }
@@ -212,7 +216,7 @@ def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
     return statement
 
 
-def _actions(found: aws_calls.Calls) -> set[str]:
+def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     """IAM's names of the calls, by Chalice's own table. Raises Disagreement for a call it does not know."""
     builder = PolicyBuilder()
     actions: set[str] = set()
@@ -222,7 +226,7 @@ def _actions(found: aws_calls.Calls) -> set[str]:
             named = own if own is not None else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
-            actions |= named | {ALSO[action] for action in named if action in ALSO}
+            actions |= named | {also[action] for action in named if action in also}
     return actions
 
 

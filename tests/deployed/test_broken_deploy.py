@@ -35,7 +35,7 @@ from tests.support.deployment import (
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.package]
 
 SETTINGS = {"ACTION": "resize", "THUMBNAIL_SIZES": "64"}
-CHANGED = {"CAPACITY": "77", "MAX_TRIES": "6"}  # one of the functions, one of the stack
+CHANGED = {"CAPACITY": "77", "ALARM_AFTER_TICKS": "31"}  # one of the functions, one of the stack
 READS = ("Get", "List", "Describe", "Head")
 
 

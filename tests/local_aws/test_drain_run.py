@@ -13,7 +13,8 @@ import pytest
 
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.connect import AwsEnvironment
-from chalicelib.aws.lean.http1 import Http1, NotSent
+from chalicelib.aws.lean.http1 import Http1
+from chalicelib.aws.lean.transport import NotSent
 from chalicelib.capacity import share
 from chalicelib.config import Config
 from chalicelib.drain import tick
@@ -61,6 +62,7 @@ def test_a_tick_over_http_logs_one_line(server, config, capsys):
     told = json.loads(json.dumps(result.as_dict()))
     measured = {name: written.pop(name) for name in ("Received", "Forwarded", "Rejected", "Failed")}
     assert measured == {name: told[name.lower()] for name in measured}
+    assert written.pop("CapacityUnread") == 0
     assert (written.pop("TickDuration"), written.pop("Function")) == (told["seconds"], "drain")
     written.pop("Stage")
     assert written == {"message": "tick", "shard": 1, **told}

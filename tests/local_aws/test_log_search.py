@@ -58,7 +58,7 @@ def event(key, outcome="done", ago=0, **more):
         "at": at,
         "message": "event",
         "outcome": outcome,
-        "id": created.upload_id,
+        "id": created.identity,
         "object": created.object_id,
         "key": key,
         "message_id": f"m-{key}",

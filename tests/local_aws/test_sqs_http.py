@@ -9,10 +9,11 @@ import pytest
 
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.connect import AwsEnvironment
-from chalicelib.aws.lean.http1 import Http1, NoAnswer, NotSent
+from chalicelib.aws.lean.http1 import Http1
 from chalicelib.aws.lean.json_calls import ATTEMPTS, CallFailed
 from chalicelib.aws.lean.signing import Credentials, Signer
 from chalicelib.aws.lean.sqs import AsyncSqs
+from chalicelib.aws.lean.transport import NoAnswer, NotSent
 from chalicelib.drain.tick import in_loop
 from chalicelib.errors import ConfigError
 
@@ -47,14 +48,14 @@ def signer(credentials=lambda: Credentials("AKID", "secret")):
     return Signer(credentials, service="sqs", region="us-east-1", host="h", clock=lambda: 0.0)
 
 
-def send(*answers, credentials=lambda: Credentials("AKID", "secret")):
+def send(*answers, credentials=lambda: Credentials("AKID", "secret"), **options):
     """The outcome of one send over the script, with its transport and its pauses."""
     script, pauses = Script(*answers), []
 
     async def sleep(seconds):
         pauses.append(seconds)
 
-    sqs = AsyncSqs(script, signer(credentials), sleep=sleep, uniform=lambda: 1.0)
+    sqs = AsyncSqs(script, signer(credentials), sleep=sleep, uniform=lambda: 1.0, **options)
     try:
         outcome = in_loop(sqs.send_message_batch(QueueUrl="u", Entries=[{"Id": "0", "MessageBody": "b"}]))
     except CallFailed as e:
@@ -85,7 +86,7 @@ def test_a_good_answer_is_given_with_its_attempts():
 )
 def test_what_may_pass_is_tried_again(trouble, unknown):
     """And what the server may have done already is counted as unknown."""
-    answer, _, pauses = send(trouble, OK)
+    answer, _, pauses = send(trouble, OK, repeat_sends=True)
     assert answer["ResponseMetadata"] == {"RetryAttempts": 1, "UnknownAttempts": unknown}
     assert len(pauses) == 1
 
@@ -101,14 +102,22 @@ def test_a_refusal_is_not_tried_again_and_its_outcome_is_known():
     ("trouble", "unknown"), [(INTERNAL, ATTEMPTS), (NotSent("refused"), 0), (THROTTLED, 0)]
 )
 def test_it_gives_up_after_the_last_attempt(trouble, unknown):
-    failed, script, pauses = send(trouble)
+    failed, script, pauses = send(trouble, repeat_sends=True)
     assert failed.unknown == unknown
     assert len(script.posts) == ATTEMPTS
     assert pauses == [0.2, 0.4, 0.8, 1.6]
 
 
+@pytest.mark.parametrize("trouble", [INTERNAL, BROKEN, NoAnswer("TimeoutError")])
+def test_the_drains_send_that_may_have_arrived_is_not_repeated(trouble):
+    """A second attempt could put more into the destination than was charged to the capacity."""
+    failed, script, _ = send(trouble, OK)
+    assert failed.unknown == 1
+    assert len(script.posts) == 1
+
+
 def test_an_unknown_attempt_before_a_refusal_stays_unknown():
-    failed, _, _ = send(INTERNAL, REFUSED)
+    failed, _, _ = send(INTERNAL, REFUSED, repeat_sends=True)
     assert failed.unknown == 1
 
 

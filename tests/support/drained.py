@@ -7,6 +7,7 @@ import json
 
 from chalicelib.config import Config
 from chalicelib.drain import tick
+from chalicelib.drain.refusals import Refusals
 from dev.fake_sqs.client import FakeSqs
 
 
@@ -29,6 +30,7 @@ class Stage:
 
     def __init__(self, **changes):
         self.sqs = FakeSqs()
+        self.refusals = Refusals()
         self.config = config(**changes)
         self.dead = self.sqs.queues.create("dead")
         self.source = self.sqs.queues.create(
@@ -44,12 +46,20 @@ class Stage:
     def tick(self, capacity=1000, seconds=60.0, **margins):
         began = self.sqs.now
         return asyncio.run(
-            tick.tick(self.sqs, self.config, capacity, lambda: seconds - (self.sqs.now - began), **margins)
+            tick.tick(
+                self.sqs,
+                self.config,
+                capacity,
+                lambda: seconds - (self.sqs.now - began),
+                refusals=self.refusals,
+                clock=lambda: self.sqs.now,
+                **margins,
+            )
         )
 
 
 def event(i):
-    return json.dumps({"Bucket": "images", "Key": f"photos/{i:04d}.jpg"})
+    return json.dumps({"Bucket": "images", "Key": f"photos/{i:04d}.jpg", "Sequencer": f"{i:04X}"})
 
 
 def events(count):

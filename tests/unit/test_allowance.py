@@ -13,6 +13,7 @@ from chalicelib.aws.lean.signing import Credentials, Signer
 from chalicelib.aws.lean.ssm import CONTENT_TYPE, AsyncSsm
 from chalicelib.config import Config
 from chalicelib.drain import allowance
+from chalicelib.drain.allowance import Allowance
 from dev.fake_sqs.client import FakeSqs
 from tests.support.settings import GOOD
 
@@ -55,16 +56,16 @@ def allowed(sqs, ssm, config=CONFIG, shard=0):
 
 
 def test_the_parameter_is_the_capacity(sqs):
-    assert allowed(sqs, FakeSsm("77")) == (77, "capacity")
+    assert allowed(sqs, FakeSsm("77")) == Allowance(77, "capacity")
 
 
 def test_without_a_parameter_it_is_the_deployed_one(sqs):
-    assert allowed(sqs, FakeSsm(error=NOT_FOUND)) == (1000, "capacity")
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND)) == Allowance(1000, "capacity")
 
 
 def test_a_stage_without_a_name_has_no_parameter_to_ask_for(sqs):
     assert Config.from_env(GOOD).capacity_parameter == ""
-    assert allowed(sqs, None) == (1000, "capacity")
+    assert allowed(sqs, None) == Allowance(1000, "capacity")
 
 
 def test_the_shards_parts_are_exactly_what_was_set(sqs):
@@ -96,10 +97,10 @@ def test_what_is_no_capacity_stops_the_tick_and_says_so(sqs, value):
 @pytest.mark.parametrize(
     ("waiting", "expected"),
     [
-        (0, (300, "back_pressure")),
-        (250, (50, "back_pressure")),
-        (300, (0, "back_pressure")),
-        (999, (0, "back_pressure")),
+        (0, Allowance(300, "back_pressure")),
+        (250, Allowance(50, "back_pressure")),
+        (300, Allowance(0, "back_pressure")),
+        (999, Allowance(0, "back_pressure")),
     ],
 )
 def test_a_tick_forwards_only_what_keeps_the_destination_under_its_limit(sqs, waiting, expected):
@@ -111,7 +112,7 @@ def test_a_tick_forwards_only_what_keeps_the_destination_under_its_limit(sqs, wa
 
 def test_where_there_is_room_enough_the_capacity_is_the_limit(sqs):
     config = replace(CONFIG, max_in_destination=1000)
-    assert allowed(sqs, FakeSsm(error=NOT_FOUND), config) == (1000, "capacity")
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND), config) == Allowance(1000, "capacity")
 
 
 def test_the_room_is_shared_as_the_capacity_is(sqs):

@@ -1,15 +1,24 @@
 """consume: each message settled by itself, right whether or not Lambda knows of partial failures."""
 
+import hashlib
 import json
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from chalicelib.config import Config
-from chalicelib.consume import outcomes
-from chalicelib.consume.batch import back_off, consume_batch
+from chalicelib.consume import batch, outcomes
+from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.outcomes import ActionResult
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.queues.batching import MAX_BYTES
+from chalicelib.queues.tries import Tries
+from chalicelib.times import moment
 from dev.fake_boto3 import FakeBotoSqs
 from dev.fake_sqs.queues import Queues
 from tests.support.settings import GOOD
@@ -20,47 +29,76 @@ CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
 class Destination:
     """A destination queue with a Lambda poller in front of consume, ReportBatchItemFailures off."""
 
-    def __init__(self):
-        self.now = 0.0
+    def __init__(self, config=CONFIG):
+        self.now = 1_000_000.0
+        self.config = config
         self.queues = Queues(clock=lambda: self.now)
         self.dead = self.queues.create("dead")
-        self.queue = self.queues.create(
-            "destination", visibility_s=720, max_receives=5, dead_letters=self.dead
-        )
+        self.source = self.queues.create("source")
+        self.queue = self.queues.create("destination", visibility_s=720)
         self.sqs = FakeBotoSqs(self.queues)
         self.done = []
-        self.fails = {}  # key -> the exception to raise
+        self.tried = Counter()
+        self.fails = {}  # key -> the exception to raise, or what to call
+        self.replaced = 0
 
     def fill(self, *keys):
         for key in keys:
             self.queues.put(self.queue, json.dumps({"Bucket": "images", "Key": key}))
 
     def action(self, created, delivery):
-        if created.key in self.fails:
-            raise self.fails[created.key]
+        self.tried[created.key] += 1
+        fails = self.fails.get(created.key)
+        if callable(fails):
+            fails()
+        elif fails:
+            raise fails
         self.done.append(created.key)
         return ActionResult("made", (f"{created.key}_256.jpg",), bytes_in=1000, bytes_out=10)
 
-    def poll(self, remaining_ms=60_000):
+    def replace_process(self):
+        self.replaced += 1
+
+    def poll(self, remaining_ms=lambda: 120_000, attributes=None):
         """One batch, as Lambda does it: all deleted when the function returns, none when it raises."""
-        url = GOOD["DESTINATION_QUEUE_URL"]
-        received = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        received = self.sqs.receive_message(
+            QueueUrl=GOOD["DESTINATION_QUEUE_URL"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages", [])
         records = [
             {
                 "messageId": message["MessageId"],
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
                 "attributes": {
-                    "ApproximateReceiveCount": str(self.queue.in_flight[message["ReceiptHandle"]].receives),
+                    "ApproximateReceiveCount": message["Attributes"]["ApproximateReceiveCount"],
                     "SentTimestamp": "1769860860000",  # 2026-01-31T12:01:00Z
+                },
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                    for name, value in message.get("MessageAttributes", {}).items()
                 },
             }
             for message in received
         ]
-        counts = consume_batch({"Records": records}, self.action, self.sqs, CONFIG, lambda: remaining_ms)
+        counts = consume_batch(
+            {"Records": records}, self.action, self.sqs, self.config, remaining_ms, self.replace_process
+        )
         for record in records:
             self.queue.in_flight.pop(record["receiptHandle"], None)
         return counts
+
+    def through_the_drain(self):
+        """What was sent back is forwarded when its wait is over; says how long that was, in seconds."""
+        (message,) = self.source.messages()
+        wait = self.source.delayed[0][0] - self.now if self.source.delayed else 0
+        self.source.ready.clear()
+        self.source.delayed.clear()
+        earlier = Tries.read(message.attributes)
+        wait = max(wait, earlier.not_before - self.now)
+        self.now += wait
+        carried = Tries(earlier.count, earlier.reason, earlier.first_failure).attributes()
+        self.queues.put(self.queue, message.body, carried or None)
+        return round(wait)
 
     def letters(self):
         return {
@@ -74,37 +112,49 @@ def destination():
     return Destination()
 
 
-def test_a_good_batch_is_done_and_left_to_lambda_to_delete(destination):
+@pytest.fixture(autouse=True)
+def now(destination, monkeypatch):
+    """Waits are counted from the time that consume knows."""
+    monkeypatch.setattr(batch, "_now", lambda: datetime.fromtimestamp(destination.now, UTC))
+
+
+def counts(**given):
+    return {"done": 0, "rejected": 0, "retry": 0, "untried": 0, **given}
+
+
+def test_a_good_batch_is_done_and_what_ends_last_is_left_to_lambda_to_delete(destination):
     destination.fill("a", "b", "c")
-    assert destination.poll() == {"done": 3, "rejected": 0, "retry": 0}
+    assert destination.poll() == counts(done=3)
     assert sorted(destination.done) == ["a", "b", "c"]
     assert destination.queue.bodies() == []
-    assert not destination.queues.calls["DeleteMessageBatch"]
 
 
 def test_what_can_never_work_is_a_dead_letter_with_its_reason_and_costs_only_itself(destination):
     destination.fill(*"abcdefghij")
-    destination.fails["d"] = Reject("not an image")
-    assert destination.poll() == {"done": 9, "rejected": 1, "retry": 0}
+    destination.fails["d"] = Reject("not an image", "not-an-image")
+    assert destination.poll() == counts(done=9, rejected=1)
     assert destination.letters() == {"d": "not an image"}
+    assert destination.dead.ready[0].attributes["Code"]["StringValue"] == "not-an-image"
     assert destination.queue.bodies() == []
 
 
 def test_an_unreadable_body_among_nine_good_ones_costs_only_itself(destination):
     destination.fill(*"abcdefghi")
     destination.queues.put(destination.queue, "Hello from SQS!")
-    assert destination.poll() == {"done": 9, "rejected": 1, "retry": 0}
+    assert destination.poll() == counts(done=9, rejected=1)
     assert destination.dead.bodies() == ["Hello from SQS!"]
 
 
-def test_a_passing_failure_comes_again_and_its_batch_mates_are_not_done_again(destination):
+def test_a_passing_failure_goes_back_to_the_source_and_its_batch_mates_are_not_done_again(destination):
     destination.fill("a", "b", "c")
     destination.fails["b"] = Retry("S3 is slow")
-    with pytest.raises(Retry, match="1 of 3 messages come again: Retry: S3 is slow"):
-        destination.poll()
-    assert [json.loads(body)["Key"] for body in destination.queue.bodies()] == ["b"]
+    assert destination.poll() == counts(done=2, retry=1)
+    assert destination.queue.bodies() == []
+    (message,) = destination.source.messages()
+    tried = Tries.read(message.attributes)
+    assert (json.loads(message.body)["Key"], tried.count, tried.reason) == ("b", 1, "Retry: S3 is slow")
     destination.fails.clear()
-    destination.now += back_off(1)
+    destination.through_the_drain()
     destination.poll()
     assert sorted(destination.done) == ["a", "b", "c"]
     assert destination.queue.bodies() == []
@@ -113,42 +163,146 @@ def test_a_passing_failure_comes_again_and_its_batch_mates_are_not_done_again(de
 def test_a_bug_in_an_action_is_a_retry_not_a_loss(destination):
     destination.fill("a")
     destination.fails["a"] = ZeroDivisionError("oops")
-    with pytest.raises(Retry, match="ZeroDivisionError: oops"):
-        destination.poll()
-    assert len(destination.queue.bodies()) == 1
+    assert destination.poll() == counts(retry=1)
+    assert Tries.read(destination.source.messages()[0].attributes).reason == "ZeroDivisionError: oops"
 
 
-def test_after_the_last_try_the_dead_letter_says_what_the_last_failure_was(destination):
+def test_six_tries_their_delays_the_patience_and_the_letter_says_so(destination):
     destination.fill("a")
     destination.fails["a"] = Retry("S3 is down")
-    for tries in range(1, 5):
-        with pytest.raises(Retry):
-            destination.poll()
-        destination.now += back_off(tries)
-    assert destination.poll() == {"done": 0, "rejected": 1, "retry": 0}
-    assert destination.letters() == {"a": "gave up after 5 tries; the last: Retry: S3 is down"}
+    began, waits = destination.now, []
+    for _ in range(5):
+        assert destination.poll() == counts(retry=1)
+        waits.append(destination.through_the_drain())
+    assert waits == [15, 300, 1800, 3600, 9000] == list(CONFIG.retry_delays)
+    assert destination.poll() == counts(rejected=1)
+    assert destination.tried["a"] == 6 == CONFIG.max_tries
+    assert destination.letters() == {"a": "gave up after 6 tries; the last: Retry: S3 is down"}
+    said = {name: value["StringValue"] for name, value in destination.dead.ready[0].attributes.items()}
+    assert (said["Code"], said["Tries"]) == ("gave-up", "6")
+    assert moment(said["FirstFailure"]).timestamp() == began
+    assert destination.queue.bodies() == destination.source.bodies() == []
+
+
+def test_receives_that_never_ran_are_no_tries(destination):
+    """Lambda's poller receives, is throttled, and lets the message come again."""
+    destination.fill("a")
+    for _ in range(50):
+        destination.queue.receive(10, destination.now)
+        destination.now += 721
+    destination.fails["a"] = Retry("one hiccup")
+    assert destination.poll() == counts(retry=1)
+    assert Tries.read(destination.source.messages()[0].attributes).count == 1
+
+
+def test_without_time_nothing_is_begun_and_goes_back_untried(destination):
+    destination.fill("a")
+    left = iter([120_000])
+    assert destination.poll(remaining_ms=lambda: next(left, 40_000)) == counts(untried=1)
+    assert not destination.tried
+    (message,) = destination.source.messages()
+    assert not message.attributes
     assert destination.queue.bodies() == []
 
 
-def test_a_dead_letter_that_is_refused_loses_nothing(destination):
+def test_one_that_hangs_holds_up_nobody_and_is_one_failed_try(destination):
+    """Its batch-mates are done, once; the function stops waiting at its margin, and its process is replaced."""
+    destination.fill(*"abcdefghij")
+    hang = threading.Event()
+    destination.fails["d"] = hang.wait
+    began = time.monotonic()
+    seconds = lambda: 2.0 - (time.monotonic() - began)  # noqa: E731
+    assert destination.poll(remaining_ms=lambda: int(1000 * seconds())) == counts(done=9, retry=1)
+    assert seconds() > 0
+    assert destination.tried == Counter("abcdefghij")
+    assert destination.queue.bodies() == []
+    assert Tries.read(destination.source.messages()[0].attributes).count == 1
+    assert destination.replaced == 1
+    hang.set()
+
+
+def test_those_behind_one_that_hangs_go_back_untried():
+    destination = Destination(replace(CONFIG, consume_threads=1))
+    destination.fill("a", "b")
+    hang = threading.Event()
+    destination.fails["a"] = hang.wait
+    began = time.monotonic()
+    found = destination.poll(remaining_ms=lambda: int(1000 * (1.0 - (time.monotonic() - began))))
+    assert found == counts(retry=1, untried=1)
+    assert destination.tried == Counter("a")
+    hang.set()
+
+
+def test_each_is_settled_when_it_ends_and_not_when_all_have_ended(destination):
+    """A process that dies meanwhile has nothing to do again but what it was doing."""
+    destination.fill("a", "b", "c")
+    gone = []
+
+    def wait_for_the_others():
+        until = time.monotonic() + 20
+        while len(destination.queue.bodies()) > 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        gone.append(len(destination.queue.bodies()))
+
+    destination.fails["b"] = wait_for_the_others
+    assert destination.poll() == counts(done=3)
+    assert gone == [1]
+
+
+def test_a_dead_letter_that_is_refused_loses_nothing_and_costs_only_itself(destination):
     destination.fill("a", "b")
     destination.fails["a"] = Reject("not an image")
     destination.queues.refuse = lambda name, entry: "InternalError" if name == "dead" else ""
-    with pytest.raises(Retry, match="InternalError"):
+    with pytest.raises(Retry, match="1 of 2 messages could not be settled: no dead letter: InternalError"):
         destination.poll()
-    assert len(destination.queue.bodies()) == 2
+    assert [json.loads(body)["Key"] for body in destination.queue.bodies()] == ["a"]
 
 
-def test_without_time_nothing_is_begun(destination):
-    destination.fill("a")
-    with pytest.raises(Retry, match="no time left"):
-        destination.poll(remaining_ms=5_000)
-    assert destination.done == []
-    assert len(destination.queue.bodies()) == 1
+def test_a_source_queue_that_takes_nothing_back_loses_nothing(destination):
+    destination.fill("a", "b")
+    destination.fails["a"] = Retry("S3 is slow")
+    destination.queues.refuse = lambda name, entry: "InternalError" if name == "source" else ""
+    with pytest.raises(Retry, match="not sent back: InternalError"):
+        destination.poll()
+    assert [json.loads(body)["Key"] for body in destination.queue.bodies()] == ["a"]
 
 
-def test_the_wait_doubles_up_to_a_quarter_of_an_hour():
-    assert [back_off(tries) for tries in (1, 2, 3, 4, 20)] == [15, 30, 60, 120, 900]
+@pytest.mark.parametrize("size", [MAX_BYTES - 600, MAX_BYTES - 100, MAX_BYTES - 20])
+def test_a_body_of_almost_a_mebibyte_carries_its_tries(destination, size):
+    """The reason gives way to the number."""
+    body = json.dumps({"Bucket": "images", "Key": "a", "Note": ""})
+    body = body.replace('""', '"' + "x" * (size - len(body)) + '"')
+    destination.queues.put(destination.queue, body)
+    destination.fails["a"] = Retry("S3 is slow, " * 40)
+    assert destination.poll() == counts(retry=1)
+    (message,) = destination.source.messages()
+    assert message.body == body
+    assert Tries.read(message.attributes).count == 1
+
+
+def test_a_body_of_a_whole_mebibyte_is_tried_and_then_a_letter_that_says_why_it_is_cut(destination):
+    body = json.dumps({"Bucket": "images", "Key": "a", "Note": ""})
+    body = body.replace('""', '"' + "x" * (MAX_BYTES - len(body)) + '"')
+    destination.queues.put(destination.queue, body)
+    destination.fails["a"] = Retry("S3 is slow")
+    assert destination.poll() == counts(rejected=1)
+    assert destination.tried["a"] == 1
+    (letter,) = destination.dead.ready
+    said = {name: value["StringValue"] for name, value in letter.attributes.items()}
+    assert said["Code"] == "too-long"
+    assert said["Reason"].endswith("the last: Retry: S3 is slow")
+    assert (said["BodyBytes"], said["BodySha256"]) == (
+        str(MAX_BYTES),
+        hashlib.sha256(body.encode()).hexdigest(),
+    )
+    assert body.startswith(letter.body)
+    assert destination.queue.bodies() == destination.source.bodies() == []
+
+
+def test_nothing_of_an_unreadable_body_is_logged(destination, capsys):
+    destination.queues.put(destination.queue, "{broken, token=AKIA-SECRET")
+    destination.poll()
+    assert "SECRET" not in capsys.readouterr().out
 
 
 def lines(capsys, message):
@@ -162,10 +316,10 @@ def test_each_event_has_one_line_with_its_outcome_and_the_times_of_its_way(desti
     destination.poll()
     (line,) = lines(capsys, "event")
     assert (line["outcome"], line["result"], line["key"]) == ("done", "made", "a")
-    assert (line["id"], line["object"]) == (created.upload_id, created.object_id)
+    assert (line["id"], line["object"]) == (created.identity, created.object_id)
     assert (line["uploaded"], line["forwarded"]) == ("2026-01-31T12:00:00Z", "2026-01-31T12:01:00.000Z")
-    assert line["started"] <= line["at"]
-    assert line["seconds"] > 0
+    assert line["started"]
+    assert line["seconds"] is not None
     assert line["thumbnails"] == ["a_256.jpg"]
     assert outcomes.read(json.dumps(line)) == line
 
@@ -173,12 +327,11 @@ def test_each_event_has_one_line_with_its_outcome_and_the_times_of_its_way(desti
 def test_an_event_that_fails_has_a_line_with_the_reason_and_the_same_id_each_time(destination, capsys):
     destination.fill("a")
     destination.fails["a"] = ZeroDivisionError("oops")
-    with pytest.raises(Retry):
-        destination.poll()
+    destination.poll()
     (first,) = lines(capsys, "event")
     assert (first["outcome"], first["reason"], first["tries"]) == ("retry", "ZeroDivisionError: oops", 1)
     assert "ZeroDivisionError" in first["trace"]
-    destination.now += back_off(1)
+    destination.through_the_drain()
     destination.fails["a"] = Reject("not an image")
     destination.poll()
     (second,) = lines(capsys, "event")
@@ -192,8 +345,7 @@ def test_a_batch_is_one_line_of_metrics_that_add_up(destination, capsys):
         destination.queue, ObjectCreated("images", "d", event_time="2026-01-31T12:00:00Z").to_body()
     )
     destination.fails = {"b": Reject("not an image"), "c": Retry("S3 is slow")}
-    with pytest.raises(Retry):
-        destination.poll()
+    destination.poll()
     (line,) = lines(capsys, "consumed")
     assert (line["Done"], line["Rejected"], line["Retried"]) == (2, 1, 1)
     assert (line["Thumbnails"], line["BytesIn"], line["BytesOut"]) == (2, 2000, 20)

@@ -213,7 +213,11 @@ def test_a_poison_body_among_nine_good_ones_costs_only_itself_and_is_not_lost(st
     assert poison.body == "not json"
     said = {name: value["StringValue"] for name, value in poison.attributes.items()}
     assert said.pop("RejectedAt").startswith("20")
-    assert said == {"Reason": "unreadable: not JSON (JSONDecodeError)", "Function": "drain"}
+    assert said == {
+        "Code": "unreadable",
+        "Reason": "unreadable: not JSON (JSONDecodeError)",
+        "Function": "drain",
+    }
     assert stage.source.bodies() == []
 
 
@@ -280,10 +284,25 @@ def test_every_wrapping_arrives_as_a_plain_body(stage):
 
 def test_a_plain_body_is_forwarded_as_it_is(stage):
     """Whoever writes it may add fields of their own for the action."""
-    body = '{"Bucket":"images","Key":"a.jpg","Tenant":"7"}'
+    body = '{"Bucket":"images","Key":"a.jpg","Tenant":"7","Sequencer":"0A"}'
     stage.fill(body)
     stage.tick()
     assert stage.destination.bodies() == [body]
+
+
+def test_a_body_that_could_be_any_upload_of_its_key_gets_an_identity_and_keeps_its_fields(stage):
+    """The same at every delivery of that message, another for every message its writer sends."""
+    body = '{"Bucket":"images","Key":"a.jpg","Tenant":"7"}'
+    stage.fill(body, body)
+    stage.sqs.before = lambda action, request: crash() if action == "DeleteMessageBatch" else None
+    with pytest.raises(BaseExceptionGroup):
+        stage.tick()
+    stage.sqs.before = lambda action, request: None
+    stage.sqs.now += 400
+    stage.tick()
+    arrived = [json.loads(body) for body in stage.destination.bodies()]
+    assert [one["Tenant"] for one in arrived] == ["7"] * 4
+    assert len({one["Id"] for one in arrived}) == 2
 
 
 def test_the_deadline_stops_receiving_and_says_so(stage):

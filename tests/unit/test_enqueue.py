@@ -7,14 +7,14 @@ import pytest
 from chalicelib.config import Config
 from chalicelib.enqueue import enqueue_events
 from chalicelib.errors import Retry
-from dev.fake_boto3 import FakeBotoSqs
+from dev.fake_sqs.client import FakeSqs
 from dev.fake_sqs.queues import Queues
 from tests.support.events import notification, record
 from tests.support.settings import GOOD
 
 
 def enqueue(queues, payload, **settings):
-    return enqueue_events(payload, FakeBotoSqs(queues), Config.from_env({**GOOD, **settings}))
+    return enqueue_events(payload, FakeSqs(queues), Config.from_env({**GOOD, **settings}))
 
 
 def bodies(queues, name):
@@ -23,7 +23,7 @@ def bodies(queues, name):
 
 def test_every_record_is_one_message_ten_a_call(queues):
     counts = enqueue(queues, notification(*(record(f"{i}.jpg") for i in range(25))))
-    assert counts == {"enqueued": 25, "rejected": 0, "own_output": 0}
+    assert counts == {"enqueued": 25, "rejected": 0, "ignored": 0}
     assert [body["Key"] for body in bodies(queues, "source")] == [f"{i}.jpg" for i in range(25)]
     assert queues.calls["SendMessageBatch"] == 3
 
@@ -57,7 +57,7 @@ def test_a_failing_queue_raises_so_that_nothing_is_lost():
 
 def test_an_unreadable_record_goes_to_the_dead_letters_and_costs_only_itself(queues):
     counts = enqueue(queues, notification(record("good.jpg"), record(version="9.0"), record("too.jpg")))
-    assert counts == {"enqueued": 2, "rejected": 1, "own_output": 0}
+    assert counts == {"enqueued": 2, "rejected": 1, "ignored": 0}
     (letter,) = queues.queue("dead").ready
     assert "S3 event version 9.0" in letter.attributes["Reason"]["StringValue"]
     assert letter.attributes["Function"]["StringValue"] == "enqueue"
@@ -66,7 +66,7 @@ def test_an_unreadable_record_goes_to_the_dead_letters_and_costs_only_itself(que
 def test_our_own_thumbnails_are_not_enqueued(queues):
     settings = {"THUMBNAILS_BUCKET": "images", "IMAGES_PREFIX": "in/", "THUMBNAILS_PREFIX": "out/"}
     counts = enqueue(queues, notification(record("in/a.jpg"), record("out/in/a.jpg_256.jpg")), **settings)
-    assert counts == {"enqueued": 1, "rejected": 0, "own_output": 1}
+    assert counts == {"enqueued": 1, "rejected": 0, "ignored": 1}
 
 
 def test_nothing_to_do_makes_no_call(queues):

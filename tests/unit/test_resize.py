@@ -87,7 +87,7 @@ def test_a_thumbnail_tells_the_way_of_its_upload(buckets):
     created = buckets.upload("a.png", image(), sequencer="0A")
     buckets.resize(created)
     metadata = buckets.thumbnails["a.png_64.jpg"]["Metadata"]
-    assert metadata["upload-id"] == created.upload_id
+    assert metadata["upload-id"] == created.identity
     assert metadata["forwarded-at"] == "2026-01-31T12:01:00.000Z"
     assert metadata["started-at"] == "2026-01-31T12:01:02.000Z"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from chalicelib import events
 from chalicelib.config import Config
+from chalicelib.consume.actions.start_execution import execution_name
 from chalicelib.errors import BadRequest, Reject
 from chalicelib.jobs import task, undo
 from chalicelib.jobs.manifests import encode_key
@@ -71,7 +73,9 @@ def result(payload: dict[str, Any], s3: Stubber, sqs: Stubber) -> tuple[str, str
 
 
 def queued(sqs: Stubber, **body: str) -> None:
-    sqs.add_response("send_message", SENT, {"QueueUrl": QUEUE, "MessageBody": json.dumps(body)})
+    """The body names its job: a second try makes the same event, a second job another."""
+    body["Id"] = "backfill job-1"
+    sqs.add_response("send_message", SENT, {"QueueUrl": QUEUE, "MessageBody": events.json_text(body)})
 
 
 def test_an_object_is_queued_as_the_pipeline_reads_it(s3: Stubber, sqs: Stubber) -> None:
@@ -162,15 +166,51 @@ def test_no_answer_is_temporary(s3: Stubber) -> None:
 
 
 def test_what_is_no_upload_is_not_queued(s3: Stubber, sqs: Stubber) -> None:
-    assert result(invocation("p/"), s3, sqs) == ("Succeeded", "a folder marker: nothing to do")
+    s3.add_response("head_object", {"ContentLength": 0}, {"Bucket": "photos", "Key": "p/"})
+    assert result(invocation("p/"), s3, sqs) == ("Succeeded", "ignored: a folder marker: nothing to do")
     assert result(invocation("a", bucket="thumbs"), s3, sqs) == (
         "Succeeded",
-        "our own output: nothing to do",
+        "ignored: our own output: nothing to do",
     )
     assert result(invocation("a", bucket="other"), s3, sqs) == (
         "PermanentFailure",
         'bucket "other" is not the images bucket, "photos"',
     )
+
+
+def test_an_object_with_contents_is_queued_whatever_its_name_ends_in(s3: Stubber, sqs: Stubber) -> None:
+    found = {"Bucket": "photos", "Key": "scans/page-1/", "VersionId": "v1"}
+    s3.add_response("head_object", {"ContentLength": 2_000_000}, found)
+    body = {"Bucket": "photos", "Key": "scans/page-1/", "VersionId": "v1", "Size": 2_000_000}
+    sent = json.dumps({**body, "Id": "backfill job-1"})
+    sqs.add_response("send_message", SENT, {"QueueUrl": QUEUE, "MessageBody": sent})
+    assert result(invocation("scans/page-1/", version="v1"), s3, sqs) == ("Succeeded", "queued as m-1")
+
+
+def test_a_backfill_leaves_out_what_an_upload_would(s3: Stubber, sqs: Stubber) -> None:
+    """By the same code: Config.why_ignored."""
+    narrow = replace(CONFIG, images_prefix="photos/", images_suffix=".jpg")
+    for key in ("invoices/secret.jpg", "photos/secret.pdf"):
+        (only,) = task.handle(invocation(key), s3.client, sqs.client, narrow)["results"]
+        assert (only["resultCode"], only["resultString"]) == (
+            "Succeeded",
+            "ignored: IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out",
+        )
+
+
+def test_two_jobs_of_one_version_make_two_events_and_two_tries_of_one_job_make_one() -> None:
+    sent: list[str] = []
+
+    class Sqs:
+        def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803
+            sent.append(MessageBody)
+            return SENT
+
+    sqs: Any = Sqs()
+    for job in ("job-1", "job-1", "job-2"):
+        task.handle({**invocation("a", version="v1"), "job": {"id": job}}, sqs, sqs, CONFIG)
+    names = [execution_name(created) for body in sent for created in events.parse_body(body)]
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_task_without_key_fails_alone(s3: Stubber, sqs: Stubber) -> None:
@@ -207,9 +247,28 @@ def gets(s3: Stubber, tags: dict[str, str], **version: str) -> None:
 MERGE = task.user_arguments("merge", {"phototype": "finished"})
 
 
+def test_a_merge_whose_tag_another_job_has_written_over_is_made_again(s3: Stubber, sqs: Stubber) -> None:
+    """S3 replaces the whole set: the other job had read it before our write."""
+    had(s3, {"owner": "ann"})
+    gets(s3, {"owner": "ann", "phototype": "finished"})
+    had(s3, {"owner": "ann", "second": "y"})
+    gets(s3, {"owner": "ann", "second": "y", "phototype": "finished"})
+    had(s3, {"owner": "ann", "second": "y", "phototype": "finished"})
+    assert result(invocation("a", arguments=MERGE), s3, sqs) == ("Succeeded", "1 tags before, 3 now")
+
+
+def test_a_merge_that_never_holds_is_tried_again_by_the_service(s3: Stubber, sqs: Stubber) -> None:
+    had(s3, {})
+    for _ in range(task.MERGES):
+        gets(s3, {"phototype": "finished"})
+        had(s3, {})
+    assert result(invocation("a", arguments=MERGE), s3, sqs)[0] == "TemporaryFailure"
+
+
 def test_merge_keeps_the_tags_an_object_has(s3: Stubber, sqs: Stubber) -> None:
     had(s3, {"owner": "ann", "phototype": "raw"}, VersionId="v1")
     gets(s3, {"owner": "ann", "phototype": "finished"}, VersionId="v1")
+    had(s3, {"owner": "ann", "phototype": "finished"}, VersionId="v1")
     assert result(invocation("a", version="v1", arguments=MERGE), s3, sqs) == (
         "Succeeded",
         "2 tags before, 2 now",

@@ -1,4 +1,4 @@
-"""How the drain's own client reaches AWS: endpoint, region and credentials."""
+"""How the clients without boto3 reach AWS: endpoint, region and credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chalicelib.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.aws.lean.signing import Credentials
+    from chalicelib.aws.lean.signing import Credentials, Signer
     from chalicelib.aws.lean.sqs import AsyncSqs
     from chalicelib.aws.lean.ssm import AsyncSsm
 
@@ -30,17 +30,30 @@ def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
     them. Raises ConfigError when no region or no credentials can be found.
     """
     from chalicelib.aws.lean.http1 import Http1
-    from chalicelib.aws.lean.signing import Signer
     from chalicelib.aws.lean.sqs import AsyncSqs
 
-    environment = environment or AwsEnvironment.from_env()
+    endpoint, signer = _sqs(queue_url, environment or AwsEnvironment.from_env())
+    return AsyncSqs(Http1(endpoint), signer)
+
+
+def blocking_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSqs:
+    """The same for `blocking.finish`, and with sends repeated that may have arrived."""
+    from chalicelib.aws.lean.blocking import BlockingHttp1, sleep
+    from chalicelib.aws.lean.sqs import AsyncSqs
+
+    endpoint, signer = _sqs(queue_url, environment or AwsEnvironment.from_env())
+    return AsyncSqs(BlockingHttp1(endpoint), signer, repeat_sends=True, sleep=sleep)
+
+
+def _sqs(queue_url: str, environment: AwsEnvironment) -> tuple[str, Signer]:
+    """Endpoint and signer for the queue."""
+    from chalicelib.aws.lean.signing import Signer
+
     queue = urlsplit(queue_url)
     endpoint = environment.sqs_endpoint_url or f"{queue.scheme}://{queue.netloc}"
-    host = urlsplit(endpoint).netloc
     region = _region(queue_url, environment)
-    return AsyncSqs(
-        Http1(endpoint), Signer(_credentials(environment), service="sqs", region=region, host=host)
-    )
+    host = urlsplit(endpoint).netloc
+    return endpoint, Signer(_credentials(environment), service="sqs", region=region, host=host)
 
 
 def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSsm:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
-CONNECT_S = 3.0
+from chalicelib.aws.lean.transport import (
+    CONNECT_S,
+    NoAnswer,
+    NotSent,
+    line_of,
+    parsed_head,
+    request_head,
+    verifying,
+)
+
+# An answer larger than this is read only when the task's ADMISSION, where it has one, lets it in.
+LARGE_BYTES = 65_536
+ADMISSION: ContextVar[Callable[[int], Awaitable[None]] | None] = ContextVar("ADMISSION", default=None)
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class NotSent(Exception):
-    """No connection could be had: the server has seen nothing."""
-
-
-class NoAnswer(Exception):
-    """The answer did not come, not in time, or not as HTTP: the server may have done the work."""
 
 
 class Http1:
@@ -33,15 +37,13 @@ class Http1:
             raise ValueError(f"endpoint {endpoint!r}: expected http://HOST or https://HOST")
         self._host = url.hostname
         self._port = url.port or (443 if url.scheme == "https" else 80)
-        self._tls = (tls or _verifying()) if url.scheme == "https" else None
+        self._tls = (tls or verifying()) if url.scheme == "https" else None
         self._idle: list[Connection] = []
 
     async def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> tuple[int, bytes]:
         """Status and body of the answer. `headers` hold `host`. Raises NotSent or NoAnswer."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = self._warm() or await self._connect()
         reader, writer = connection
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
         reusable = False
         late = False
 
@@ -53,10 +55,10 @@ class Http1:
         # Cheaper than asyncio.timeout, and enough: without its connection the answer cannot come.
         timer = asyncio.get_running_loop().call_later(within_s, give_up)
         try:
-            writer.write(head.encode() + body)
+            writer.write(request_head(headers, len(body)) + body)
             status, answer, reusable = await _answer(reader)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as e:
-            raise NoAnswer(f"nothing whole within {within_s:g} s" if late else _line(e)) from e
+        except Exception as e:  # whatever the event loop raises of a broken connection, only this call fails
+            raise NoAnswer(f"nothing whole within {within_s:g} s" if late else line_of(e)) from e
         finally:  # a connection with an answer still to come must serve nobody else
             timer.cancel()
             if reusable:
@@ -69,39 +71,32 @@ class Http1:
         while self._idle:
             self._idle.pop()[1].close()
 
+    def _warm(self) -> Connection | None:
+        """A connection that the server has not closed meanwhile, as far as can be seen."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not writer.is_closing() and not reader.at_eof() and reader.exception() is None:
+                return reader, writer
+            writer.close()
+        return None
+
     async def _connect(self) -> Connection:
         try:
             async with asyncio.timeout(CONNECT_S):
                 return await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         except (OSError, TimeoutError) as e:
-            raise NotSent(_line(e)) from e
+            raise NotSent(line_of(e)) from e
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     """Status, body, and whether the connection may be used again. Raises ValueError for what is not HTTP."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if _field(head, b"transfer-encoding") == b"chunked":
+    head = parsed_head(await reader.readuntil(b"\r\n\r\n"))
+    if head.chunked:
         chunks = []
         while size := int(await reader.readuntil(b"\r\n"), 16):
             chunks.append((await reader.readexactly(size + 2))[:-2])
         await reader.readuntil(b"\r\n")
-        body = b"".join(chunks)
-    else:
-        body = await reader.readexactly(int(_field(head, b"content-length")))
-    return int(head[9:12]), body, _field(head, b"connection") != b"close"
-
-
-def _field(head: bytes, name: bytes) -> bytes:
-    """A field of a head in lower case; empty when it is not there."""
-    _, _, rest = head.partition(b"\r\n" + name + b":")
-    return rest.partition(b"\r\n")[0].strip()
-
-
-def _line(error: BaseException) -> str:
-    return f"{error.__class__.__name__}: {error}".partition("\n")[0].removesuffix(": ")
-
-
-@cache
-def _verifying() -> ssl.SSLContext:
-    """Verifies certificate and host name. Cached: reading the system's certificates takes a while."""
-    return ssl.create_default_context()
+        return head.status, b"".join(chunks), head.keeps_alive
+    if head.length > LARGE_BYTES and (admit := ADMISSION.get()):
+        await admit(head.length)  # meanwhile the server waits, and not we with what it sends
+    return head.status, await reader.readexactly(head.length), head.keeps_alive

@@ -1,19 +1,18 @@
-"""Calls of AWS's JSON protocols over asyncio, tried again where that may help. For the drain alone.
+"""Calls of AWS's JSON protocols as coroutines, tried again where that may help.
 
-Why not boto3 there: docs/decisions/0003-drain-client.md has the figures.
+Why not boto3: docs/decisions/0003-drain-client.md has the figures.
 Protocol: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from chalicelib.aws.lean.http1 import NoAnswer, NotSent
 from chalicelib.aws.lean.signing import Signer
+from chalicelib.aws.lean.transport import NoAnswer, NotSent
 
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2  # doubled each time, times a random 0..1: 1.5 s for all four on average
@@ -54,25 +53,32 @@ class JsonCalls:
         signer: Signer,
         target: str,
         *,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] | None = None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._transport = transport
         self._signer = signer
         self._target = target
-        self._sleep = sleep
+        self._sleep = sleep or _sleep
         self._uniform = uniform  # 0..1
 
     def close(self) -> None:
         self._transport.close()
 
-    async def call(self, action: str, request: Mapping[str, object], wait_s: int = 0) -> Any:
+    async def call(
+        self, action: str, request: Mapping[str, object], wait_s: int = 0, *, repeat: bool = True
+    ) -> Any:
         """The answer, with `ResponseMetadata.UnknownAttempts`: how many attempts before the last one may have
-        done the work already. `wait_s` is what the call itself may wait. Raises CallFailed."""
+        done the work already. `wait_s` is what the call itself may wait. Raises CallFailed.
+
+        Without `repeat` it is not tried again once an attempt may have done the work.
+        """
         body = json.dumps(request).encode()
         unknown = 0
         problem = code = ""
         for attempt in range(ATTEMPTS):
+            if unknown and not repeat:
+                break
             if attempt:
                 await self._sleep(self._uniform() * FIRST_PAUSE_S * 2 ** (attempt - 1))
             headers = self._signer.headers(f"{self._target}.{action}", body)  # anew: a signature is dated
@@ -96,6 +102,12 @@ class JsonCalls:
             elif status != 429 and code not in TRY_AGAIN:
                 break
         raise CallFailed(f"{action}: {problem}", unknown=unknown, code=code)
+
+
+async def _sleep(seconds: float) -> None:
+    import asyncio  # who has no event loop brings a sleep of its own
+
+    await asyncio.sleep(seconds)
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -22,9 +22,15 @@ class AsyncSqs(JsonCalls):
     the work already.
     """
 
-    def __init__(self, transport: Transport, signer: Signer, **options: Any) -> None:
-        """`options` are JsonCalls's."""
+    def __init__(
+        self, transport: Transport, signer: Signer, *, repeat_sends: bool = False, **options: Any
+    ) -> None:
+        """Without `repeat_sends` no message is sent again that may have arrived already.
+
+        `options` are JsonCalls's.
+        """
         super().__init__(transport, signer, "AmazonSQS", **options)
+        self._repeat_sends = repeat_sends
 
     async def receive_message(
         self,
@@ -33,12 +39,14 @@ class AsyncSqs(JsonCalls):
         MaxNumberOfMessages: int = 1,
         WaitTimeSeconds: int = 0,
         MessageSystemAttributeNames: Sequence[str] = (),
+        MessageAttributeNames: Sequence[str] = (),
     ) -> t.ReceiveMessageResultTypeDef:
         request = {
             "QueueUrl": QueueUrl,
             "MaxNumberOfMessages": MaxNumberOfMessages,
             "WaitTimeSeconds": WaitTimeSeconds,
             "MessageSystemAttributeNames": MessageSystemAttributeNames,
+            "MessageAttributeNames": MessageAttributeNames,
         }
         answer: t.ReceiveMessageResultTypeDef = await self.call("ReceiveMessage", request, WaitTimeSeconds)
         return answer
@@ -47,7 +55,7 @@ class AsyncSqs(JsonCalls):
         self, *, QueueUrl: str, Entries: Sequence[t.SendMessageBatchRequestEntryTypeDef]
     ) -> t.SendMessageBatchResultTypeDef:
         answer: t.SendMessageBatchResultTypeDef = await self.call(
-            "SendMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}
+            "SendMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries}, repeat=self._repeat_sends
         )
         return answer
 

@@ -119,7 +119,7 @@ def _metadata(
         "source-etag": etag,
         "source-sequencer": created.sequencer if same else None,
         "event-time": created.event_time if same else None,
-        "upload-id": created.upload_id if same else None,
+        "upload-id": created.identity if same else None,
         "forwarded-at": times.iso(delivery.forwarded) if same else None,
         "started-at": times.iso(delivery.started) if same else None,
         "made-with": made_with(settings),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,13 +27,11 @@ class StartExecution:
     state_machine_arn: str
 
     def __call__(self, created: ObjectCreated, delivery: Delivery) -> ActionResult:
-        start_execution(self.stepfunctions, self.state_machine_arn, created, delivery.message_id)
+        start_execution(self.stepfunctions, self.state_machine_arn, created)
         return ActionResult("started")
 
 
-def start_execution(
-    stepfunctions: SFNClient, state_machine_arn: str, created: ObjectCreated, message_id: str
-) -> None:
+def start_execution(stepfunctions: SFNClient, state_machine_arn: str, created: ObjectCreated) -> None:
     """Start the event's execution, or find it started already."""
     with (
         errors.errors_translated(f"starting an execution of {state_machine_arn}"),
@@ -43,18 +39,12 @@ def start_execution(
     ):
         stepfunctions.start_execution(
             stateMachineArn=state_machine_arn,
-            name=execution_name(created, message_id),
+            name=execution_name(created),
             input=created.to_body(),
         )
 
 
-def execution_name(created: ObjectCreated, message_id: str) -> str:
-    """At most 80 of A-Z a-z 0-9 - _, the same for every copy of one event.
-
-    Begins readably with the end of the key. An event that only knows bucket and key could be a later
-    upload of the same key; its message's id keeps the two apart.
-    """
-    what = [created.version_id, created.sequencer, created.etag, created.event_time]
-    identity = json.dumps([created.bucket, created.key, *(what if any(what) else [message_id])])
+def execution_name(created: ObjectCreated) -> str:
+    """At most 80 of A-Z a-z 0-9 - _, the same for every copy of one event: end of the key, and identity."""
     readable = re.sub(r"[^A-Za-z0-9_]+", "-", created.key)[-40:].strip("-")
-    return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}".lstrip("-")
+    return f"{readable}-{created.identity}".lstrip("-")

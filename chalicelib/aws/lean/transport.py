@@ -1,0 +1,59 @@
+"""What both ways of posting over HTTP/1.1 have in common: the request's head, the answer's, and their
+errors."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+CONNECT_S = 3.0
+
+
+class NotSent(Exception):
+    """No connection could be had: the server has seen nothing."""
+
+
+class NoAnswer(Exception):
+    """The answer did not come, not in time, or not as HTTP: the server may have done the work."""
+
+
+class Head(NamedTuple):
+    """What of an answer's head is needed to read the rest."""
+
+    status: int
+    chunked: bool
+    length: int  # bytes of the body, where it is not chunked
+    keeps_alive: bool
+
+
+def request_head(headers: Mapping[str, str], length: int) -> bytes:
+    """Of a POST of `length` bytes to `/`."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST / HTTP/1.1\r\n{lines}content-length: {length}\r\n\r\n".encode()
+
+
+def parsed_head(text: bytes) -> Head:
+    """An answer's head, its empty line included or not. Raises ValueError for what is not HTTP."""
+    head = text.lower()
+    chunked = _field(head, b"transfer-encoding") == b"chunked"
+    length = 0 if chunked else int(_field(head, b"content-length"))
+    return Head(int(head[9:12]), chunked, length, _field(head, b"connection") != b"close")
+
+
+def line_of(error: BaseException) -> str:
+    """An error as one line."""
+    return f"{error.__class__.__name__}: {error}".partition("\n")[0].removesuffix(": ")
+
+
+@cache
+def verifying() -> ssl.SSLContext:
+    """Verifies certificate and host name. Cached: reading the system's certificates takes a while."""
+    return ssl.create_default_context()
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """A field of a head in lower case; empty when it is not there."""
+    _, _, rest = head.partition(b"\r\n" + name + b":")
+    return rest.partition(b"\r\n")[0].strip()
