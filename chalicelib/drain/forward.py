@@ -47,6 +47,7 @@ class Tally:
     ambiguous: int = 0  # events sent without an answer, which come again
     futile: int = 0  # calls in a row that moved nothing
     errors: dict[str, None] = field(default_factory=dict)
+    oldest: int = 0  # milliseconds since 1970: when the oldest message received was sent; 0 is not known
     untouched: dict[str, None] = field(default_factory=dict)  # receipt handles of which nothing was sent yet
     undeleted: dict[str, int] = field(
         default_factory=dict
@@ -62,6 +63,17 @@ class Tally:
     def duplicates(self) -> int:
         """At most so many events arrive twice: those sent without an answer, and those not deleted."""
         return self.ambiguous + sum(self.undeleted.values())
+
+    def saw(self, messages: Sequence[MessageTypeDef]) -> None:
+        """These were received."""
+        self.received += len(messages)
+        self.untouched.update((message["ReceiptHandle"], None) for message in messages)
+        sent = min(int(message.get("Attributes", {}).get("SentTimestamp", 0)) for message in messages)
+        self.oldest = min(self.oldest, sent) if self.oldest and sent else self.oldest or sent
+
+    def oldest_s(self, now: float) -> float:
+        """Seconds since the oldest message received was sent; 0 where none was, or it is not known."""
+        return round(max(0.0, now - self.oldest / 1000), 1) if self.oldest else 0.0
 
     def error(self, line: str) -> None:
         if len(self.errors) < MAX_ERRORS:
@@ -163,8 +175,7 @@ async def move(
     Returns the capacity it took: the events forwarded, and those that may have been.
     """
     source = config.source_queue_url
-    tally.received += len(messages)
-    tally.untouched.update((message["ReceiptHandle"], None) for message in messages)
+    tally.saw(messages)
     todo = plan(messages, clock())
 
     sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)

@@ -61,6 +61,7 @@ class TickResult:
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
     capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
+    oldest_s: float = 0.0  # age of the oldest message received, counted from when it was sent
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -133,6 +134,7 @@ def _log(result: TickResult, config: Config, shard: int) -> None:
         "Failed": result.failed,
         "CapacityUnread": int(bool(result.capacity_unread)),
         "TickDuration": result.seconds,
+        "OldestReceived": result.oldest_s,
     }
     metrics.line("tick", config.stage, "drain", values, shard=shard, **result.as_dict())
 
@@ -189,6 +191,7 @@ async def tick(
         stopped=state.stopped(),
         seconds=round(began - remaining_s(), 3),
         errors=tuple(tally.errors),
+        oldest_s=tally.oldest_s(clock()),
     )
 
 
@@ -249,6 +252,7 @@ async def _work(
                 QueueUrl=config.source_queue_url,
                 MaxNumberOfMessages=reserved,
                 WaitTimeSeconds=LONG_POLL_S,
+                MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
         except CallFailed as e:

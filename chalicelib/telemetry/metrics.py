@@ -27,6 +27,7 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "Failed": COUNT,
         "CapacityUnread": COUNT,
         "TickDuration": SECONDS,
+        "OldestReceived": SECONDS,  # AWS's own age leaves out what was received three times or more
     },
     "consume": {
         "Done": COUNT,

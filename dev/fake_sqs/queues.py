@@ -36,6 +36,7 @@ class Message:
     attributes: Mapping[str, Any] | None = None
     receives: int = 0
     visible_at: float = 0.0
+    sent_at: float = 0.0
     handle: str = ""
 
 
@@ -129,7 +130,9 @@ class Queues:
         self, queue: Queue, body: str, attributes: Mapping[str, Any] | None = None, delay_s: float = 0
     ) -> Message:
         number = next(self._ids)
-        message = Message(f"{number:08x}-0000-4000-8000-{number:012x}", body, attributes)
+        message = Message(
+            f"{number:08x}-0000-4000-8000-{number:012x}", body, attributes, sent_at=self.clock()
+        )
         if delay_s:
             heapq.heappush(queue.delayed, (self.clock() + delay_s, number, message))
         else:
@@ -266,7 +269,10 @@ def _described(message: Message, asked: Sequence[str]) -> Answer:
         "ReceiptHandle": message.handle,
         "MD5OfBody": _md5(message.body),
         "Body": message.body,
-        "Attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "Attributes": {
+            "ApproximateReceiveCount": str(message.receives),
+            "SentTimestamp": str(int(message.sent_at * 1000)),
+        },
     }
     attributes = {
         name: value

@@ -92,7 +92,7 @@ def test_an_object_that_waits_says_how_that_is_known():
 
 
 def test_an_object_older_than_any_event_was_never_seen_and_what_helps_is_said():
-    old = Evidence(exists=True, etag="e", last_modified=NOW - timedelta(days=11), sizes=2)
+    old = Evidence(exists=True, etag="e", last_modified=NOW - timedelta(days=15), sizes=2)
     found = decide(old, NOW)
     assert found.state == "not seen"
     assert "backfill" in found.reason

@@ -71,7 +71,7 @@ def test_a_shard_does_not_forward_more_than_it_reaches_in_its_time():
 
 
 def test_waiting_longer_than_the_queue_keeps_messages_is_a_limit_and_says_what_would_do():
-    asked = scenario(objects="1e9", per="24h", capacity="50000")
+    asked = scenario(objects="1e9", per="24h", capacity="45000")
     (kept,) = [one for one in quotas(asked, forecast(asked)) if "is kept" in one.name]
     assert kept.used > 1
     enough = lossless(asked)
@@ -169,11 +169,11 @@ def test_a_stages_thumbnails_are_counted():
 
 def test_the_command_prints_tables_or_the_same_json_as_the_route(tmp_path):
     run = CliRunner().invoke
-    asked = ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "50000"]
+    asked = ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "45000"]
     tables = run(cli, asked)
     assert tables.exit_code == 0
-    assert "13.9 days" in tables.output
-    assert "EVENTS WOULD BE LOST: set CAPACITY to 63,136 or more" in tables.output
+    assert "14.4 days" in tables.output
+    assert "EVENTS WOULD BE LOST: set CAPACITY to 46,299 or more" in tables.output
     cheap = tmp_path / "prices.json"
     cheap.write_text('{"of": "a test"}')
     found = json.loads(run(cli, [*asked, "--json", "--prices", str(cheap)]).output)
