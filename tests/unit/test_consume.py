@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chalicelib import times
 from chalicelib.config import Config
-from chalicelib.consume import batch, outcomes
+from chalicelib.consume import outcomes
 from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.outcomes import ActionResult
 from chalicelib.errors import Reject, Retry
@@ -115,7 +116,7 @@ def destination():
 @pytest.fixture(autouse=True)
 def now(destination, monkeypatch):
     """Waits are counted from the time that consume knows."""
-    monkeypatch.setattr(batch, "_now", lambda: datetime.fromtimestamp(destination.now, UTC))
+    monkeypatch.setattr(times, "now", lambda: datetime.fromtimestamp(destination.now, UTC))
 
 
 def counts(**given):

@@ -177,7 +177,7 @@ def test_the_command_prints_tables_or_the_same_json_as_the_route(tmp_path):
     cheap = tmp_path / "prices.json"
     cheap.write_text('{"of": "a test"}')
     found = json.loads(run(cli, [*asked, "--json", "--prices", str(cheap)]).output)
-    assert (found["minutes_to_clear"], found["prices_of"]) == (20000, "a test")
+    assert (found["minutes_to_clear"], found["prices_of"]) == (22223, "a test")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.jobs.batch_jobs import report_rows
 from chalicelib.jobs.manifests import encode_key
-from chalicelib.jobs.reports import BadReport, TaskResult
+from chalicelib.jobs.reports import BadReport, TaskResult, report_rows
 
 keys = st.text(st.characters(codec="utf-8"), min_size=1, max_size=100)
 
