@@ -1,5 +1,4 @@
-"""AWS without boto3, for the two functions that are on every event's way
-(docs/decisions/0003-drain-client.md).
+"""AWS without boto3, for the two functions on every event's way (docs/decisions/0003-drain-client.md).
 
 sqs, ssm      the calls they make, under boto3's names
 json_calls    what AWS's JSON protocols have in common, with retries
