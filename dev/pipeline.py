@@ -17,6 +17,7 @@ from PIL import Image
 from chalicelib import events
 from chalicelib.consume import outcomes
 from chalicelib.errors import Reject
+from chalicelib.queues.depths import all_messages
 from infra.errors import CommandError
 from infra.stage import Stage
 
@@ -94,12 +95,8 @@ class Pipeline:
                 time.sleep(0.5)
 
     def depth(self, queue: str) -> int:
-        """Messages in `source`, `destination` or `dead_letter`, waiting or in flight."""
-        found = self.sqs.get_queue_attributes(
-            QueueUrl=self.settings[f"{queue.upper()}_QUEUE_URL"],
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(count) for count in found["Attributes"].values())
+        """Messages in `source`, `destination` or `dead_letter`: visible, in flight or delayed."""
+        return all_messages(self.sqs, self.settings[f"{queue.upper()}_QUEUE_URL"])
 
     def thumbnails_of(self, key: str) -> dict[str, bytes]:
         """The thumbnails of the object, by key, in the order of THUMBNAIL_SIZES."""

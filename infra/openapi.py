@@ -110,7 +110,7 @@ def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
     if "query" in hints:
         parameters += _query(hints["query"], schemas)
         errors |= {400}
-    answer = {media: {"type": "string"} for media in view.documented.media} or {
+    answer = {media: _bytes(media) for media in view.documented.media} or {
         "application/json": _schema(hints["return"], schemas)
     }
     content = {media: {"schema": schema} for media, schema in answer.items()}
@@ -131,6 +131,10 @@ def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
     for status in sorted(errors):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
     return operation
+
+
+def _bytes(media: str) -> Schema:
+    return {"type": "string", "format": "binary"} if media.startswith("image/") else {"type": "string"}
 
 
 def _name(status: int) -> str:

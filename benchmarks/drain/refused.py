@@ -16,20 +16,34 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.config import Config
-from chalicelib.drain import forward, tick
+from chalicelib.drain import tick
+from chalicelib.drain.refusals import Refusals
+from dev import template
 from dev.fake_sqs.client import FakeSqs
 
 RESULTS = Path(__file__).parents[1] / "results" / "drain-refused.json"
 HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"
 TICKS = 30
-MAX_RECEIVES = 5
-VISIBILITY_S = 360  # six times the function's minute, as AWS recommends
-# seconds until a message refused on its n-th receive is visible again
-STRATEGIES: dict[str, Callable[[int], int]] = {
-    "at once": lambda receives: 0,
-    "after a minute": lambda receives: 60,
-    "after 1, 2, 4, ... minutes": forward.backoff_s,
-    "left to the queue's 6 minutes": lambda receives: VISIBILITY_S,
+VISIBILITY_S = template.visibility_s("source")
+
+
+class After(Refusals):
+    """Always the same wait."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def backoff_s(self, message_id: str) -> int:
+        return self.seconds
+
+
+# When a refused message is visible again.
+STRATEGIES: dict[str, Callable[[], Refusals]] = {
+    "at once": lambda: After(0),
+    "after a minute": lambda: After(60),
+    "after 1, 2, 4, ... minutes": Refusals,
+    f"left to the queue's {VISIBILITY_S // 60} minutes": lambda: After(VISIBILITY_S),
 }
 # events waiting, minutes in which entries are refused, and the share of them that is
 FAULTS = {
@@ -41,14 +55,16 @@ FAULTS = {
 }
 
 
-def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share: float) -> dict[str, Any]:
+def trial(refusals: Refusals, events: int, minutes: range, share: float) -> dict[str, Any]:
     """Half an hour of ticks over one burst."""
-    forward.backoff_s = come_back_s
     sqs = FakeSqs()
     generator = random.Random(1)
     dead = sqs.queues.create("dead")
     source = sqs.queues.create(
-        "source", visibility_s=VISIBILITY_S, max_receives=MAX_RECEIVES, dead_letters=dead
+        "source",
+        visibility_s=VISIBILITY_S,
+        max_receives=template.max_receives("source"),
+        dead_letters=dead,
     )
     destination = sqs.queues.create("destination")
     for i in range(events):
@@ -62,7 +78,9 @@ def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share:
             "InternalError" if queue == "destination" and generator.random() < refusing else ""
         )
         began = sqs.now
-        asyncio.run(tick.tick(sqs, config, events, lambda began=began: 60 - (sqs.now - began)))  # type: ignore[arg-type]
+        asyncio.run(
+            tick.tick(sqs, config, events, lambda began=began: 60 - (sqs.now - began), refusals=refusals)
+        )  # type: ignore[arg-type]
         if finished is None and not source.bodies():
             finished = minute
     return {
@@ -74,13 +92,13 @@ def trial(come_back_s: Callable[[int], int], events: int, minutes: range, share:
 
 
 def main() -> None:
-    table = Table(title=f"dead-lettered after {MAX_RECEIVES} receives")
+    table = Table(title=f"dead-lettered after {template.max_receives('source')} receives")
     for column in ("", "visible again", "dead-lettered", "emptied in minute", "receive calls"):
         table.add_column(column)
     results: dict[str, dict[str, Any]] = {}
     for name, (events, minutes, share) in FAULTS.items():
-        for strategy, come_back_s in STRATEGIES.items():
-            one = results.setdefault(name, {})[strategy] = trial(come_back_s, events, minutes, share)
+        for strategy, refusals in STRATEGIES.items():
+            one = results.setdefault(name, {})[strategy] = trial(refusals(), events, minutes, share)
             table.add_row(
                 name, strategy, str(one["dead_lettered"]), str(one["emptied_in_minute"]), str(one["receives"])
             )

@@ -1,22 +1,21 @@
-"""What a job costs."""
+"""What a job costs: the engine's price for it and for each object, and what the work on an object takes.
+
+Lambda's duration depends on the memory, and is left out.
+"""
 
 from __future__ import annotations
 
-# US dollars, list prices of us-east-1 (https://aws.amazon.com/s3/pricing/, /lambda/pricing/, /sqs/pricing/):
-# $0.25 a job; for each object $1.00 per million by the engine, and per million requests $5.00 for a PUT,
-# $0.40 for a GET, $0.20 for an invocation, $0.40 for a message. Lambda's duration depends on the memory
-# and is left out.
-JOB_USD = 0.25
+from chalicelib.planning.prices import PRICES
 
-
+BY_LAMBDA = PRICES.batch_object + PRICES.lambda_request
 OBJECT_USD = {
-    "replace": (1.00 + 5.00) / 1e6,
-    "merge": (1.00 + 0.20 + 0.40 + 5.00) / 1e6,
-    "restore": (1.00 + 0.20 + 5.00) / 1e6,
-    "backfill": (1.00 + 0.20 + 0.40) / 1e6,
+    "replace": PRICES.batch_object + PRICES.s3_put,
+    "merge": BY_LAMBDA + PRICES.s3_get + PRICES.s3_put,
+    "restore": BY_LAMBDA + PRICES.s3_put,
+    "backfill": BY_LAMBDA + PRICES.sqs_request,
 }
 
 
 def estimated_cost_usd(objects: int, operation: str) -> float:
-    """What a job will cost, in US dollars to the cent; see OBJECT_USD for what is in it."""
-    return round(JOB_USD + objects * OBJECT_USD[operation], 2)
+    """What a job will cost, in US dollars to the cent."""
+    return round(PRICES.batch_job + objects * OBJECT_USD[operation], 2)

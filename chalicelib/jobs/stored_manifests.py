@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.objects import head
 from chalicelib.errors import BadRequest
 from chalicelib.jobs import manifests
 from chalicelib.jobs.manifests import Checked
@@ -103,9 +104,8 @@ def write(s3: S3Client, bucket: str, key: str, lines: Iterable[str], fields: tup
     The lines go through a file: memory does not grow with them, and nothing is seen half written.
     Raises BadRequest for no lines.
     """
-    etag = _etag(s3, bucket, key)
-    if etag:
-        body, _, _ = _opened(s3, bucket, key)
+    if exists(s3, bucket, key):
+        body, etag, _ = _opened(s3, bucket, key)
         return Manifest(bucket, key, etag, CSV, fields, sum(1 for _ in body))
     with tempfile.TemporaryFile() as file:
         objects = 0
@@ -149,19 +149,7 @@ def rows(s3: S3Client, manifest: Manifest) -> Iterator[tuple[str, str, str | Non
 
 def exists(s3: S3Client, bucket: str, key: str) -> bool:
     """Whether the object is there."""
-    return bool(_etag(s3, bucket, key))
-
-
-def _etag(s3: S3Client, bucket: str, key: str) -> str:
-    from botocore.exceptions import ClientError
-
-    try:
-        return s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
-    except ClientError as e:
-        # Without s3:ListBucket a missing object answers 403; a put will tell which of the two it is.
-        if e.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-            return ""
-        raise
+    return head(s3, bucket, key) is not None
 
 
 def _opened(s3: S3Client, bucket: str, key: str) -> tuple[io.BufferedReader, str, int]:

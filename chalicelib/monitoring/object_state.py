@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from chalicelib import times
+from chalicelib.queues import messages
 from chalicelib.thumbnails.stored import StoredThumbnail
 
 State = Literal["done", "rejected", "retrying", "waiting", "not seen"]
-EVENTS_KEPT = timedelta(days=14)  # MessageRetentionPeriod of infra/deploying/template.yaml
 # By the outcome of the newest line about an object.
 STATES: Mapping[str, State] = {"done": "done", "rejected": "rejected", "retry": "retrying"}
 # S3 dates an object to the second, and its event a little later or earlier.
@@ -122,7 +122,7 @@ def _without_outcome(evidence: Evidence, now: datetime) -> ObjectState:
         return ObjectState("not seen", "the settings", "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out")
     if evidence.enqueued:
         return ObjectState("waiting", "enqueue's log", not_known=[where])
-    if evidence.last_modified and now - evidence.last_modified > EVENTS_KEPT:
+    if evidence.last_modified and now - evidence.last_modified > messages.KEPT:
         why = "it is older than any event that may still wait; a backfill job brings it in"
         return ObjectState("not seen", "the object alone", why)
     return ObjectState("waiting", "the object alone", not_known=[where, "whether S3 has told of it"])

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
+from chalicelib.aws import objects
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.control import dead_letters
@@ -96,19 +97,14 @@ def trace(
 
 def head_object(s3: S3Client, bucket: str, key: str) -> dict[str, Any]:
     """Whether the object is there, with what S3 says of it."""
-    from botocore.exceptions import ClientError
-
-    try:
-        head = s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as e:
-        if e.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return {"exists": False}
-        raise
+    found = objects.head(s3, bucket, key, absent=(404,))
+    if found is None:
+        return {"exists": False}
     return {
         "exists": True,
-        "size": head["ContentLength"],
-        "etag": head["ETag"].strip('"'),
-        "last_modified": head["LastModified"],
+        "size": found["ContentLength"],
+        "etag": found["ETag"].strip('"'),
+        "last_modified": found["LastModified"],
     }
 
 

@@ -28,6 +28,8 @@ class Prices:
     alarm_month: float = 0.10
     dashboard_month: float = 3.00
     step_transition: float = 25e-6
+    batch_job: float = 0.25  # S3 Batch Operations
+    batch_object: float = 1e-6
 
     def with_changes(self, changes: Mapping[str, Any]) -> Prices:
         """Other prices for some names. Raises BadRequest for a name that is none, or a value below 0."""

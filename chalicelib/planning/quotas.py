@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypedDict
 
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import Scenario
+from chalicelib.queues import messages
 
-RETENTION_MINUTES = 14 * 24 * 60  # of the source queue, infra/deploying/template.yaml
+RETENTION_MINUTES = messages.KEPT // timedelta(minutes=1)
 BATCH = 10  # messages that consume is given at once
 
 
@@ -96,7 +98,7 @@ def quotas(scenario: Scenario, ahead: Forecast) -> list[Quota]:
             "Source queue: minutes that a message is kept",
             RETENTION_MINUTES,
             ahead.longest_wait,
-            "infra/deploying/template.yaml (SQS allows 14 days)",
+            "infra/deploying/template.yaml",
             None,
             f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
         ),

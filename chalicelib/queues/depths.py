@@ -31,5 +31,11 @@ def depths(sqs: SQSClient, url: str) -> Depths:
     return {"visible": visible, "in_flight": in_flight, "delayed": delayed}
 
 
+def all_messages(sqs: SQSClient, url: str) -> int:
+    """Everything that would be lost with the queue, approximate as SQS counts it."""
+    found = depths(sqs, url)
+    return found["visible"] + found["in_flight"] + found["delayed"]
+
+
 def queue_arn(sqs: SQSClient, url: str) -> str:
     return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from chalicelib.config.stage import capacity_parameter
+from chalicelib.queues.depths import all_messages
 from infra.deploying import leftovers, notify, stack
 from infra.deploying.deploy import (
     Say,
@@ -74,11 +75,7 @@ def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda quest
 
 def _refuse_waiting_messages(sqs: SQSClient, made: dict[str, str]) -> None:
     for name in ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"):
-        attributes = sqs.get_queue_attributes(
-            QueueUrl=made[name],
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        waiting = sum(int(count) for count in attributes.values())
+        waiting = all_messages(sqs, made[name])
         if waiting:
             raise CommandError(
                 f"{made[name]} holds {waiting} messages, which would be lost with it: "

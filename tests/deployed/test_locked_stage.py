@@ -6,11 +6,10 @@ import json
 
 import boto3
 import pytest
-from cfnlint.decode import cfn_yaml
 
 from dev import workspace
+from dev.template import RESOURCES
 from infra.deploying import deploy as deploying
-from infra.deploying import stack
 from infra.errors import CommandError
 from infra.permissions import address_policy, policies
 from tests.support.deployment import ACCOUNT, deploy, finish, only_our_ticks, rest
@@ -81,7 +80,7 @@ def test_taking_the_addresses_out_takes_the_policy_away(stage):
 
 def test_every_bucket_is_encrypted_with_the_key_where_there_is_one():
     """Read from the template: the local AWS's CloudFormation passes over a bucket's encryption."""
-    resources = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
+    resources = RESOURCES
     buckets = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::S3::Bucket"]
     assert len(buckets) == 3
     for bucket in buckets:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from dev import template
 from dev.fake_sqs.process import ServerProcess
 
 EVENTS = 2000
@@ -64,7 +65,13 @@ class Trial:
     def __init__(self, server: ServerProcess, **faults: Any) -> None:
         self.server = server
         server.control("create", name="dead")
-        server.control("create", name="source", visibility_s=600, max_receives=3, dead_letters="dead")
+        server.control(
+            "create",
+            name="source",
+            visibility_s=600,
+            max_receives=template.max_receives("source"),
+            dead_letters="dead",
+        )
         server.control("create", name="destination", visibility_s=600)
         server.control("fill", queue="source", count=EVENTS)
         server.control("stats")

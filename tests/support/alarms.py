@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from cfnlint.decode import cfn_yaml
-
 from dev import workspace
-from infra.deploying import stack
+from dev.template import RESOURCES
 from infra.stage import Stage
 
 STAGE = Stage(workspace.ROOT, "prod")
-
-
-RESOURCES = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
 
 
 ALARMS = {

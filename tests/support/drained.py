@@ -8,6 +8,7 @@ import json
 from chalicelib.config import Config
 from chalicelib.drain import tick
 from chalicelib.drain.refusals import Refusals
+from dev import template
 from dev.fake_sqs.client import FakeSqs
 
 
@@ -34,7 +35,10 @@ class Stage:
         self.config = config(**changes)
         self.dead = self.sqs.queues.create("dead")
         self.source = self.sqs.queues.create(
-            "source", visibility_s=360, max_receives=5, dead_letters=self.dead
+            "source",
+            visibility_s=template.visibility_s("source"),
+            max_receives=template.max_receives("source"),
+            dead_letters=self.dead,
         )
         self.destination = self.sqs.queues.create("destination")
 

@@ -45,7 +45,7 @@ def imports(file):
     [
         ("times.py", "from chalicelib.jobs import commands", "times -> chalicelib.jobs"),
         ("queues/depths.py", "from chalicelib.drain import tick", "depths -> chalicelib.drain"),
-        ("jobs/task.py", "from chalicelib.planning import prices", "task -> chalicelib.planning"),
+        ("jobs/task.py", "from chalicelib.control import schedule", "task -> chalicelib.control"),
         ("config/stage.py", "import infra.stage", "stage -> infra.stage"),
     ],
 )

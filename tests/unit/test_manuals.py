@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 
+from chalicelib.config import Config
+from chalicelib.consume.outcomes import OUTCOMES
+from chalicelib.control.dead_letters import BY_REASON_S
 from chalicelib.planning.plan import Scenario, lines
+from chalicelib.planning.prices import PRICES
+from chalicelib.queues import messages
+from dev import template
 from dev.workspace import ROOT
 from tests.support.alarms import ALARMS, STAGE, text
 from tests.support.denied import CALLS
 
+DOCS = ROOT / "docs"
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SECURITY = (ROOT / "docs" / "security.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -130,3 +139,70 @@ def test_the_readme_says_no_other_amounts_than_the_manual():
     assert len(amounts) >= 3
     assert set(amounts) <= {amount for amount, _ in costs().values()}
     assert not re.findall(r"\$\d", README.replace(section(README, "Cost"), ""))
+
+
+def test_the_readmes_defaults_are_the_settings_defaults():
+    defaults = {cell: row[1] for row in rows(README, "Settings") for cell in re.findall(r"`(\w+)`", row[0])}
+    shown = {
+        field.name: field.default
+        for field in dataclasses.fields(Config)
+        if isinstance(field.default, int) and field.name.upper() in defaults
+    }
+    assert {"capacity", "max_tries", "drain_workers", "max_image_bytes"} <= set(shown)
+    for name, default in shown.items():
+        assert re.findall(r"\d+", defaults[name.upper()].replace(",", ""))[0] == str(default), name
+
+
+def manuals():
+    return {
+        str(file.relative_to(ROOT)): file.read_text() for file in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+    }
+
+
+def test_the_manuals_say_the_templates_own_limits():
+    """How long a message is kept, how often it is received, and how long a redrive by reason takes."""
+    limits = {
+        r"`maxReceiveCount` is (\d+)": template.max_receives("source"),
+        r"kept? a message for (\d+) days|is kept for (\d+) days": messages.KEPT.days,
+        r"by reason does what it can in (\d+) s": BY_REASON_S,
+    }
+    for said, right in limits.items():
+        found = [n for page in manuals().values() for one in re.findall(said, page) for n in (one, *one) if n]
+        numbers = {int(n) for n in found if isinstance(n, str) and n.isdigit() and len(n) > 1}
+        assert numbers == {right}, said
+
+
+def test_the_manuals_name_the_prices_that_are_used():
+    assert f'"prices_of": "{PRICES.of}"' in manuals()["docs/api.md"]
+    region, _, month = PRICES.of.partition(", ")
+    assert f"list prices of {region} as of {month}" in OPERATIONS
+
+
+def test_the_measured_refusals_are_those_of_the_decision():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "drain-refused.json").read_text())
+    decision = manuals()["docs/decisions/0004-refused-entries.md"]
+    for fault, strategies in measured.items():
+        cells = [f"{one['receives']} / {one['emptied_in_minute']}" for one in strategies.values()]
+        cells[2] = f"**{cells[2]}**"
+        assert f"| {fault} | {' | '.join(cells)} |" in decision
+
+
+def test_every_file_that_a_manual_names_exists():
+    in_code = r"(?<![\w/.-])((?:chalicelib|infra|dev|tests|benchmarks|docs)/[\w/.-]*\w)"
+    linked = r"\]\(([\w./-]+\.(?:md|svg|png))[)#]"
+    for manual, page in manuals().items():
+        for name in re.findall(in_code, page):
+            assert (ROOT / name).exists(), f"{manual}: {name}"
+        for name in re.findall(linked, page):
+            assert (ROOT / manual).parent.joinpath(name).exists(), f"{manual}: {name}"
+
+
+def test_decisions_are_numbered_without_a_gap():
+    numbers = [int(file.name[:4]) for file in sorted((DOCS / "decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_glossary_has_every_state_and_outcome():
+    glossary = manuals()["docs/glossary.md"]
+    for word in [*OUTCOMES, "lane", "delivery", "try", "allowance", "manifest", "report", "stage", "tick"]:
+        assert re.search(rf"\*\*{word}\*\*|`{word}`", glossary), word

@@ -9,16 +9,16 @@ import json
 from typing import Any
 
 import pytest
-from cfnlint.decode import cfn_yaml
 from parliament import analyze_policy_string
 
+from chalicelib.config.stage import APP
+from chalicelib.queues import messages
 from dev import workspace
+from dev.template import RESOURCES
 from infra.deploying import deploy as deploying
-from infra.deploying import stack
 from infra.permissions import policies
 from tests.support.deployment import ACCOUNT
 
-RESOURCES = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
 NAMES = ("BucketName", "QueueName", "RoleName", "TopicName", "AlarmName", "DashboardName", "Name")
 # What may have no name of its own: it is part of something that has one.
 NAMELESS = {
@@ -31,6 +31,11 @@ MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:downstream"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
+def properties(logical: str) -> dict[str, Any]:
+    found: dict[str, Any] = RESOURCES[logical].get("Properties", {})
+    return found
+
+
 def of_type(kind: str) -> dict[str, Any]:
     return {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == kind}
 
@@ -41,6 +46,22 @@ def test_every_name_carries_the_stage_so_that_stages_share_nothing():
         assert bool(names) != (resource["Type"] in NAMELESS), logical
         for name in names:
             assert "${Stage}" in name["Fn::Sub"], logical
+
+
+def test_every_name_begins_with_the_apps_name():
+    app = json.loads((workspace.ROOT / ".chalice" / "config.json").read_text())["app_name"]
+    assert app == APP
+    named = [one[name]["Fn::Sub"] for one in map(properties, RESOURCES) for name in NAMES if name in one]
+    assert len(named) > 15
+    short = "s3-events-${Stage}-"  # of buckets and rules, whose names are long
+    assert [name for name in named if not name.startswith((f"{APP}-${{Stage}}", short))] == []
+
+
+def test_the_code_and_the_page_say_how_long_the_queues_keep_a_message():
+    queues = of_type("AWS::SQS::Queue")
+    assert {int(one["MessageRetentionPeriod"]) for one in queues.values()} == {messages.KEPT.total_seconds()}
+    steering = (workspace.ROOT / "chalicelib" / "page" / "web" / "steering.js").read_text()
+    assert f"keeps a message for {messages.KEPT.days} days." in steering
 
 
 def test_what_has_the_same_name_in_every_region_carries_the_region_too():

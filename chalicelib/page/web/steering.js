@@ -6,8 +6,6 @@ import { byId, el, setText } from "./dom.js";
 import { count, duration, isKnown, number, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
 
-const MAX_CAPACITY = 1_000_000; // chalicelib's own limit; the API has the last word
-
 let status = null;
 
 export function startSteering(refresh) {
@@ -48,7 +46,7 @@ function askPause(refresh) {
     [
       el("ul", { class: "says" },
         el("li", {}, "No tick runs, and nothing is forwarded, until somebody resumes."),
-        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for ten days.`),
+        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days.`),
         el("li", {}, `What is already in the destination queue (${number(status.queues?.destination?.visible)}) is still handled.`),
       ),
     ],
@@ -90,7 +88,7 @@ function takes(capacity) {
 
 function askCapacity(refresh) {
   const field = el("input", {
-    id: "capacity-field", type: "number", inputmode: "numeric", min: "1", max: String(MAX_CAPACITY), step: "1",
+    id: "capacity-field", type: "number", inputmode: "numeric", min: "1", step: "1",
     value: String(status.capacity), required: true, "aria-describedby": "capacity-effect",
   });
   const effect = el("p", { class: "says", id: "capacity-effect" });
@@ -99,9 +97,9 @@ function askCapacity(refresh) {
     const capacity = wanted();
     const pace = status.arrivals_per_minute;
     const slow = isKnown(pace) && capacity < pace ? ` About ${number(pace)} arrive a minute: the backlog will grow.` : "";
-    setText(effect, capacity >= 1 && capacity <= MAX_CAPACITY
+    setText(effect, capacity >= 1
       ? `Each tick will forward at most ${number(capacity)} events, now ${number(status.capacity)}; ${takes(capacity)}.${slow}`
-      : `A whole number from 1 to ${number(MAX_CAPACITY)}.`);
+      : `A whole number, 1 or more.`);
   };
   field.addEventListener("input", show);
   show();
