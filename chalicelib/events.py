@@ -20,8 +20,6 @@ from chalicelib.errors import Reject
 MAX_KEY_BYTES = 1024
 # SNS in SQS in an invocation record is three; more is somebody's loop.
 MAX_WRAPPINGS = 5
-
-
 # The fields of a body that are ours; whoever writes a body may add any other.
 _FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id")
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.

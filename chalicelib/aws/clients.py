@@ -6,7 +6,8 @@ Region, endpoint and credentials are boto3's own business (AWS_REGION, AWS_ENDPO
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,49 +59,19 @@ def _new_client(service: str) -> Any:
 class Clients(Protocol):
     """This module, for those who ask several services: each client is made where it is needed."""
 
-    def s3(self) -> S3Client: ...
-    def s3control(self) -> S3ControlClient: ...
-    def sqs(self) -> SQSClient: ...
-    def ssm(self) -> SSMClient: ...
-    def cloudwatch_logs(self) -> CloudWatchLogsClient: ...
-    def events(self) -> EventBridgeClient: ...
+    s3: Callable[[], S3Client]
+    s3control: Callable[[], S3ControlClient]
+    sqs: Callable[[], SQSClient]
+    ssm: Callable[[], SSMClient]
+    cloudwatch_logs: Callable[[], CloudWatchLogsClient]
+    events: Callable[[], EventBridgeClient]
 
 
-def s3() -> S3Client:
-    client: S3Client = _client("s3")
-    return client
-
-
-def s3control() -> S3ControlClient:
-    client: S3ControlClient = _client("s3control")
-    return client
-
-
-def sqs() -> SQSClient:
-    client: SQSClient = _client("sqs")
-    return client
-
-
-def ssm() -> SSMClient:
-    client: SSMClient = _client("ssm")
-    return client
-
-
-def cloudwatch() -> CloudWatchClient:
-    client: CloudWatchClient = _client("cloudwatch")
-    return client
-
-
-def cloudwatch_logs() -> CloudWatchLogsClient:
-    client: CloudWatchLogsClient = _client("logs")
-    return client
-
-
-def events() -> EventBridgeClient:
-    client: EventBridgeClient = _client("events")
-    return client
-
-
-def stepfunctions() -> SFNClient:
-    client: SFNClient = _client("stepfunctions")
-    return client
+s3: Callable[[], S3Client] = partial(_client, "s3")
+s3control: Callable[[], S3ControlClient] = partial(_client, "s3control")
+sqs: Callable[[], SQSClient] = partial(_client, "sqs")
+ssm: Callable[[], SSMClient] = partial(_client, "ssm")
+cloudwatch: Callable[[], CloudWatchClient] = partial(_client, "cloudwatch")
+cloudwatch_logs: Callable[[], CloudWatchLogsClient] = partial(_client, "logs")
+events: Callable[[], EventBridgeClient] = partial(_client, "events")
+stepfunctions: Callable[[], SFNClient] = partial(_client, "stepfunctions")

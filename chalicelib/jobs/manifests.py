@@ -16,8 +16,6 @@ from chalicelib.events import MAX_KEY_BYTES
 
 # Problems shown of one manifest: a wrong export has the same one on every line.
 SHOWN_PROBLEMS = 20
-
-
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # RFC 3986's characters for a path without +, which some readers take for a space.
 _ENCODED = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*,;=:@/]|%[0-9A-Fa-f]{2})+")

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 # API Gateway waits 29 s (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html). These are
 # what fits in well under that; the command has no such limits.
 REQUEST_MANIFEST_BYTES = 50_000_000
-
-
 REQUEST_LISTED = 100_000  # objects
-
-
 REQUEST_OLD_TAGS = 2_000  # objects
 
 

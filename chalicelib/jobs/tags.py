@@ -12,14 +12,8 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html; characters, not bytes
 MAX_TAGS = 10
-
-
 MAX_TAG_KEY = 128
-
-
 MAX_TAG_VALUE = 256
-
-
 _TAG_PUNCTUATION = "_.:/=+-@"
 
 

@@ -1,6 +1,6 @@
 """The page's files, by name, with the headers that keep a hostile object name a name.
 
-Nothing of a request's path reaches the disk: a name is in the table, or it is not served.
+Nothing of a request's path reaches the disk: it names a file that lies in the folder, or it is not served.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from chalicelib.errors import NotFound
 WEB = Path(__file__).parent / "web"
 START = "index.html"
 
-_HTML = "text/html; charset=utf-8"
-_CSS = "text/css; charset=utf-8"
-_JS = "text/javascript; charset=utf-8"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 # Everything comes from here, and nothing is inline. `data:` is for the placeholder of a thumbnail.
 POLICY = "; ".join(
@@ -37,36 +40,7 @@ HEADERS = {
     "Cache-Control": "no-cache",  # a new deployment's page at once
 }
 
-_MODULES = (
-    "api",
-    "chart",
-    "dialog",
-    "dom",
-    "format",
-    "history",
-    "icons",
-    "job_form",
-    "jobs",
-    "letters",
-    "main",
-    "pipeline",
-    "pipeline_layout",
-    "plan",
-    "poll",
-    "recent",
-    "report",
-    "steering",
-    "theme",
-    "trace",
-    "verdict",
-)
-TYPES = {
-    START: _HTML,
-    "icon.svg": "image/svg+xml",
-    "base.css": _CSS,
-    "parts.css": _CSS,
-    **{f"{name}.js": _JS for name in _MODULES},
-}
+TYPES = {file.name: _TYPES[file.suffix] for file in sorted(WEB.iterdir())}
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ def client(monkeypatch):
         yield client
 
 
-def test_the_table_is_what_lies_in_the_folder():
+def test_the_folder_holds_a_page_and_nothing_else():
     assert sorted(files.TYPES) == FILES
+    assert {"index.html", "main.js", "base.css", "icon.svg"} <= set(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)
