@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.lean.sqs import AsyncSqs
 
 
-# S3 sends one record an event; whoever sends more than these is not helped by a line of megabytes.
+# S3 sends one record an event. Of a payload with very many, the log line names only the first.
 MOST_NAMED = 100
 
 

@@ -18,7 +18,7 @@ from chalicelib.errors import Reject
 
 # The longest key S3 allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
-# SNS in SQS in an invocation record is three; more is somebody's loop.
+# An SNS message in an SQS message in an invocation record is wrapped three times.
 MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
 _FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id")

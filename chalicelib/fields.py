@@ -39,7 +39,7 @@ class Fields:
         self._inside = inside
 
     def only(self, *names: str) -> Self:
-        """The same fields. Raises BadRequest where there is one of another name."""
+        """These fields, when there is none of another name. Raises BadRequest."""
         for name in sorted(set(self._values) - set(names)):
             raise BadRequest(self._inside + name, f"is not known here; known are {', '.join(names)}")
         return self

@@ -74,47 +74,54 @@ class Read:
     since: datetime
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """At most `count` of a log group's lines: those that hold the term, and that `parse` takes."""
+
+    group: str
+    term: str
+    parse: Callable[[str], dict[str, Any] | None]
+    count: int
+    spans: Sequence[float] = SPANS
+
+
 def newest(
     client: CloudWatchLogsClient,
-    group: str,
-    term: str,
-    parse: Callable[[str], dict[str, Any] | None],
-    count: int,
+    wanted: Wanted,
     now: datetime,
     *,
-    spans: Sequence[float] = SPANS,
     within_s: float = WITHIN_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> Read:
-    """At most `count` of the group's lines that hold the term and that `parse` takes.
+    """The newest of the lines that are wanted.
 
     A group that is not there holds no lines yet. Raises what boto3 raises otherwise.
     """
     ends = clock() + within_s
     found: list[dict[str, Any]] = []
     end = now
-    for span in spans:
+    for span in wanted.spans:
         start = now - timedelta(seconds=span)
         lines: list[dict[str, Any]] = []
         late = False
-        for page in _pages(client, group, term, start, end):
-            lines += [line for line in map(parse, page) if line is not None]
+        for page in _pages(client, wanted, start, end):
+            lines += [line for line in map(wanted.parse, page) if line is not None]
             if late := clock() >= ends:
                 break
         found += reversed(lines)
         if late:
             break
         end = start
-        if len(found) >= count:
+        if len(found) >= wanted.count:
             break
-    return Read(found[:count], end)
+    return Read(found[: wanted.count], end)
 
 
 def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Tick | None:
     """The last run of the drain, its shards added up; None when there was none in the last 15 minutes."""
 
     def of_shard(shard: str) -> list[dict[str, Any]]:
-        return newest(client, _group(config, shard), "tick", _tick, 1, now, spans=TICK_SPANS).lines
+        return newest(client, Wanted(log_group(config, shard), "tick", _tick, 1, TICK_SPANS), now).lines
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ticks = [tick for found in pool.map(of_shard, shard_names(config.drain_shards)) for tick in found]
@@ -143,7 +150,7 @@ def recent(
 ) -> Recent:
     """GET /recent?limit=20: what consume did last, newest first. Raises BadRequest."""
     limit = Query.of(query, "limit").whole("limit", 1, MOST_RECENT, 20)
-    found = newest(client, _group(config, "consume"), "outcome", outcomes.read, limit, now)
+    found = newest(client, Wanted(log_group(config, "consume"), "outcome", outcomes.read, limit), now)
     return {
         "version": 1,
         "since": times.iso(found.since),
@@ -162,31 +169,22 @@ def recent(
     }
 
 
-def about(
-    client: CloudWatchLogsClient,
-    config: Config,
-    function: str,
-    object_id: str,
-    since: datetime,
-    now: datetime,
-) -> Read:
-    """A function's lines that name the object, newest first, back to a moment or as far as time allows."""
+def about(client: CloudWatchLogsClient, group: str, object_id: str, since: datetime, now: datetime) -> Read:
+    """A log group's lines that name the object, newest first, back to a moment or as far as time allows."""
     oldest = max((now - since).total_seconds(), 60.0)
     spans = [span for span in (60, 3600, 86_400, 7 * 86_400) if span < oldest] + [min(oldest, KEPT_S)]
-    return newest(
-        client, _group(config, function), f'"{object_id}"', logs.read, MOST_RECENT, now, spans=spans
-    )
+    return newest(client, Wanted(group, f'"{object_id}"', logs.read, MOST_RECENT, spans), now)
 
 
 def _pages(
-    client: CloudWatchLogsClient, group: str, term: str, start: datetime, end: datetime
+    client: CloudWatchLogsClient, wanted: Wanted, start: datetime, end: datetime
 ) -> Iterator[list[str]]:
     token: dict[str, Any] = {}
     while True:
         try:
             answer = client.filter_log_events(
-                logGroupName=group,
-                filterPattern=term,
+                logGroupName=wanted.group,
+                filterPattern=wanted.term,
                 startTime=_ms(start),
                 endTime=_ms(end) - 1,
                 **token,
@@ -204,7 +202,8 @@ def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _group(config: Config, function: str) -> str:
+def log_group(config: Config, function: str) -> str:
+    """Where a function's log lines are. Raises NotSetUp."""
     return f"/aws/lambda/{config.function_name(function)}"
 
 

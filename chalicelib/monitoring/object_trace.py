@@ -70,7 +70,8 @@ def trace(
         since = max(head["last_modified"] - EARLIER, now - timedelta(seconds=log_search.KEPT_S))
 
     def about(function: str) -> log_search.Read:
-        return log_search.about(clients.cloudwatch_logs(), config, function, created.object_id, since, now)
+        group = log_search.log_group(config, function)
+        return log_search.about(clients.cloudwatch_logs(), group, created.object_id, since, now)
 
     found = parallel.ask(
         {

@@ -73,18 +73,7 @@ def snapshot(
     A client is made where it is needed, so that one that cannot be made costs only its part. `measured` and
     `last_tick` are measures.of_status and log_search.last_tick, or what was kept of them.
     """
-    found = parallel.ask(
-        {
-            "source": lambda: depths(clients.sqs(), config.source_queue_url),
-            "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
-            "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
-            "override": lambda: capacity_override(clients.ssm(), config) if config.stage else None,
-            "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
-            "jobs": lambda: active_jobs(clients.s3control(), config),
-            "measured": measured,
-            "last_tick": last_tick,
-        }
-    )
+    found = _asked(config, clients, measured, last_tick)
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
         numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
@@ -118,6 +107,27 @@ def snapshot(
         "hour": numbers["hour"],
         "jobs": found["jobs"],
     }
+
+
+def _asked(
+    config: Config,
+    clients: Clients,
+    measured: Callable[[], Measured],
+    last_tick: Callable[[], Tick | None],
+) -> dict[str, Any]:
+    """Each part by its name, or its error."""
+    return parallel.ask(
+        {
+            "source": lambda: depths(clients.sqs(), config.source_queue_url),
+            "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
+            "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
+            "override": lambda: capacity_override(clients.ssm(), config) if config.stage else None,
+            "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
+            "jobs": lambda: active_jobs(clients.s3control(), config),
+            "measured": measured,
+            "last_tick": last_tick,
+        }
+    )
 
 
 def active_jobs(s3control: S3ControlClient, config: Config) -> ActiveJobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -54,49 +55,42 @@ def lines(scenario: Scenario, prices: Prices = PRICES) -> list[Line]:
     """The month's bill: what each object costs, times the objects, and what runs whether any comes or not."""
     objects = scenario.objects * scenario.times
     ticks = MINUTES_A_MONTH * scenario.shards
-    by_lambda = objects if scenario.notifies == "lambda" else 0.0
-    enqueue_gb, drain_gb, consume_gb = (
-        mb / 1024 for mb in (scenario.enqueue_mb, scenario.drain_mb, scenario.consume_mb)
-    )
-    drain_s = ticks * IDLE_TICK_S + objects * DRAIN_CPU_S / min(1.0, scenario.drain_mb / VCPU_MB)
-    batches = objects / 10
-    log_bytes = (
-        by_lambda * (LOG_INVOCATION + LOG_LINE)
-        + batches * (LOG_INVOCATION + LOG_LINE)
-        + objects * LOG_LINE
-        + ticks * (LOG_INVOCATION + LOG_LINE)
-    )
     bill = [
-        Line("Lambda enqueue, requests", by_lambda, "requests", prices.lambda_request),
-        Line("Lambda enqueue, duration", by_lambda * ENQUEUE_S * enqueue_gb, "GB-s", prices.lambda_gb_second),
-        Line("Lambda drain, requests", ticks, "requests", prices.lambda_request),
-        Line("Lambda drain, duration", drain_s * drain_gb, "GB-s", prices.lambda_gb_second),
-        Line("Lambda consume, requests", batches, "requests", prices.lambda_request),
-        Line(
-            "Lambda consume, duration",
-            objects * scenario.per_object_s * consume_gb,
-            "GB-s",
-            prices.lambda_gb_second,
-        ),
+        *_functions(scenario, prices, objects, ticks),
         # One to send; receive, send and delete in tens; receive and delete by Lambda in tens.
         Line("SQS, per object", objects * (1 + 0.3 + 0.2), "requests", prices.sqs_request),
         Line(
             "SQS, polls of empty queues", ticks + MINUTES_A_MONTH * IDLE_POLLS, "requests", prices.sqs_request
         ),
-        Line("CloudWatch Logs, taken in", log_bytes / 1e9, "GB", prices.log_gb),
         Line("CloudWatch metrics", METRICS, "metrics", prices.metric_month),
         Line("CloudWatch alarms", ALARMS, "alarms", prices.alarm_month),
         Line("CloudWatch dashboard", 1, "dashboards", prices.dashboard_month),
     ]
     if scenario.action == "resize":
         thumbnails = objects * scenario.thumbnails
+        kept_gb = thumbnails * THUMBNAIL_BYTES / 1e9
         bill += [
             Line("S3, reading the object", objects * 2, "GET and HEAD", prices.s3_get),
             Line("S3, writing thumbnails", thumbnails, "PUT", prices.s3_put),
-            Line(
-                "S3, keeping thumbnails", thumbnails * THUMBNAIL_BYTES / 1e9, "GB-months", prices.s3_gb_month
-            ),
+            Line("S3, keeping thumbnails", kept_gb, "GB-months", prices.s3_gb_month),
         ]
     if scenario.action == "start_execution":
         bill.append(Line("Step Functions, 1 transition each", objects, "transitions", prices.step_transition))
     return [line for line in bill if line.amount]
+
+
+def _functions(scenario: Scenario, prices: Prices, objects: float, ticks: int) -> Iterator[Line]:
+    """Each function's requests and duration, and what they all log."""
+    by_lambda = objects if scenario.notifies == "lambda" else 0.0
+    batches = objects / 10
+    drain_s = ticks * IDLE_TICK_S + objects * DRAIN_CPU_S / min(1.0, scenario.drain_mb / VCPU_MB)
+    for function, requests, seconds, memory_mb in (
+        ("enqueue", by_lambda, by_lambda * ENQUEUE_S, scenario.enqueue_mb),
+        ("drain", ticks, drain_s, scenario.drain_mb),
+        ("consume", batches, objects * scenario.per_object_s, scenario.consume_mb),
+    ):
+        yield Line(f"Lambda {function}, requests", requests, "requests", prices.lambda_request)
+        gb_s = seconds * memory_mb / 1024
+        yield Line(f"Lambda {function}, duration", gb_s, "GB-s", prices.lambda_gb_second)
+    log_bytes = (by_lambda + batches + ticks) * (LOG_INVOCATION + LOG_LINE) + objects * LOG_LINE
+    yield Line("CloudWatch Logs, taken in", log_bytes / 1e9, "GB", prices.log_gb)

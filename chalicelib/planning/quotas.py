@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypedDict
@@ -11,6 +12,8 @@ from chalicelib.planning.scenario import Scenario
 from chalicelib.queues import messages
 
 RETENTION_MINUTES = messages.KEPT // timedelta(minutes=1)
+AWS = "https://docs.aws.amazon.com"
+PUTS_A_SECOND = 3500
 BATCH = 10  # messages that consume is given at once
 
 
@@ -56,84 +59,90 @@ class Quota:
 
 def quotas(scenario: Scenario, ahead: Forecast) -> list[Quota]:
     """Every limit that this app can meet, the nearest first."""
-    aws = "https://docs.aws.amazon.com"
+    found = [*_of_lambda(scenario, ahead), *_of_queues(scenario, ahead), *_of_s3(scenario, ahead)]
+    if scenario.action == "start_execution":
+        found.append(_of_step_functions(ahead))
+    return sorted(found, key=lambda quota: quota.used, reverse=True)
+
+
+def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     consume = ahead.concurrency["consume"]
     others = ahead.concurrency["enqueue"] + ahead.concurrency["drain"]
-    moved_a_second = ahead.most_in_one_tick / 60
-    arrive_a_second = scenario.objects / scenario.per_s
-    found = [
-        Quota(
-            "Lambda: concurrent executions in the account and region",
-            scenario.concurrency,
-            others + consume,
-            f"{aws}/lambda/latest/dg/gettingstarted-limits.html",
-            _capacity_for(scenario.concurrency - others, scenario.per_object_s / 60),
-            "ask AWS for more concurrency, or lower CAPACITY; S3_NOTIFIES=queue does without enqueue",
-        ),
-        Quota(
-            "Lambda: concurrent invocations for one SQS queue",
-            1250,
-            consume,
-            f"{aws}/lambda/latest/dg/services-sqs-scaling.html",
-            _capacity_for(1250, scenario.per_object_s / 60),
-            "lower CAPACITY, or make an object take less time: more memory is more CPU",
-        ),
-        Quota(
-            "SQS: messages in flight in the destination queue",
-            120_000,
-            consume * BATCH,
-            f"{aws}/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html",
-            _capacity_for(120_000, BATCH * scenario.per_object_s / 60),
-            "lower CAPACITY",
-        ),
-        Quota(
-            "S3: PUT a second into one prefix of the images bucket",
-            3500,
-            arrive_a_second,
-            f"{aws}/AmazonS3/latest/userguide/optimizing-performance.html",
-            None,
-            "spread the uploads over more prefixes",
-        ),
-        Quota(
-            "Source queue: minutes that a message is kept",
-            RETENTION_MINUTES,
-            ahead.longest_wait,
-            "infra/deploying/template.yaml",
-            None,
-            f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
-        ),
-        Quota(
-            "Drain: events a tick that its shards reach in their time",
-            scenario.reach,
-            min(scenario.capacity, ahead.peak_backlog),
-            "docs/shards.md",
-            scenario.reach + 1,
-            "more DRAIN_SHARDS, or more memory for drain",
-        ),
-    ]
+    yield Quota(
+        "Lambda: concurrent executions in the account and region",
+        scenario.concurrency,
+        others + consume,
+        f"{AWS}/lambda/latest/dg/gettingstarted-limits.html",
+        _capacity_for(scenario.concurrency - others, scenario.per_object_s / 60),
+        "ask AWS for more concurrency, or lower CAPACITY; S3_NOTIFIES=queue does without enqueue",
+    )
+    yield Quota(
+        "Lambda: concurrent invocations for one SQS queue",
+        1250,
+        consume,
+        f"{AWS}/lambda/latest/dg/services-sqs-scaling.html",
+        _capacity_for(1250, scenario.per_object_s / 60),
+        "lower CAPACITY, or make an object take less time: more memory is more CPU",
+    )
+    yield Quota(
+        "Drain: events a tick that its shards reach in their time",
+        scenario.reach,
+        min(scenario.capacity, ahead.peak_backlog),
+        "docs/shards.md",
+        scenario.reach + 1,
+        "more DRAIN_SHARDS, or more memory for drain",
+    )
+
+
+def _of_queues(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
+    yield Quota(
+        "SQS: messages in flight in the destination queue",
+        120_000,
+        ahead.concurrency["consume"] * BATCH,
+        f"{AWS}/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html",
+        _capacity_for(120_000, BATCH * scenario.per_object_s / 60),
+        "lower CAPACITY",
+    )
+    yield Quota(
+        "Source queue: minutes that a message is kept",
+        RETENTION_MINUTES,
+        ahead.longest_wait,
+        "infra/deploying/template.yaml",
+        None,
+        f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
+    )
+
+
+def _of_s3(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
+    source = f"{AWS}/AmazonS3/latest/userguide/optimizing-performance.html"
+    yield Quota(
+        "S3: PUT a second into one prefix of the images bucket",
+        PUTS_A_SECOND,
+        scenario.objects / scenario.per_s,
+        source,
+        None,
+        "spread the uploads over more prefixes",
+    )
     if scenario.action == "resize":
-        found.append(
-            Quota(
-                "S3: PUT a second into one prefix of the thumbnails bucket",
-                3500,
-                moved_a_second * scenario.thumbnails,
-                f"{aws}/AmazonS3/latest/userguide/optimizing-performance.html",
-                _capacity_for(3500, scenario.thumbnails / 60),
-                "spread the objects over more prefixes: their thumbnails follow",
-            )
+        yield Quota(
+            "S3: PUT a second into one prefix of the thumbnails bucket",
+            PUTS_A_SECOND,
+            ahead.most_in_one_tick / 60 * scenario.thumbnails,
+            source,
+            _capacity_for(PUTS_A_SECOND, scenario.thumbnails / 60),
+            "spread the objects over more prefixes: their thumbnails follow",
         )
-    if scenario.action == "start_execution":
-        found.append(
-            Quota(
-                "Step Functions: StartExecution a second (300 in the three largest regions, else 150)",
-                300,
-                moved_a_second,
-                f"{aws}/step-functions/latest/dg/service-quotas.html",
-                _capacity_for(300, 1 / 60),
-                "lower CAPACITY, or ask AWS for more: what is refused is tried again later",
-            )
-        )
-    return sorted(found, key=lambda quota: quota.used, reverse=True)
+
+
+def _of_step_functions(ahead: Forecast) -> Quota:
+    return Quota(
+        "Step Functions: StartExecution a second (300 in the three largest regions, else 150)",
+        300,
+        ahead.most_in_one_tick / 60,
+        f"{AWS}/step-functions/latest/dg/service-quotas.html",
+        _capacity_for(300, 1 / 60),
+        "lower CAPACITY, or ask AWS for more: what is refused is tried again later",
+    )
 
 
 def lossless(scenario: Scenario) -> int:

@@ -42,6 +42,6 @@ class Faults:
 
 
 def _point(body: str) -> float:
-    """The same place in 0..1 for the same body."""
+    """Where in 0..1 a body falls: always at one place."""
     digest = hashlib.md5(body.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:4], "big") / 2**32

@@ -68,36 +68,20 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     settings = stage.environment()
     check_settings(stage, settings, account)
     check_concurrency(boto3.client("lambda"), stage)
-    notifies_queue = settings.get("S3_NOTIFIES") == "queue"
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
     say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
     say("Stack: buckets and queues")
-    made = stack.deploy(
-        boto3.client("cloudformation"),
-        stage.stack_name,
-        {
-            "Stage": stage.name,
-            "ExistingImagesBucket": _existing_bucket(stage, settings, account),
-            "Versioning": settings.get("VERSIONING", "Suspended"),
-            "SourceVisibility": str(stage.visibility("drain")),
-            "DestinationVisibility": str(stage.visibility("consume")),
-            "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
-            "AlarmEmail": settings.get("ALARM_EMAIL", ""),
-            "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
-            "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
-            "TlsOnly": str(tls_only).lower(),
-        },
-        account,
-    )
+    parameters = _parameters(stage, settings, account, tls_only)
+    made = stack.deploy(boto3.client("cloudformation"), stage.stack_name, parameters, account)
     say("Settings and policies of the stage")
     record(stage, made, account)
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     notify.point_bucket(
         boto3.client("s3"),
         made["IMAGES_BUCKET"],
-        account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])) if notifies_queue else "",
+        account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])) if _notifies_queue(settings) else "",
         account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
         prefix=settings.get("IMAGES_PREFIX", ""),
         suffix=settings.get("IMAGES_SUFFIX", ""),
@@ -114,6 +98,28 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
+
+
+def _parameters(
+    stage: Stage, settings: Mapping[str, str], account: Account, tls_only: bool
+) -> dict[str, str]:
+    """What the template wants to know of the stage."""
+    return {
+        "Stage": stage.name,
+        "ExistingImagesBucket": _existing_bucket(stage, settings, account),
+        "Versioning": settings.get("VERSIONING", "Suspended"),
+        "SourceVisibility": str(stage.visibility("drain")),
+        "DestinationVisibility": str(stage.visibility("consume")),
+        "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
+        "AlarmEmail": settings.get("ALARM_EMAIL", ""),
+        "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
+        "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
+        "TlsOnly": str(tls_only).lower(),
+    }
+
+
+def _notifies_queue(settings: Mapping[str, str]) -> bool:
+    return settings.get("S3_NOTIFIES") == "queue"
 
 
 def current_account() -> Account:

@@ -138,7 +138,9 @@ def test_the_lines_about_one_object_are_found_whatever_its_name(client, config):
     key = 'photos/{ $.x = "*" } -outcome ?\n.jpg'
     write(client, config, "consume", (100, event(key)), (5, event("other.jpg")))
     object_id = ObjectCreated("images", key).object_id
-    found = log_search.about(client, config, "consume", object_id, NOW - timedelta(hours=1), NOW)
+    found = log_search.about(
+        client, log_search.log_group(config, "consume"), object_id, NOW - timedelta(hours=1), NOW
+    )
     assert [line["key"] for line in found.lines] == [key]
 
 
@@ -167,7 +169,11 @@ class Slow:
 def test_a_log_too_long_for_the_time_ends_in_time_and_does_not_claim_to_be_whole():
     slow = Slow()
     found = log_search.newest(
-        slow, "group", "outcome", outcomes.read, 100, NOW, within_s=5, clock=lambda: slow.now
+        slow,
+        log_search.Wanted("group", "outcome", outcomes.read, 100),
+        NOW,
+        within_s=5,
+        clock=lambda: slow.now,
     )
     assert slow.now == 5
     assert len(found.lines) == 5

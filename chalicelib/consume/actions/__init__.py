@@ -7,6 +7,7 @@ done, raises Reject when it never can be, and anything else when a later try may
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from chalicelib.aws import clients
 from chalicelib.config import Config
@@ -23,9 +24,9 @@ def action_for(config: Config) -> Action:
 
         return Resize(clients.s3(), config)
     if config.action == "start_execution":
-        from chalicelib.consume.actions.start_execution import StartExecution
+        from chalicelib.consume.actions.start_execution import start_execution
 
-        return StartExecution(clients.stepfunctions(), config.state_machine_arn)
+        return partial(start_execution, clients.stepfunctions(), config.state_machine_arn)
     from chalicelib.consume.actions.log import log_event
 
     return log_event

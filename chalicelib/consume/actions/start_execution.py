@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.aws import errors
@@ -15,24 +14,14 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-@dataclass(frozen=True)
-class StartExecution:
-    """Starts executions of one Standard state machine; their input is the event's body.
+def start_execution(
+    stepfunctions: SFNClient, state_machine_arn: str, created: ObjectCreated, delivery: Delivery
+) -> ActionResult:
+    """Start the event's execution of a Standard state machine, or find it started. Its input is the body.
 
     A name is taken for 90 days after its execution ended; Express machines take any name twice.
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
-
-    stepfunctions: SFNClient
-    state_machine_arn: str
-
-    def __call__(self, created: ObjectCreated, delivery: Delivery) -> ActionResult:
-        start_execution(self.stepfunctions, self.state_machine_arn, created)
-        return ActionResult("started")
-
-
-def start_execution(stepfunctions: SFNClient, state_machine_arn: str, created: ObjectCreated) -> None:
-    """Start the event's execution, or find it started already."""
     with (
         errors.errors_translated(f"starting an execution of {state_machine_arn}"),
         suppress(stepfunctions.exceptions.ExecutionAlreadyExists),
@@ -42,6 +31,7 @@ def start_execution(stepfunctions: SFNClient, state_machine_arn: str, created: O
             name=execution_name(created),
             input=created.to_body(),
         )
+    return ActionResult("started")
 
 
 def execution_name(created: ObjectCreated) -> str:
