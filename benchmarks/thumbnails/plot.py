@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "thumbnails"  # the same file for the same numbers
+mpl.rcParams["svg.fonttype"] = "none"  # texts as texts, not as the outlines of their letters
 import matplotlib.pyplot as plt  # noqa: E402 - the backend is chosen before
 
 _TITLES = {
