@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --quiet
+PARALLEL := --numprocesses 2 --dist loadgroup
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
-.PHONY: test-deploy test-faults test-corpus
+.PHONY: test-unit test-deploy test-faults test-corpus
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -29,13 +31,26 @@ run: setup ## the whole pipeline on a local AWS: make run ARGS="--once"
 status: setup ## the page of a deployed stage, with your own AWS credentials: make status STAGE=prod PORT=8000
 	@$(BIN)/python -m infra status --stage $(STAGE) --port $(PORT)
 
-test: check ## everything: lint, types, tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not package" --ignore tests/page/test_page.py $(ARGS)
-	@$(BIN)/python -m pytest tests/page/test_page.py # one browser, one story: its tests build on each other
+test-unit: setup ## the quick loop: no local AWS, nothing deployed: make test-unit ARGS="-k drain"
+	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow" $(ARGS)
 
-test-deploy: setup ## the package under Lambda's own runtime client, for each Python; deploys that fail half-way
-	@$(BIN)/python -m pytest -m package tests/package $(ARGS)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m package --ignore tests/package $(ARGS)
+test: check ## everything but the long deploys: lint, types, tests
+	@echo "1/5 Unit tests"
+	@$(PYTEST) $(PARALLEL) tests/unit
+	@echo "2/5 Against fakes and the local AWS"
+	@$(PYTEST) $(PARALLEL) tests/local_aws
+	@echo "3/5 Deployed onto the local AWS"
+	@$(PYTEST) $(PARALLEL) tests/deployed tests/package -m "not long"
+	@echo "4/5 The page over a stand-in"
+	@$(PYTEST) tests/page --ignore tests/page/test_page.py
+	@echo "5/5 The page over the whole pipeline"
+	@$(PYTEST) tests/page/test_page.py # one browser, one story: its tests build on each other
+
+test-deploy: setup ## the package under Lambda's own runtime client, for each Python; whole deploys, also failed ones
+	@echo "1/2 The package"
+	@$(PYTEST) -m long tests/package $(ARGS)
+	@echo "2/2 Whole deploys"
+	@$(PYTEST) $(PARALLEL) -m long tests/deployed $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .

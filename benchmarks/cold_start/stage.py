@@ -32,6 +32,7 @@ def settings_of(aws: LocalAws, s3: S3Client, sqs: SQSClient) -> dict[str, str]:
         **{name: aws.environment()[name] for name in access},
         # A tick that finds less than its capacity asks once more, for a second.
         "CAPACITY": "1",
+        "STAGE": "bench",
     }
 
 

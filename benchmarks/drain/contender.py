@@ -147,6 +147,7 @@ def asynchronous(name: str) -> Any:
             source_queue_url=source,
             destination_queue_url=destination,
             dead_letter_queue_url=destination + "-dead",
+            stage="bench",
             drain_workers=workers,
         )
         credentials = Credentials("test", "test")

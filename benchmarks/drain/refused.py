@@ -69,7 +69,7 @@ def trial(refusals: Refusals, events: int, minutes: range, share: float) -> dict
     destination = sqs.queues.create("destination")
     for i in range(events):
         sqs.queues.put(source, json.dumps({"Bucket": "images", "Key": f"{i}.jpg"}))
-    config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead")
+    config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead", "bench")
     finished = None
     for minute in range(TICKS):
         sqs.now = max(sqs.now, minute * 60.0)

@@ -87,7 +87,7 @@ class CountedSqs:
 async def minute(backlog: Backlog) -> list[tick.TickResult]:
     """One tick of every shard, at the same time."""
     time = asyncio.get_running_loop().time
-    config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead")
+    config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead", "bench")
     ticks = [
         tick.tick(CountedSqs(backlog), config, share(EVENTS, SHARDS, shard), lambda: 60 - time())  # type: ignore[arg-type]
         for shard in range(SHARDS)

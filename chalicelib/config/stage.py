@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.thumbnails import ThumbnailSettings
-from chalicelib.errors import ConfigError, NotSetUp
+from chalicelib.errors import ConfigError
 from chalicelib.events import ObjectCreated
 from chalicelib.fields import Settings
 
@@ -36,7 +36,7 @@ class Config:
     source_queue_url: str
     destination_queue_url: str
     dead_letter_queue_url: str
-    stage: str = ""  # written by `make deploy`; the names of functions, rules and alarms follow from it
+    stage: str  # the names of functions, rules, metrics and alarms follow from it
     images_prefix: str = ""
     images_suffix: str = ""
     s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
@@ -74,7 +74,7 @@ class Config:
             source_queue_url=of.text("SOURCE_QUEUE_URL", *queue),
             destination_queue_url=of.text("DESTINATION_QUEUE_URL", *queue),
             dead_letter_queue_url=of.text("DEAD_LETTER_QUEUE_URL", *queue),
-            stage=of.text("STAGE", _STAGE, "the stage's name, lower case, 12 letters at most", ""),
+            stage=of.text("STAGE", _STAGE, "the stage's name, lower case, 12 letters at most"),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             s3_notifies=of.choice("S3_NOTIFIES", S3_NOTIFIES, cls.s3_notifies),
@@ -116,20 +116,13 @@ class Config:
             )
 
     def function_name(self, function: str) -> str:
-        """Lambda's name of one of the stage's functions, as Chalice makes it. Raises NotSetUp."""
-        return f"{APP}-{self.named_stage}-{function}"
-
-    @property
-    def named_stage(self) -> str:
-        """The stage's name, for what cannot do without. Raises NotSetUp."""
-        if not self.stage:
-            raise NotSetUp("STAGE is not set: this stage was deployed by an older version; deploy it again")
-        return self.stage
+        """Lambda's name of one of the stage's functions, as Chalice makes it."""
+        return f"{APP}-{self.stage}-{function}"
 
     @property
     def capacity_parameter(self) -> str:
-        """The SSM parameter that holds the capacity set at run time; empty for a stage without a name."""
-        return capacity_parameter(self.stage) if self.stage else ""
+        """The SSM parameter that holds the capacity set at run time."""
+        return capacity_parameter(self.stage)
 
     def retry_delay_s(self, tries: int) -> int:
         """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
@@ -151,7 +144,7 @@ class Config:
 
 
 def capacity_parameter(stage: str) -> str:
-    """The name of a stage's SSM parameter; only `make deploy`'s stages have one."""
+    """The name of a stage's SSM parameter."""
     return f"/{APP}/{stage}/capacity"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY, capacity_of
-from chalicelib.config.stage import capacity_parameter
 from chalicelib.errors import AwsFailed
 from chalicelib.fields import Body, schema
 
@@ -34,14 +33,14 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config) -> Capacity:
         _delete(ssm, config)
         return capacities(None, config)
     override = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
-    ssm.put_parameter(Name=_parameter(config), Value=str(override), Type="String", Overwrite=True)
+    ssm.put_parameter(Name=config.capacity_parameter, Value=str(override), Type="String", Overwrite=True)
     return capacities(override, config)
 
 
 def capacity_override(ssm: SSMClient, config: Config) -> int | None:
     """The capacity that somebody set; None when there is none. Raises AwsFailed for a value that is none."""
     try:
-        found = ssm.get_parameter(Name=_parameter(config))["Parameter"]["Value"]
+        found = ssm.get_parameter(Name=config.capacity_parameter)["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
         return None
     try:
@@ -60,10 +59,6 @@ def capacities(override: int | None, config: Config) -> Capacity:
 
 def _delete(ssm: SSMClient, config: Config) -> None:
     try:
-        ssm.delete_parameter(Name=_parameter(config))
+        ssm.delete_parameter(Name=config.capacity_parameter)
     except ssm.exceptions.ParameterNotFound:
         return  # it is the deployed one already
-
-
-def _parameter(config: Config) -> str:
-    return capacity_parameter(config.named_stage)

@@ -24,7 +24,7 @@ routes = Routes(__name__)
 Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 
-@routes.post("/schedule/pause", errors=(501,))
+@routes.post("/schedule/pause")
 def pause() -> Schedule:
     """No tick begins any more; events wait in the source queue."""
     from chalicelib.control import schedule
@@ -32,7 +32,7 @@ def pause() -> Schedule:
     return audited("schedule paused", schedule.set_paused(True, clients.events(), config()))
 
 
-@routes.post("/schedule/resume", errors=(501,))
+@routes.post("/schedule/resume")
 def resume() -> Schedule:
     """A tick every minute again."""
     from chalicelib.control import schedule
@@ -40,7 +40,7 @@ def resume() -> Schedule:
     return audited("schedule resumed", schedule.set_paused(False, clients.events(), config()))
 
 
-@routes.put("/capacity", errors=(501,))
+@routes.put("/capacity")
 def put_capacity(body: NewCapacity) -> Capacity:
     """The next tick forwards so many events; null goes back to the deployed number."""
     from chalicelib.control import capacity_override

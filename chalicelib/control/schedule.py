@@ -36,5 +36,5 @@ def is_paused(events: EventBridgeClient, config: Config) -> bool:
 
 
 def rules(config: Config) -> list[str]:
-    """EventBridge's rule of each shard, as Chalice names them. Raises NotSetUp."""
+    """EventBridge's rule of each shard, as Chalice names them."""
     return [f"{config.function_name(name)}-event" for name in shard_names(config.drain_shards)]

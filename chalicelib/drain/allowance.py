@@ -35,7 +35,7 @@ class Allowance(NamedTuple):
     problem: str = ""  # why the capacity is the last known one
 
 
-async def allowed(sqs: AsyncSqs, ssm: AsyncSsm | None, config: Config, shard: int) -> Allowance:
+async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int) -> Allowance:
     """The allowance of this tick. Raises AllowanceUnknown with one line."""
     capacity, problem = await _capacity(ssm, config.capacity_parameter, config.capacity)
     mine = share(capacity, config.drain_shards, shard)
@@ -48,10 +48,8 @@ async def allowed(sqs: AsyncSqs, ssm: AsyncSsm | None, config: Config, shard: in
     )
 
 
-async def _capacity(ssm: AsyncSsm | None, parameter: str, deployed: int) -> tuple[int, str]:
+async def _capacity(ssm: AsyncSsm, parameter: str, deployed: int) -> tuple[int, str]:
     """The capacity, and where it is only the last known one why."""
-    if ssm is None:
-        return deployed, ""
     try:
         answer = await ssm.get_parameter(Name=parameter)
         found = capacity_of(answer["Parameter"].get("Value", ""))

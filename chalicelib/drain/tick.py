@@ -101,7 +101,7 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
 
     async def connected() -> TickResult:
         sqs = async_sqs(config.source_queue_url)
-        ssm = async_ssm(config.source_queue_url) if config.capacity_parameter else None
+        ssm = async_ssm(config.source_queue_url)
         try:
             allowance = await allowed(sqs, ssm, config, shard)
             result = await tick(sqs, config, allowance.events, lambda: remaining_ms() / 1000)
@@ -112,8 +112,7 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
             return not_begun("errors", str(e))
         finally:
             sqs.close()
-            if ssm:
-                ssm.close()
+            ssm.close()
 
     if scheduled and _last_minute.get(shard) == scheduled:
         result = not_begun("repeated")

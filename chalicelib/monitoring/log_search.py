@@ -203,7 +203,7 @@ def _ms(at: datetime) -> int:
 
 
 def log_group(config: Config, function: str) -> str:
-    """Where a function's log lines are. Raises NotSetUp."""
+    """Where a function's log lines are."""
     return f"/aws/lambda/{config.function_name(function)}"
 
 

@@ -183,7 +183,7 @@ def _series_metrics(config: Config) -> dict[str, list[Metric]]:
 
 
 def _functions(config: Config) -> dict[str, list[str]]:
-    """Lambda's names of each of our functions: the drain may be several. Raises NotSetUp."""
+    """Lambda's names of each of our functions: the drain may be several."""
     ours = {
         "enqueue": ["enqueue"] if config.s3_notifies == "lambda" else [],
         "drain": shard_names(config.drain_shards),

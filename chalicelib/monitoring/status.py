@@ -44,7 +44,7 @@ class ActiveJobs(TypedDict):
 
 class Status(TypedDict):
     version: Literal[1]  # of the answer's shape; a field is added without a new number, never renamed
-    stage: str | None
+    stage: str
     at: str
     queues: Queues
     capacity: int | None
@@ -86,7 +86,7 @@ def snapshot(
     arrivals = numbers["arrivals"]
     return {
         "version": 1,
-        "stage": config.stage or None,
+        "stage": config.stage,
         "at": times.iso(times.now()),
         "queues": {
             "source": _with_age("source", found, numbers),
@@ -121,7 +121,7 @@ def _asked(
             "source": lambda: depths(clients.sqs(), config.source_queue_url),
             "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
             "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
-            "override": lambda: capacity_override(clients.ssm(), config) if config.stage else None,
+            "override": lambda: capacity_override(clients.ssm(), config),
             "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,

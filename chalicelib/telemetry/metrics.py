@@ -47,20 +47,15 @@ Value = float | Sequence[float]
 
 
 def line(message: str, stage: str, function: str, values: Mapping[str, Value], **fields: Any) -> None:
-    """One log line that is also the function's metrics. Raises KeyError for one that METRICS lacks.
-
-    A stage without a name (deployed by an older version) gets the log line alone: nobody could tell its
-    metrics from another's.
-    """
+    """One log line that is also the function's metrics. Raises KeyError for one that METRICS lacks."""
     units = METRICS[function]
     defined = [{"Name": name, "Unit": units[name]} for name in values]
-    if stage:
-        fields["_aws"] = {
-            "Timestamp": int(time.time() * 1000),
-            "CloudWatchMetrics": [
-                {"Namespace": NAMESPACE, "Dimensions": [["Stage", "Function"]], "Metrics": defined}
-            ],
-        }
+    fields["_aws"] = {
+        "Timestamp": int(time.time() * 1000),
+        "CloudWatchMetrics": [
+            {"Namespace": NAMESPACE, "Dimensions": [["Stage", "Function"]], "Metrics": defined}
+        ],
+    }
     logs.line(message, **fields, **dimensions(stage, function), **values)
 
 

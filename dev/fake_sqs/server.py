@@ -34,6 +34,8 @@ class Server:
 
     async def answer(self, action: str, request: dict[str, Any]) -> tuple[int, Answer]:
         """Raises ConnectionResetError where the connection is to be dropped."""
+        if action == "GetParameter":  # SSM's, for the drain: nobody has set the capacity
+            return 400, _error("ParameterNotFound")
         faults = self.faults
         if faults.strikes(faults.error_before):
             return 500, _error("InternalFailure")

@@ -152,6 +152,7 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
     queue = f"https://sqs.{account.region}.amazonaws.com/{account.id}/{stage.stack_name}"
     bucket = f"s3-events-{stage.name}-{{}}-{account.id}-{account.region}"
     return {
+        "STAGE": stage.name,
         "IMAGES_BUCKET": bucket.format("images"),
         "THUMBNAILS_BUCKET": bucket.format("thumbnails"),
         "REPORTS_BUCKET": bucket.format("reports"),

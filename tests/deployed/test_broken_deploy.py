@@ -32,7 +32,7 @@ from tests.support.deployment import (
     send,
 )
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.package]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long]
 
 SETTINGS = {"ACTION": "resize", "THUMBNAIL_SIZES": "64"}
 CHANGED = {"CAPACITY": "77", "ALARM_AFTER_TICKS": "31"}  # one of the functions, one of the stack

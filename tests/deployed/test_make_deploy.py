@@ -19,7 +19,7 @@ from tests.support.deployment import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("make_deploy")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("make_deploy")]
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ def left_over(port):
 
 @pytest.mark.aws
 @pytest.mark.deploy
+@pytest.mark.long
 @pytest.mark.xdist_group("run")
 def test_once_makes_the_users_own_images_and_ends_with_0(tmp_path, photographs):
     images, out, port = tmp_path / "images", tmp_path / "out", free_port()
@@ -64,6 +65,7 @@ def test_once_makes_the_users_own_images_and_ends_with_0(tmp_path, photographs):
 
 @pytest.mark.aws
 @pytest.mark.deploy
+@pytest.mark.long
 @pytest.mark.xdist_group("run")
 def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c(tmp_path, photographs):
     images, port, status_port = tmp_path / "images", free_port(), free_port()
@@ -105,6 +107,7 @@ def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c
 
 @pytest.mark.aws
 @pytest.mark.deploy
+@pytest.mark.long
 @pytest.mark.xdist_group("run")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_it_in_the_middle_leaves_nothing_running(tmp_path, photographs, ending):

@@ -15,7 +15,7 @@ from dev.s3_batch.process import s3_batch
 from infra.local_api import local_api
 from tests.support.deployment import deploy, only_our_ticks, wait_for
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("make_deploy")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("make_deploy")]
 
 KEY = "photos/a rocket & more.jpg"
 BAD = "photos/<b>letter</b>.jpg"

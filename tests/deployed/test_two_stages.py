@@ -9,7 +9,7 @@ from chalicelib.config.stage import capacity_parameter
 from infra.deploying import destroy as destroying
 from tests.support.deployment import deploy, finish, only_our_ticks, remains, rest, wait_for
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.package]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long]
 
 
 def keys(pipeline, bucket):

@@ -93,7 +93,7 @@ class Trial:
     def start(self, seconds: float = 60.0) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
-            "AWS_ENDPOINT_URL_SQS": self.server.endpoint,
+            "AWS_ENDPOINT_URL": self.server.endpoint,
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -106,6 +106,7 @@ class Trial:
             "SOURCE_QUEUE_URL": self.server.url("source"),
             "DESTINATION_QUEUE_URL": self.server.url("destination"),
             "DEAD_LETTER_QUEUE_URL": self.server.url("dead"),
+            "STAGE": "faults",
         }
         command = [sys.executable, "-m", "tests.faults.drainer", str(seconds)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

@@ -38,6 +38,7 @@ def stage(endpoint: str) -> Stage:
         source_queue_url=sqs.create_queue(QueueName=f"source-{name}")["QueueUrl"],
         destination_queue_url=f"{endpoint}/{ACCOUNT}/destination-{name}",
         dead_letter_queue_url=f"{endpoint}/{ACCOUNT}/dead-letter-{name}",
+        stage="dev",
         reports_bucket=f"reports-{name}",
         jobs_role_arn=ROLE,
         backfill_function_arn=FUNCTION,

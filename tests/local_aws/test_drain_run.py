@@ -35,7 +35,7 @@ def server():
 @pytest.fixture
 def config(server, monkeypatch):
     """Settings for the server's queues; the credentials are in the environment, as on Lambda."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", server.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -46,6 +46,7 @@ def config(server, monkeypatch):
             "SOURCE_QUEUE_URL": server.url("source"),
             "DESTINATION_QUEUE_URL": server.url("destination"),
             "DEAD_LETTER_QUEUE_URL": server.url("dead"),
+            "STAGE": "dev",
             "CAPACITY": "25",
             "DRAIN_SHARDS": "2",
         }
@@ -64,7 +65,9 @@ def test_a_tick_over_http_logs_one_line(server, config, capsys):
     assert measured == {name: told[name.lower()] for name in measured}
     assert written.pop("CapacityUnread") == 0
     assert (written.pop("TickDuration"), written.pop("Function")) == (told["seconds"], "drain")
-    written.pop("Stage")
+    assert written.pop("_aws")["CloudWatchMetrics"]
+    assert written.pop("OldestReceived") > 0
+    assert written.pop("Stage") == "dev"
     assert written == {"message": "tick", "shard": 1, **told}
     assert (result.forwarded, result.stopped, result.errors) == (12, "capacity", ())
     assert len(server.control("bodies", queue="destination")["bodies"]) == 12

@@ -369,6 +369,7 @@ def test_a_real_function_answers_the_job(stage: Stage, make_batch: MakeBatch, re
                 "SOURCE_QUEUE_URL": config.source_queue_url,
                 "DESTINATION_QUEUE_URL": config.destination_queue_url,
                 "DEAD_LETTER_QUEUE_URL": config.dead_letter_queue_url,
+                "STAGE": config.stage,
                 "AWS_ENDPOINT_URL": stage.endpoint,
             }
         },

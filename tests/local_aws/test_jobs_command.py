@@ -32,6 +32,7 @@ def command(stage: Stage, batch: Batch, repository: Path, tmp_path: Path) -> Run
         "SOURCE_QUEUE_URL": config.source_queue_url,
         "DESTINATION_QUEUE_URL": config.destination_queue_url,
         "DEAD_LETTER_QUEUE_URL": config.dead_letter_queue_url,
+        "STAGE": config.stage,
         "REPORTS_BUCKET": config.reports_bucket,
         "JOBS_ROLE_ARN": config.jobs_role_arn,
         "BACKFILL_FUNCTION_ARN": config.backfill_function_arn,

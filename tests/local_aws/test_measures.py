@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from chalicelib.config import Config
-from chalicelib.errors import BadRequest, NotSetUp
+from chalicelib.errors import BadRequest
 from chalicelib.monitoring import cloudwatch as asking
 from chalicelib.monitoring import measures
 from chalicelib.telemetry import metrics
@@ -148,11 +148,6 @@ def test_a_span_that_is_none_is_refused_by_its_field(minutes):
     with pytest.raises(BadRequest) as refused:
         measures.series({"minutes": minutes}, None, Config.from_env({**GOOD, "STAGE": "prod"}), NOW)
     assert refused.value.field == "minutes"
-
-
-def test_a_stage_without_a_name_says_so():
-    with pytest.raises(NotSetUp, match="STAGE is not set"):
-        measures.of_status(None, Config.from_env(GOOD), NOW)
 
 
 def test_a_stage_whose_bucket_notifies_the_queue_has_no_enqueue_function(cloudwatch):

@@ -50,6 +50,7 @@ def settings(aws: LocalAws) -> dict[str, str]:
         **queues,
         **{name: value for name, value in aws.environment().items() if name in access},
         "THUMBNAIL_SIZES": "64",
+        "STAGE": "package",
     }
 
 

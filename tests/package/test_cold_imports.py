@@ -12,7 +12,7 @@ from PIL import Image
 from dev.lambda_runtime import events
 from dev.workspace import ROOT
 
-pytestmark = [pytest.mark.aws, pytest.mark.package, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.aws, pytest.mark.long, pytest.mark.xdist_group("package")]
 
 
 @pytest.fixture

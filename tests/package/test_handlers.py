@@ -14,7 +14,7 @@ from chalicelib.page import files
 from dev.lambda_runtime import events
 from dev.lambda_runtime.process import sandbox
 
-pytestmark = [pytest.mark.aws, pytest.mark.package, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.aws, pytest.mark.long, pytest.mark.xdist_group("package")]
 
 PROBE = """
 import importlib.util, sys

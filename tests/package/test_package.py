@@ -36,7 +36,7 @@ def pillow() -> dict[str, bytes]:
     return {f"{need}x": b"" for need in PILLOW_NEEDS}
 
 
-@pytest.mark.package
+@pytest.mark.long
 @pytest.mark.xdist_group("package")
 class TestBuilt:
     """By Chalice, from the package index, for each Python."""

@@ -21,3 +21,14 @@ def load_app(monkeypatch, **settings):
     ]:
         monkeypatch.delitem(sys.modules, module)
     return importlib.import_module("app").app
+
+
+class NoParameters:
+    """SSM without a parameter: nobody has set the capacity."""
+
+    class exceptions:  # noqa: N801  boto3's name
+        class ParameterNotFound(Exception):
+            """As boto3's."""
+
+    def get_parameter(self, **request):
+        raise self.exceptions.ParameterNotFound

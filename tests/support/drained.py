@@ -20,6 +20,7 @@ def config(**changes):
             "source_queue_url": f"{HOST}/source",
             "destination_queue_url": f"{HOST}/destination",
             "dead_letter_queue_url": f"{HOST}/dead",
+            "stage": "dev",
             "drain_workers": 4,
             **changes,
         }

@@ -11,4 +11,5 @@ GOOD = {
     "SOURCE_QUEUE_URL": f"{QUEUE}source",
     "DESTINATION_QUEUE_URL": f"{QUEUE}destination",
     "DEAD_LETTER_QUEUE_URL": f"{QUEUE}dead",
+    "STAGE": "dev",
 }

@@ -63,11 +63,6 @@ def test_without_a_parameter_it_is_the_deployed_one(sqs):
     assert allowed(sqs, FakeSsm(error=NOT_FOUND)) == Allowance(1000, "capacity")
 
 
-def test_a_stage_without_a_name_has_no_parameter_to_ask_for(sqs):
-    assert Config.from_env(GOOD).capacity_parameter == ""
-    assert allowed(sqs, None) == Allowance(1000, "capacity")
-
-
 def test_the_shards_parts_are_exactly_what_was_set(sqs):
     config = replace(CONFIG, drain_shards=3)
     assert [allowed(sqs, FakeSsm("100"), config, shard).events for shard in range(3)] == [34, 33, 33]

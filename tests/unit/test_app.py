@@ -13,12 +13,13 @@ from dev.fake_boto3 import FakeBotoSqs
 from dev.fake_sqs.client import FakeSqs
 from dev.fake_sqs.queues import Queues
 from dev.workspace import ROOT
-from tests.support.app import load_app
+from tests.support.app import NoParameters, load_app
 
 
 @pytest.fixture
 def app(monkeypatch, queues):
     monkeypatch.setattr(clients, "sqs", lambda: FakeBotoSqs(queues))
+    monkeypatch.setattr(clients, "ssm", NoParameters)
     return load_app(monkeypatch, ACTION="log")
 
 

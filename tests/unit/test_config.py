@@ -26,6 +26,7 @@ def test_an_empty_setting_is_an_unset_one():
         ("ACTION", "rezise", "ACTION is 'rezise': expected log or resize or start_execution"),
         ("ACTION", "start_execution", "STATE_MACHINE_ARN is not set: expected a state machine's ARN"),
         ("IMAGES_BUCKET", "", "IMAGES_BUCKET is not set: expected a bucket's name"),
+        ("STAGE", "", "STAGE is not set: expected the stage's name"),
         ("IMAGES_BUCKET", "s3://images", "IMAGES_BUCKET is 's3://images': expected a bucket's name"),
         ("SOURCE_QUEUE_URL", "source", "SOURCE_QUEUE_URL is 'source': expected a standard queue's URL"),
         ("SOURCE_QUEUE_URL", f"{QUEUE}source.fifo", "expected a standard queue's URL"),

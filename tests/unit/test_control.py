@@ -12,7 +12,7 @@ from chalicelib.config import Config
 from chalicelib.control import dead_letters
 from chalicelib.control.capacity_override import put_capacity
 from chalicelib.control.schedule import rules
-from chalicelib.errors import BadRequest, NotSetUp, Retry
+from chalicelib.errors import BadRequest, Retry
 from chalicelib.queues import letters
 from dev.fake_boto3 import FakeBotoSqs
 from dev.workspace import ROOT
@@ -40,11 +40,6 @@ def keys_in(queues, name):
 def test_the_rules_are_those_of_every_shard():
     config = Config.from_env({**GOOD, "STAGE": "prod", "DRAIN_SHARDS": "2"})
     assert rules(config) == ["s3-event-scheduler-prod-drain-event", "s3-event-scheduler-prod-drain-1-event"]
-
-
-def test_a_stage_deployed_by_an_older_version_says_so():
-    with pytest.raises(NotSetUp, match="STAGE is not set"):
-        rules(Config.from_env(GOOD))
 
 
 @pytest.mark.parametrize(

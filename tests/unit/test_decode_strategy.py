@@ -14,6 +14,8 @@ from chalicelib.thumbnails.make import make
 from dev.pictures import LAID_DOWN, array, decoded, encoded, lanczos, oriented, psnr, scene
 from tests.support.profiles import swapped_profile
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ThumbnailSettings(sizes=(64,), output="png")
 
 

@@ -32,13 +32,6 @@ def test_a_line_is_in_the_embedded_metric_format(capsys):
     assert (line["message"], line["stopped"]) == ("tick", "capacity")
 
 
-def test_a_stage_without_a_name_writes_the_line_but_no_metric_nobody_could_find(capsys):
-    metrics.line("tick", "", "drain", {"Forwarded": 10})
-    (line,) = written(capsys)
-    assert "_aws" not in line
-    assert line["Forwarded"] == 10
-
-
 def test_a_metric_that_is_not_in_the_table_is_a_bug():
     with pytest.raises(KeyError):
         metrics.line("tick", "prod", "drain", {"Thumbnails": 1})

@@ -96,7 +96,7 @@ def test_every_problem_of_the_tags_is_listed() -> None:
 
 
 def test_a_stage_without_jobs_says_which_setting_it_lacks() -> None:
-    config = Config("photos", "thumbs", QUEUE, QUEUE + "2", QUEUE + "3")
+    config = Config("photos", "thumbs", QUEUE, QUEUE + "2", QUEUE + "3", "dev")
     nothing: Any = None
     with pytest.raises(NotSetUp) as e:
         jobs_api.list_jobs({}, nothing, config)
@@ -113,6 +113,7 @@ def env(**more: str) -> dict[str, str]:
         "SOURCE_QUEUE_URL": QUEUE,
         "DESTINATION_QUEUE_URL": QUEUE + "2",
         "DEAD_LETTER_QUEUE_URL": QUEUE + "3",
+        "STAGE": "dev",
         **more,
     }
 

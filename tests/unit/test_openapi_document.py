@@ -21,7 +21,7 @@ from dev.fake_boto3 import FakeBotoSqs
 from dev.local_aws import free_port
 from dev.workspace import ROOT
 from infra import openapi
-from tests.support.app import load_app
+from tests.support.app import NoParameters, load_app
 
 COMMITTED = ROOT / "chalicelib" / "openapi.json"
 ROLE = "arn:aws:iam::123456789012:role/jobs"
@@ -99,6 +99,7 @@ def url(monkeypatch, queues):
     """The app under `chalice local`, with queues in memory and one job; everything else is out of reach."""
     monkeypatch.setattr(clients, "sqs", lambda: FakeBotoSqs(queues))
     monkeypatch.setattr(clients, "s3control", Jobs)
+    monkeypatch.setattr(clients, "ssm", NoParameters)
     settings = {"REPORTS_BUCKET": "reports", "JOBS_ROLE_ARN": ROLE, "ACTION": "log"}
     app, port = load_app(monkeypatch, **settings), free_port()
     server = create_local_server(app, ChaliceConfig(chalice_stage="dev"), "127.0.0.1", port)

@@ -29,6 +29,7 @@ CONFIG = Config(
     source_queue_url=QUEUE,
     destination_queue_url=QUEUE + "2",
     dead_letter_queue_url=QUEUE + "3",
+    stage="dev",
 )
 SENT = {"MessageId": "m-1"}
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.make import estimate, make
 
+pytestmark = pytest.mark.slow
+
 def resident(field):
     return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
