@@ -12,14 +12,14 @@ from PIL import Image
 from chalicelib.thumbnails.imaging.cost import stored_bytes
 from dev.pictures import encoded, scene
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHILD = """
 import re, sys
 from pathlib import Path
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.make import estimate, make
-
-pytestmark = pytest.mark.slow
 
 def resident(field):
     return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
