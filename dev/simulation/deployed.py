@@ -1,0 +1,149 @@
+"""The limits that are deployed, read where they are set: template, config.json, app.py, the deploy itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from chalicelib.aws import clients
+from chalicelib.config import Config
+from dev.workspace import ROOT
+from infra.deploying import deploy, stack
+from infra.stage import Account, Stage
+
+STAGE = "local"  # the one in config.json that needs no account
+SHARDS = 4  # as many as a simulated stage may have
+ACCOUNT = Account("123456789012", "eu-central-1")
+QUEUES = {"SourceQueue": "source", "DestinationQueue": "destination", "DeadLetterQueue": "dead-letter"}
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """Of one queue, in the words of the template."""
+
+    visibility_s: float
+    retention_s: float
+    max_receives: int  # 0: no redrive policy
+
+
+@dataclass(frozen=True)
+class RetryLimits:
+    """How Lambda repeats an asynchronous invocation of one function."""
+
+    retries: int
+    event_age_s: float
+    on_failure: bool  # what failed for good goes to the dead-letter queue
+
+
+@dataclass(frozen=True)
+class Deployed:
+    queues: Mapping[str, QueueLimits]
+    timeouts_s: Mapping[str, float]  # by function
+    asynchronous: Mapping[str, RetryLimits]
+    batch_size: int  # messages that consume is given at once
+    concurrency: int  # consume's most at once; 0 is no limit of its own
+    boto_attempts: int  # of one call of a boto3 client
+    boto_read_s: float
+
+
+@cache
+def limits() -> Deployed:
+    """Of the stage `local`, which has no settings of its own but names."""
+    stage = Stage(ROOT, STAGE)
+    functions = ("enqueue", "drain", "consume", "backfill", "api_handler")
+    mapping = next(one for one in app().app.event_sources if getattr(one, "batch_size", None))
+    boto = _client_config()
+    return Deployed(
+        queues=_queues(stage),
+        timeouts_s={name: stage.function_setting(name, "lambda_timeout") for name in functions},
+        asynchronous=_asynchronous(stage),
+        batch_size=mapping.batch_size,
+        concurrency=mapping.maximum_concurrency or 0,
+        boto_attempts=boto.retries["max_attempts"],
+        boto_read_s=boto.read_timeout,
+    )
+
+
+@cache
+def app() -> Any:
+    """app.py, with as many shards as a simulated stage may have."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        **Stage(ROOT, STAGE).environment(),
+        "DRAIN_SHARDS": str(SHARDS),
+        "ACTION": "log",
+    }
+    kept = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        import app as found
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+    return found
+
+
+def _queues(stage: Stage) -> dict[str, QueueLimits]:
+    from cfnlint.decode import cfn_yaml
+
+    load: Any = cfn_yaml.load
+    template = load(str(stack.TEMPLATE))
+    given = {  # what the deploy passes for the template's parameters
+        "SourceVisibility": stage.visibility("drain"),
+        "DestinationVisibility": stage.visibility("consume"),
+        "MaxTries": Config.max_tries,
+    }
+
+    def number(value: Any, default: int) -> int:
+        if isinstance(value, dict):
+            value = given[value["Ref"]]
+        return default if value is None else int(value)
+
+    found = {}
+    for logical, name in QUEUES.items():
+        properties = template["Resources"][logical]["Properties"]
+        redrive = properties.get("RedrivePolicy") or {}
+        found[name] = QueueLimits(
+            # What SQS takes where the template says nothing: 30 seconds, 4 days.
+            visibility_s=number(properties.get("VisibilityTimeout"), 30),
+            retention_s=number(properties.get("MessageRetentionPeriod"), 345_600),
+            max_receives=number(redrive.get("maxReceiveCount"), 0),
+        )
+    return found
+
+
+def _asynchronous(stage: Stage) -> dict[str, RetryLimits]:
+    """As the deploy's last step sets it, by asking that step."""
+    found: dict[str, RetryLimits] = {}
+
+    class Recorder:
+        def put_function_event_invoke_config(self, **request: Any) -> None:
+            name = request["FunctionName"].removeprefix(stage.function_name(""))
+            found[name] = RetryLimits(
+                request["MaximumRetryAttempts"],
+                request["MaximumEventAgeInSeconds"],
+                "OnFailure" in request.get("DestinationConfig", {}),
+            )
+
+    client: Any = Recorder()
+    deploy.finish(client, stage, "https://sqs/123456789012/dead-letter", ACCOUNT)
+    return found
+
+
+def _client_config() -> Any:
+    """botocore's configuration of the clients that the functions make."""
+    import boto3
+
+    found: list[Any] = []
+    module: Any = boto3
+    kept = module.client
+    module.client = lambda service, config, **_: found.append(config)
+    try:
+        clients._new_client("sqs")
+    finally:
+        module.client = kept
+    return found[0]

@@ -1,0 +1,149 @@
+"""What must hold at every moment, and what at rest. Each is checked where it can first be seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.capacity import share
+from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Event
+from dev.simulation.lambdas import Invocation, Sandbox
+from dev.simulation.sqs import Message
+
+if TYPE_CHECKING:
+    from dev.simulation.world import World
+
+# A tick's numbers, each message received being in one of them.
+PARTS = ("forwarded", "rejected", "split", "ignored", "returned", "failed")
+
+
+class Invariants:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def forwarded(self, sandbox: Sandbox) -> None:
+        """Never more than the capacity that the tick knew, whatever was answered."""
+        invocation = sandbox.invocation
+        if invocation is None or not sandbox.function.startswith("drain"):
+            return
+        world = self.world
+        arrived = sum(message.queue is world.destination for message in invocation.sent)
+        capacity = sandbox.known.get("capacity")
+        allowed = 0 if capacity is None else share(capacity, invocation.config.drain_shards, invocation.shard)
+        if arrived > allowed:
+            world.violate("capacity", f"{sandbox.label} forwarded {arrived}, allowed are {allowed}")
+
+    def letter(self, event: Event, message: Message) -> None:
+        """Nothing is given up but what never works, and what was really tried."""
+        world = self.world
+        reason = (message.attributes or {}).get("Reason", {}).get("StringValue")
+        by_lambda = '"requestContext"' in message.body
+        if event.kind == IGNORED and not by_lambda:  # Lambda keeps the whole notification
+            world.violate("letter", f"event {event.number} asks for nothing, and is dead-lettered", event)
+        if not reason and not by_lambda and not message.moved_from:
+            world.violate("reason", f"the letter of event {event.number} has no reason", event)
+        if event.kind != GOOD or event.plan == "reject" or by_lambda or event.size:
+            return
+        if event.tries < world.config.max_tries:
+            how = f"moved by the policy of {message.moved_from}" if message.moved_from else repr(reason)
+            world.violate("given up untried", f"event {event.number} after {event.tries} tries: {how}", event)
+
+    def expired(self, event: Event, message: Message) -> None:
+        self.world.violate("expired", f"event {event.number} was too old for {message.queue.name}", event)
+
+    def ended(self, sandbox: Sandbox, invocation: Invocation, outcome: str) -> None:
+        """The numbers that a run reports are what the network saw."""
+        if outcome in ("died", "killed", "timed out"):
+            return
+        if invocation.function.startswith("drain"):
+            self._tick(sandbox, invocation, outcome)
+
+    def _tick(self, sandbox: Sandbox, invocation: Invocation, outcome: str) -> None:
+        world = self.world
+        result = invocation.line("tick")
+        if result is None:
+            world.violate("crashed", f"{sandbox.label} ended without a result: {outcome}")
+            return
+
+        def wrong(what: str) -> None:
+            told = {name: result.get(name) for name in ("received", *PARTS, "duplicates", "stopped")}
+            world.violate("numbers", f"{sandbox.label}: {what}; {told} {list(result.get('errors', ()))}")
+
+        if not outcome.startswith(("ok", "TickFailed")):
+            world.violate("crashed", f"{sandbox.label}: {outcome}")
+        if any(result[name] < 0 for name in ("received", *PARTS, "duplicates")):
+            wrong("a number below 0")
+        if result["received"] != sum(result[name] for name in PARTS):
+            wrong("received is not the sum")
+        if result["received"] != invocation.given:
+            wrong(f"received {invocation.given} messages")
+        arrived = sum(message.queue is world.destination for message in invocation.sent)
+        if result["forwarded"] > arrived:
+            wrong(f"{arrived} came into the destination")
+        if result["stopped"] == "errors" and not result["errors"]:
+            wrong("stopped by errors, and names none")
+        doubled = self._doubled(invocation)
+        if doubled > result["duplicates"]:
+            wrong(f"{doubled} events may come twice")
+
+    def _doubled(self, invocation: Invocation) -> int:
+        """Events of which this tick made one copy too many."""
+        received = {message.id: message for message in invocation.received}
+        copies: Counter[int] = Counter()
+        for message in invocation.sent:
+            copies.update(message.events)
+        before: Counter[int] = Counter()
+        for message in invocation.received:  # SQS may give one twice: that copy is not the tick's
+            before.update(message.events)
+        for message in received.values():
+            still_there = bool(message.state) and message.state != "gone" and not message.undeleted
+            for number in message.events:
+                if number in copies and still_there and message.queue is self.world.source:
+                    copies[number] += 1
+        return sum(max(0, count - before[number]) for number, count in copies.items() if before[number])
+
+    def at_rest(self) -> None:
+        """Faults are over, nothing moves any more: every event has its one end."""
+        for event in self.world.census.events:
+            if problem := self._end_of(event):
+                self.world.violate(
+                    "end", f"event {event.number} ({event.kind}, {event.plan}): {problem}", event
+                )
+                return
+
+    def _end_of(self, event: Event) -> str:
+        if event.kind == IGNORED:
+            return ""
+        if not event.owed:
+            return ""
+        if event.kind == UNREADABLE or event.plan in ("reject", "poison"):
+            if event.done:
+                return "done, though it never can be"
+            if not event.letters:
+                return "no letter"
+        elif not event.done and not event.letters:
+            return "neither done nor a letter"
+        if event.letters > 1 + event.excuses:
+            return f"{event.letters} letters"
+        if event.done and event.letters and not event.excuses:
+            return "done, and a letter"
+        return ""
+
+    def waits_too_long(self) -> None:
+        """After the faults end all is done within the time that the numbers imply."""
+        world = self.world
+        for queue in (world.source, world.destination):
+            for message in queue.by_id.values():
+                for number in message.events:
+                    event = world.census.events[number]
+                    hours = (world.loop.now - world.quiet_since) / 3600
+                    world.violate(
+                        "too late",
+                        f"event {number} ({event.plan}) still waits in {queue.name}, {hours:.1f} hours after "
+                        f"the last fault; {message.state} until {world.clock_text(message.until)}",
+                        event,
+                    )
+                    return
+
+    def as_dict(self) -> dict[str, Any]:
+        return {}
