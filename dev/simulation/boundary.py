@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from chalicelib.aws import clients
-from chalicelib.drain.client import connect
-from chalicelib.drain.client.sqs import AsyncSqs
-from chalicelib.drain.client.ssm import AsyncSsm
+from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.sqs import AsyncSqs
+from chalicelib.aws.lean.ssm import AsyncSsm
 from chalicelib.telemetry import logs
 from dev.simulation.deployed import app
 from dev.simulation.lambdas import SANDBOX, Sandbox
