@@ -6,29 +6,36 @@ The product's code runs as it is. What is replaced is not ours: clients, the clo
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from types import ModuleType
+from queue import SimpleQueue
+from types import FunctionType, ModuleType
 from typing import Any
 
 from chalicelib.aws import clients
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
+from chalicelib.drain.refusals import Refusals
 from chalicelib.telemetry import logs
-from dev.simulation.deployed import app
+from dev.simulation.deployed import SERVICES, app
 from dev.simulation.lambdas import SANDBOX, Sandbox
-from dev.simulation.network import BotoClient, Transport, Unsigned
-from dev.simulation.threads import ThreadPool, as_completed, wait_for
+from dev.simulation.network import BlockingTransport, BotoClient, Transport, Unsigned
+from dev.simulation.threads import Queue, Thread, ThreadPool, as_completed, wait_for
 from dev.simulation.world import World
 
-BOTO = {"sqs": "sqs", "ssm": "ssm", "s3": "s3", "events": "events", "stepfunctions": "stepfunctions"}
-# Module state that lives as long as a process, and so belongs to a sandbox: module, name.
-PROCESS_STATE = (("chalicelib.drain.allowance", "_last_known"),)
+# Module state that lives as long as a process, and so belongs to a sandbox.
+PROCESS_STATE = (
+    ("chalicelib.drain.allowance", "_last_known", dict),
+    ("chalicelib.drain.tick", "_last_minute", dict),
+    ("chalicelib.drain.tick", "_refusals", Refusals),
+)
 
 
 class Boundary:
@@ -68,17 +75,34 @@ class Boundary:
         made: AsyncSsm = self._async(AsyncSsm)
         return made
 
-    def _async(self, kind: type[Any]) -> Any:
-        signer: Any = Unsigned()
+    def blocking_sqs(self, *_: Any, **__: Any) -> AsyncSqs:
+        async def sleep(seconds: float) -> None:
+            self.sleep(seconds)
+
+        made: AsyncSqs = self._async(AsyncSqs, BlockingTransport, repeat_sends=True, sleep=sleep)
+        return made
+
+    def _async(self, kind: type[Any], transport: type[Transport] = Transport, **options: Any) -> Any:
         network = self.here.network
-        return kind(Transport(network, self.sandbox()), signer, uniform=network.chance.random)
+        return kind(
+            transport(network, self.sandbox()), Unsigned(), uniform=network.chance.random, **options
+        )
 
     def log(self, message: str, **fields: Any) -> None:
         sandbox = SANDBOX.get()
         if sandbox is not None and sandbox.alive and sandbox.invocation is not None:
             sandbox.invocation.lines.append((message, fields))
 
-    # threads and time
+    # threads, processes and time
+
+    def thread(self, *args: Any, **options: Any) -> Thread:
+        return Thread(self.here.loop, *args, **options)
+
+    def queue(self) -> Queue:
+        return Queue(self.here.loop)
+
+    def exit(self, status: int) -> None:
+        self.sandbox().exit(status)
 
     def pool(self, max_workers: int | None = None, **options: Any) -> ThreadPool:
         return ThreadPool(self.here.loop, max_workers, **options)
@@ -93,10 +117,7 @@ class Boundary:
         return self.here.loop.now
 
     def sleep(self, seconds: float) -> None:
-        sandbox = self.sandbox()
-        self.here.loop.sleep(seconds)
-        if not sandbox.alive:
-            self.here.loop.forever()
+        self.sandbox().sleep(seconds)
 
     def runner(self) -> type[Any]:
         boundary = self
@@ -140,19 +161,27 @@ def installed() -> Iterator[Boundary]:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.fromtimestamp(boundary.now(), tz or UTC)
 
-    times = ModuleType("time")
-    vars(times).update(vars(time))
-    vars(times).update(
-        time=boundary.now, monotonic=boundary.now, perf_counter=boundary.now, sleep=boundary.sleep
-    )
+    def module(real: ModuleType, **names: Any) -> ModuleType:
+        copy = ModuleType(real.__name__)
+        vars(copy).update(vars(real) | names)
+        return copy
+
+    now = boundary.now
     replaced: dict[int, Any] = {
         id(datetime): Moment,
-        id(time): times,
-        id(time.monotonic): boundary.now,
-        id(time.time): boundary.now,
+        id(time): module(time, time=now, monotonic=now, perf_counter=now, sleep=boundary.sleep),
+        id(time.monotonic): now,
+        id(time.time): now,
+        id(threading): module(threading, Thread=boundary.thread),
+        id(threading.Thread): boundary.thread,
+        id(SimpleQueue): boundary.queue,
+        id(os): module(os, _exit=boundary.exit),
         id(futures.ThreadPoolExecutor): boundary.pool,
         id(futures.wait): boundary.wait,
         id(futures.as_completed): boundary.as_completed,
+        id(connect.async_sqs): boundary.async_sqs,
+        id(connect.async_ssm): boundary.async_ssm,
+        id(connect.blocking_sqs): boundary.blocking_sqs,
     }
     undo: list[tuple[Any, str, Any]] = []
 
@@ -160,21 +189,25 @@ def installed() -> Iterator[Boundary]:
         undo.append((place, name, getattr(place, name)))
         setattr(place, name, value)
 
-    for name, module in list(sys.modules.items()):
+    for name, found in list(sys.modules.items()):
         if name == "app" or name.startswith("chalicelib."):
-            for attribute, value in list(vars(module).items()):
+            for attribute, value in list(vars(found).items()):
                 if id(value) in replaced:
-                    put(module, attribute, replaced[id(value)])
-    for service in BOTO:
+                    put(found, attribute, replaced[id(value)])
+                elif isinstance(value, FunctionType) and value.__defaults__:
+                    defaults = tuple(replaced.get(id(one), one) for one in value.__defaults__)
+                    if defaults != value.__defaults__:
+                        put(value, "__defaults__", defaults)
+    for service in SERVICES:
         put(clients, service, boundary.boto(service))
-    put(connect, "async_sqs", boundary.async_sqs)
-    put(connect, "async_ssm", boundary.async_ssm)
     put(logs, "line", boundary.log)
     put(asyncio, "Runner", boundary.runner())
     put(application, "action", lambda: boundary.here.act)
+    put(application, "queues", boundary.blocking_sqs)
     put(application, "config", application.config)
-    for module_name, state in PROCESS_STATE:
-        put(sys.modules[module_name], state, OfSandbox(f"{module_name}.{state}"))
+    for module_name, state, make in PROCESS_STATE:
+        of_sandbox: Any = OfSandbox if make is dict else OfSandboxObject
+        put(sys.modules[module_name], state, of_sandbox(f"{module_name}.{state}", make))
     try:
         yield boundary
     finally:
@@ -182,18 +215,26 @@ def installed() -> Iterator[Boundary]:
             setattr(place, name, value)
 
 
-class OfSandbox(dict[str, Any]):
-    """A module's dictionary, of which each sandbox has its own."""
+class OfSandboxObject:
+    """An object of a module, of which each sandbox has its own."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
+    def __init__(self, name: str, make: Callable[[], Any]) -> None:
         self._name = name
+        self._make = make
 
-    def _mine(self) -> dict[str, Any]:
+    def _mine(self) -> Any:
         sandbox = SANDBOX.get()
         assert sandbox is not None
-        mine: dict[str, Any] = sandbox.known.setdefault(self._name, {})
-        return mine
+        if self._name not in sandbox.known:
+            sandbox.known[self._name] = self._make()
+        return sandbox.known[self._name]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mine(), name)
+
+
+class OfSandbox(OfSandboxObject):
+    """A dictionary of a module, of which each sandbox has its own."""
 
     def __getitem__(self, key: str) -> Any:
         return self._mine()[key]
@@ -203,9 +244,6 @@ class OfSandbox(dict[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._mine()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._mine().get(key, default)
 
 
 def _import_stages() -> None:

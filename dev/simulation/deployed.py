@@ -17,6 +17,7 @@ from infra.stage import Account, Stage
 STAGE = "local"  # the one in config.json that needs no account
 SHARDS = 4  # as many as a simulated stage may have
 ACCOUNT = Account("123456789012", "eu-central-1")
+SERVICES = ("sqs", "ssm", "s3", "events", "stepfunctions")
 QUEUES = {"SourceQueue": "source", "DestinationQueue": "destination", "DeadLetterQueue": "dead-letter"}
 
 
@@ -39,14 +40,21 @@ class RetryLimits:
 
 
 @dataclass(frozen=True)
+class ClientLimits:
+    """Of a boto3 client of the functions."""
+
+    attempts: int  # of one call
+    read_s: float
+
+
+@dataclass(frozen=True)
 class Deployed:
     queues: Mapping[str, QueueLimits]
     timeouts_s: Mapping[str, float]  # by function
     asynchronous: Mapping[str, RetryLimits]
     batch_size: int  # messages that consume is given at once
     concurrency: int  # consume's most at once; 0 is no limit of its own
-    boto_attempts: int  # of one call of a boto3 client
-    boto_read_s: float
+    clients: Mapping[str, ClientLimits]  # boto3's, by service
 
 
 @cache
@@ -55,15 +63,13 @@ def limits() -> Deployed:
     stage = Stage(ROOT, STAGE)
     functions = ("enqueue", "drain", "consume", "backfill", "api_handler")
     mapping = next(one for one in app().app.event_sources if getattr(one, "batch_size", None))
-    boto = _client_config()
     return Deployed(
         queues=_queues(stage),
         timeouts_s={name: stage.function_setting(name, "lambda_timeout") for name in functions},
         asynchronous=_asynchronous(stage),
         batch_size=mapping.batch_size,
         concurrency=mapping.maximum_concurrency or 0,
-        boto_attempts=boto.retries["max_attempts"],
-        boto_read_s=boto.read_timeout,
+        clients={service: _client_limits(service) for service in SERVICES},
     )
 
 
@@ -134,8 +140,8 @@ def _asynchronous(stage: Stage) -> dict[str, RetryLimits]:
     return found
 
 
-def _client_config() -> Any:
-    """botocore's configuration of the clients that the functions make."""
+def _client_limits(service: str) -> ClientLimits:
+    """By botocore's configuration of the client that the functions make."""
     import boto3
 
     found: list[Any] = []
@@ -143,7 +149,7 @@ def _client_config() -> Any:
     kept = module.client
     module.client = lambda service, config, **_: found.append(config)
     try:
-        clients._new_client("sqs")
+        clients._new_client(service)
     finally:
         module.client = kept
-    return found[0]
+    return ClientLimits(found[0].retries["max_attempts"], found[0].read_timeout)

@@ -72,6 +72,18 @@ class Sandbox:
         world.loop.call_at(invocation.deadline, self.kill_in, invocation, "timed out")
         world.loop.start(lambda: self._main(invocation, handler), context)
 
+    def sleep(self, seconds: float) -> None:
+        """Of code that runs in this process; it never comes back if the process dies meanwhile."""
+        if self.alive:
+            self.world.loop.sleep(seconds)
+        if not self.alive:
+            self.world.loop.forever()
+
+    def exit(self, status: int) -> None:
+        """os._exit: Lambda sees a runtime that ended, and starts another one for the next event."""
+        self.kill(f"exited {status}")
+        self.world.loop.forever()
+
     def kill(self, how: str) -> None:
         """The process is gone; what it still holds never goes on."""
         if not self.alive:

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
@@ -18,6 +18,8 @@ from dev.fake_sqs.queues import Refused
 if TYPE_CHECKING:
     from dev.simulation.lambdas import Sandbox
     from dev.simulation.world import World
+
+Result = TypeVar("Result")
 
 FOREVER = -1.0  # seconds of which a dead process waits
 THROTTLED = {"ThrottlingException", "Throttling", "RequestThrottled", "SlowDown", "TooManyRequestsException"}
@@ -255,6 +257,31 @@ class Unsigned:
         return {"x-amz-target": target}
 
 
+class BlockingTransport(Transport):
+    """Its coroutine never waits: it blocks, as the functions do that have no event loop."""
+
+    async def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> tuple[int, bytes]:
+        target, _, action = headers["x-amz-target"].partition(".")
+        sandbox = self._sandbox
+        steps = self._network.exchange(sandbox, target, action, json.loads(body), within_s)
+        status, answer = blocked(sandbox, steps)
+        sandbox.answered(action, status, answer)
+        return status, json.dumps(answer).encode()
+
+
+def blocked(sandbox: Sandbox, steps: Generator[float, None, Result]) -> Result:
+    """What the exchange returns; the calling function waits meanwhile, for ever if its process dies."""
+    try:
+        while True:
+            seconds = next(steps)
+            if seconds == FOREVER:
+                sandbox.world.loop.forever()
+            sandbox.sleep(seconds)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
 class BotoClient:
     """A boto3 client of one sandbox, with botocore's standard retries. `call` is its only way out."""
 
@@ -262,6 +289,7 @@ class BotoClient:
         self._network = network
         self._sandbox = sandbox
         self._service = service
+        self._limits = network.world.limits.clients[service]
         self.exceptions = Exceptions()
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
@@ -275,11 +303,10 @@ class BotoClient:
 
     def call(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer. Raises ClientError or another BotoCoreError once botocore would give up."""
-        world = self._network.world
         error: Exception = AssertionError("no attempt")
-        for attempt in range(world.limits.boto_attempts):
+        for attempt in range(self._limits.attempts):
             if attempt:
-                self._sleep(self._network.chance.random() * min(2 ** (attempt - 1), 20))
+                self._sandbox.sleep(self._network.chance.random() * min(2 ** (attempt - 1), 20))
             try:
                 status, answer = self._attempt(action, request)
             except NotSent:
@@ -302,22 +329,8 @@ class BotoClient:
         raise error
 
     def _attempt(self, action: str, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        within_s = self._network.world.limits.boto_read_s
-        steps = self._network.exchange(self._sandbox, self._service, action, request, within_s)
-        try:
-            while True:
-                self._sleep(next(steps))
-        except StopIteration as end:
-            status, answer = end.value
-            return status, answer
-
-    def _sleep(self, seconds: float) -> None:
-        sandbox = self._sandbox
-        loop = sandbox.world.loop
-        if seconds != FOREVER and sandbox.alive:
-            loop.sleep(seconds)
-        if not sandbox.alive:
-            loop.forever()
+        steps = self._network.exchange(self._sandbox, self._service, action, request, self._limits.read_s)
+        return blocked(self._sandbox, steps)
 
 
 class Exceptions:

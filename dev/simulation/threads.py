@@ -1,15 +1,84 @@
-"""concurrent.futures on the virtual clock: the names and the behaviour that the product's code uses."""
+"""Threads, queues and concurrent.futures on the virtual clock, as far as the product's code uses them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from contextvars import copy_context
 from functools import partial
+from queue import Empty
 from typing import Any
 
 from dev.simulation.clock import Event, VirtualLoop
+
+
+class Thread:
+    """threading.Thread. It belongs to the process of whoever makes it: they die together."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        target: Callable[..., object],
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        daemon: bool | None = None,
+        name: str = "",
+    ) -> None:
+        self._loop = loop
+        self._run = partial(target, *args, **(kwargs or {}))
+        self._ended = Event()
+        self.daemon = daemon
+        self.name = name
+
+    def start(self) -> None:
+        self._loop.start(self._main, copy_context())
+
+    def join(self, timeout: float | None = None) -> None:
+        self._loop.wait(self._ended, timeout)
+
+    def is_alive(self) -> bool:
+        return not self._ended.is_set
+
+    def _main(self) -> None:
+        try:
+            self._run()
+        except Exception:  # noqa: BLE001, S110  a thread's error ends the thread, and nothing else
+            pass
+        self._ended.set()
+
+
+class Queue:
+    """queue.SimpleQueue."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._items: deque[Any] = deque()
+        self._came = Event()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self._items.append(item)
+        self._came.set()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        ends = None if timeout is None else self._loop.now + timeout
+        while not self._items:
+            if self._came.is_set:
+                self._came = Event()
+            left = None if ends is None else ends - self._loop.now
+            if not block or (left is not None and left <= 0):
+                raise Empty
+            self._loop.wait(self._came, left)
+        return self._items.popleft()
+
+    def get_nowait(self) -> Any:
+        return self.get(block=False)
+
+    def empty(self) -> bool:
+        return not self._items
+
+    def qsize(self) -> int:
+        return len(self._items)
 
 
 class Future:
