@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent import futures
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, tzinfo
 from queue import SimpleQueue
 from types import FunctionType, ModuleType
@@ -183,6 +184,10 @@ def installed() -> Iterator[Boundary]:
         id(connect.async_ssm): boundary.async_ssm,
         id(connect.blocking_sqs): boundary.blocking_sqs,
     }
+
+    def other(value: Any) -> Any:
+        return replaced.get(id(value), value)
+
     undo: list[tuple[Any, str, Any]] = []
 
     def put(place: Any, name: str, value: Any) -> None:
@@ -194,10 +199,15 @@ def installed() -> Iterator[Boundary]:
             for attribute, value in list(vars(found).items()):
                 if id(value) in replaced:
                     put(found, attribute, replaced[id(value)])
-                elif isinstance(value, FunctionType) and value.__defaults__:
-                    defaults = tuple(replaced.get(id(one), one) for one in value.__defaults__)
-                    if defaults != value.__defaults__:
-                        put(value, "__defaults__", defaults)
+                elif is_dataclass(value) and isinstance(value, type):
+                    # A field's default_factory is kept by the generated __init__ itself.
+                    for cell in getattr(value.__init__, "__closure__", None) or ():
+                        if id(cell.cell_contents) in replaced:
+                            put(cell, "cell_contents", replaced[id(cell.cell_contents)])
+                elif isinstance(value, FunctionType):
+                    put(value, "__defaults__", tuple(map(other, value.__defaults__ or ())) or None)
+                    named = value.__kwdefaults__ or {}
+                    put(value, "__kwdefaults__", {key: other(one) for key, one in named.items()} or None)
     for service in SERVICES:
         put(clients, service, boundary.boto(service))
     put(logs, "line", boundary.log)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dev.simulation.world import World
 
 # A tick's numbers, each message received being in one of them.
-PARTS = ("forwarded", "rejected", "split", "ignored", "returned", "failed")
+PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
 
 
 class Invariants:

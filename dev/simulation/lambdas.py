@@ -230,6 +230,7 @@ class AsyncEvents:
 
         def give_up(condition: str, error: str) -> None:
             if limits.on_failure:
+                world.census.excuse_payload(event)  # parts of it may have been taken
                 record = {
                     "version": "1.0",
                     "timestamp": iso(world.loop.now),

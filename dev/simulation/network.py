@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.lean.http1 import NoAnswer, NotSent
+from chalicelib.aws.lean.transport import NoAnswer, NotSent
 from dev.fake_sqs.queues import Refused
 
 if TYPE_CHECKING:

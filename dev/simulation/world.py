@@ -455,15 +455,17 @@ class World:
             self.invariants.at_rest()
 
     def _implied_s(self) -> float:
-        """Within what time all is done once nothing goes wrong any more."""
-        capacity = (
-            min(self.config.capacity, *(int(value) for value in self.ssm.values.values()))
-            if self.ssm.values
-            else self.config.capacity
-        )
-        passes = sum(1 + self.config.max_tries for event in self.census.events)
+        """Within what time all is done once nothing goes wrong any more.
+
+        Whoever is tried to the end waits for every delay, and passes the capacity each time; whoever hangs or
+        kills its process also waits until it is visible again.
+        """
+        config = self.config
+        capacity = min([config.capacity, *map(int, self.ssm.values.values())])
+        passes = sum(1 + config.max_tries for event in self.census.events)
+        delays = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
         hidden = max(one.visibility_s for one in (self.source, self.destination))
-        return REST_SLACK_S + 900 + 60 * passes / capacity + 8 * hidden
+        return REST_SLACK_S + delays + 60 * passes / capacity + config.max_tries * hidden
 
     def told(self) -> list[str]:
         """The story: what met the event that the violation is about, and what happened to all."""
