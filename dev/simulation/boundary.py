@@ -25,11 +25,11 @@ from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
 from chalicelib.drain.refusals import Refusals
 from chalicelib.telemetry import logs
-from dev.simulation.deployed import SERVICES, app
+from dev.simulation.deployed import SERVICES, app, limits
 from dev.simulation.lambdas import SANDBOX, Sandbox
 from dev.simulation.network import BlockingTransport, BotoClient, Transport, Unsigned
 from dev.simulation.threads import Queue, Thread, ThreadPool, as_completed, wait_for
-from dev.simulation.world import World
+from dev.simulation.world import World, base_config
 
 # Module state that lives as long as a process, and so belongs to a sandbox.
 PROCESS_STATE = (
@@ -254,6 +254,14 @@ class OfSandbox(OfSandboxObject):
 
     def __contains__(self, key: object) -> bool:
         return key in self._mine()
+
+
+def prepare() -> None:
+    """All that is read or imported once: a process that is forked afterwards has it."""
+    app()
+    limits()
+    base_config()
+    _import_stages()
 
 
 def _import_stages() -> None:

@@ -67,7 +67,7 @@ def _without(all_: tuple[object, ...], index: int) -> tuple[object, ...]:
 def told(outcome: Outcome) -> str:
     """What a person needs to see why a seed fails."""
     scenario, violation = outcome.scenario, outcome.violation
-    assert violation is not None
+    said = f"{violation.kind}: {violation.text}" if violation else "nothing is violated"
     stage = (
         f"capacity {scenario.capacity}, {scenario.workers} workers, {scenario.shards} shards, "
         f"{scenario.threads} threads, {scenario.pollers} pollers, "
@@ -77,7 +77,7 @@ def told(outcome: Outcome) -> str:
     orders = [f"{one.at:6.0f} s  {one.action} {one.argument}" for one in scenario.orders]
     return "\n".join(
         [
-            f"seed {scenario.seed}: {violation.kind}: {violation.text}",
+            f"seed {scenario.seed}: {said}",
             stage,
             f"faults: {scenario.fault_kinds or 'none'}",
             *uploads,
