@@ -1,4 +1,4 @@
-"""`python -m dev.simulation`: seeds by the thousand, a failing one told as a story, faults planted and found."""
+"""`python -m dev.simulation`: seeds by the thousand, a failing one told as a story, planted faults found."""
 
 from __future__ import annotations
 
@@ -35,16 +35,26 @@ class Ran(NamedTuple):
     failed: tuple[int, ...] = ()
 
     def plus(self, other: Ran) -> Ran:
-        return Ran(*(one + more for one, more in zip(self, other, strict=True)))
+        return Ran(
+            self.seeds + other.seeds,
+            self.ticks + other.ticks,
+            self.events + other.events,
+            self.deaths + other.deaths,
+            self.failed + other.failed,
+        )
 
 
 @click.command()
 @click.option("--first", default=0, show_default=True, help="The first seed.")
 @click.option("--seeds", "count", type=int, help="How many seeds.")
 @click.option("--minutes", type=float, help="How long, on the clock on the wall.")
-@click.option("--ticks", type=int, help=f"How many simulated ticks. [default: {TICKS:,} without another bound]")
+@click.option(
+    "--ticks", type=int, help=f"How many simulated ticks. [default: {TICKS:,} without another bound]"
+)
 @click.option("--replay", type=int, help="Tell one seed's story, shrunk where it fails.")
-@click.option("--faults", is_flag=True, help="Plant faults in the code, one at a time; every one must be found.")
+@click.option(
+    "--faults", is_flag=True, help="Plant faults in the code, one at a time; every one must be found."
+)
 @click.option("--only", default="", help="Of the planted faults those whose name holds this.")
 @click.option("--processes", default=os.cpu_count(), show_default=True, type=int, help="Side by side.")
 def main(

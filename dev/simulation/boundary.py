@@ -85,9 +85,7 @@ class Boundary:
 
     def _async(self, kind: type[Any], transport: type[Transport] = Transport, **options: Any) -> Any:
         network = self.here.network
-        return kind(
-            transport(network, self.sandbox()), Unsigned(), uniform=network.chance.random, **options
-        )
+        return kind(transport(network, self.sandbox()), Unsigned(), uniform=network.chance.random, **options)
 
     def log(self, message: str, **fields: Any) -> None:
         sandbox = SANDBOX.get()

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from dev.simulation.sqs import Message
-
-if TYPE_CHECKING:
-    from dev.simulation.world import World
+from dev.simulation.surroundings import Surroundings
 
 # In every key, and in every body that has no key; a percent-encoded key keeps it as it is.
 NAMED = re.compile(r"ev-(\d+)-")
@@ -36,10 +34,10 @@ class Event:
     letters: int = 0
     done: int = 0
     tries: int = 0  # calls of the action since it was last redriven
+    crashes: int = 0  # of these, those that ended the process
+    failed_at: float = 0.0  # when the last try failed; 0 after one that ended the process
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
-    size: int = 0  # bytes of its own body, where it is too long for some
-    history: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -47,7 +45,7 @@ class Event:
 
 
 class Census:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
         self.events: list[Event] = []
         self.expired = 0
@@ -94,7 +92,8 @@ class Census:
             event.copies -= 1
             if dead:
                 event.letters -= 1
-                event.tries = 0
+                event.tries = event.crashes = 0
+                event.failed_at = 0.0
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":
@@ -119,6 +118,9 @@ class Census:
     def _is_somewhere(self, event: Event) -> None:
         if not event.copies and not event.done and event.owed and event.kind != IGNORED:
             self.world.violate("lost", f"event {event.number} is nowhere", event)
+
+    def hidden(self, message: Message, seconds: float) -> None:
+        self.world.invariants.hidden(message, seconds)
 
     # what faults explain
 

@@ -9,16 +9,16 @@ from functools import cache
 from typing import Any
 
 from chalicelib.aws import clients
-from chalicelib.config import Config
+from dev import template
 from dev.workspace import ROOT
-from infra.deploying import deploy, stack
+from infra.deploying import deploy
 from infra.stage import Account, Stage
 
 STAGE = "local"  # the one in config.json that needs no account
 SHARDS = 4  # as many as a simulated stage may have
 ACCOUNT = Account("123456789012", "eu-central-1")
 SERVICES = ("sqs", "ssm", "s3", "events", "stepfunctions")
-QUEUES = {"SourceQueue": "source", "DestinationQueue": "destination", "DeadLetterQueue": "dead-letter"}
+QUEUES = ("source", "destination", "dead-letter")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def limits() -> Deployed:
     functions = ("enqueue", "drain", "consume", "backfill", "api_handler")
     mapping = next(one for one in app().app.event_sources if getattr(one, "batch_size", None))
     return Deployed(
-        queues=_queues(stage),
+        queues=_queues(),
         timeouts_s={name: stage.function_setting(name, "lambda_timeout") for name in functions},
         asynchronous=_asynchronous(stage),
         batch_size=mapping.batch_size,
@@ -93,31 +93,16 @@ def app() -> Any:
     return found
 
 
-def _queues(stage: Stage) -> dict[str, QueueLimits]:
-    from cfnlint.decode import cfn_yaml
-
-    load: Any = cfn_yaml.load
-    template = load(str(stack.TEMPLATE))
-    given = {  # what the deploy passes for the template's parameters
-        "SourceVisibility": stage.visibility("drain"),
-        "DestinationVisibility": stage.visibility("consume"),
-        "MaxTries": Config.max_tries,
-    }
-
-    def number(value: Any, default: int) -> int:
-        if isinstance(value, dict):
-            value = given[value["Ref"]]
-        return default if value is None else int(value)
-
+def _queues() -> dict[str, QueueLimits]:
     found = {}
-    for logical, name in QUEUES.items():
-        properties = template["Resources"][logical]["Properties"]
-        redrive = properties.get("RedrivePolicy") or {}
+    for name in QUEUES:
+        properties = template.queue(name)
+        receives = name in template.FUNCTION_OF
         found[name] = QueueLimits(
-            # What SQS takes where the template says nothing: 30 seconds, 4 days.
-            visibility_s=number(properties.get("VisibilityTimeout"), 30),
-            retention_s=number(properties.get("MessageRetentionPeriod"), 345_600),
-            max_receives=number(redrive.get("maxReceiveCount"), 0),
+            # SQS's own where the template says nothing, as of the dead-letter queue: 30 seconds.
+            visibility_s=template.visibility_s(name) if receives else 30,
+            retention_s=int(properties["MessageRetentionPeriod"]),
+            max_receives=template.max_receives(name) if receives else 0,
         )
     return found
 

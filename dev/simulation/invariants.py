@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
 
 from chalicelib.capacity import share
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Event
 from dev.simulation.lambdas import Invocation, Sandbox
 from dev.simulation.sqs import Message
+from dev.simulation.surroundings import Surroundings
 
-if TYPE_CHECKING:
-    from dev.simulation.world import World
-
+MAX_BACKOFF_S = 900  # docs/decisions/0004-refused-entries.md
+EARLY_S = 2.0  # a delay is carried in whole seconds
 # A tick's numbers, each message received being in one of them.
 PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
 
 
 class Invariants:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self.world = world
 
     def forwarded(self, sandbox: Sandbox) -> None:
-        """Never more than the capacity that the tick knew, whatever was answered."""
+        """Never more than the capacity that the tick knew, whatever was answered; by nobody but a tick."""
         invocation = sandbox.invocation
-        if invocation is None or not sandbox.function.startswith("drain"):
-            return
         world = self.world
+        if invocation is None:
+            return
+        if not sandbox.function.startswith("drain"):
+            world.violate("capacity", f"{sandbox.label} sends to the destination, past every capacity")
+            return
+        # EventBridge delivers at least once; a process knows which minute it has done.
+        minute = invocation.event["time"]
+        if sandbox.known.setdefault("forwarded in", {}).setdefault(minute, invocation) is not invocation:
+            world.violate("capacity", f"{sandbox.label} forwards a second time in the minute {minute}")
         arrived = sum(message.queue is world.destination for message in invocation.sent)
         capacity = sandbox.known.get("capacity")
         allowed = 0 if capacity is None else share(capacity, invocation.config.drain_shards, invocation.shard)
@@ -42,11 +48,30 @@ class Invariants:
             world.violate("letter", f"event {event.number} asks for nothing, and is dead-lettered", event)
         if not reason and not by_lambda and not message.moved_from:
             world.violate("reason", f"the letter of event {event.number} has no reason", event)
-        if event.kind != GOOD or event.plan == "reject" or by_lambda or event.size:
+        if event.kind != GOOD or event.plan == "reject" or by_lambda:
             return
         if event.tries < world.config.max_tries:
             how = f"moved by the policy of {message.moved_from}" if message.moved_from else repr(reason)
             world.violate("given up untried", f"event {event.number} after {event.tries} tries: {how}", event)
+
+    def tried(self, event: Event) -> None:
+        """The delays between tries are kept, and tries end."""
+        world = self.world
+        most = (world.config.max_tries + event.crashes) * (1 + event.excuses)
+        if event.tries > most:
+            world.violate("tried too often", f"event {event.number}: {event.tries} tries", event)
+        if event.failed_at and not event.excuses:
+            wait_s = world.config.retry_delay_s(event.tries - 1)
+            waited_s = world.loop.now - event.failed_at
+            if waited_s < wait_s - EARLY_S:
+                text = f"event {event.number}: try {event.tries} after {waited_s:.0f} s instead of {wait_s} s"
+                world.violate("tried too early", text, event)
+
+    def hidden(self, message: Message, seconds: float) -> None:
+        """What was refused is to move again within a quarter of an hour once it can."""
+        if message.queue is self.world.source and seconds > MAX_BACKOFF_S:
+            text = f"event {message.events} is hidden for {seconds:.0f} s"
+            self.world.violate("hidden too long", text)
 
     def expired(self, event: Event, message: Message) -> None:
         self.world.violate("expired", f"event {event.number} was too old for {message.queue.name}", event)
@@ -144,6 +169,3 @@ class Invariants:
                         event,
                     )
                     return
-
-    def as_dict(self) -> dict[str, Any]:
-        return {}

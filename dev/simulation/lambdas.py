@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from greenlet import GreenletExit
 
 from dev.simulation.sqs import Message, Queue, system_attributes
+from dev.simulation.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from chalicelib.config import Config
-    from dev.simulation.world import World
 
 # In whose process the code runs that runs now.
 SANDBOX: ContextVar[Sandbox | None] = ContextVar("SANDBOX", default=None)
@@ -54,7 +54,7 @@ class Invocation:
 class Sandbox:
     """One process that runs one function, one event at a time."""
 
-    def __init__(self, world: World, function: str, number: int) -> None:
+    def __init__(self, world: Surroundings, function: str, number: int) -> None:
         self.world = world
         self.function = function
         self.label = f"{function}/{number}"
@@ -134,7 +134,7 @@ class Sandbox:
 class Context:
     """Lambda's context, as far as the app asks it."""
 
-    def __init__(self, world: World, invocation: Invocation) -> None:
+    def __init__(self, world: Surroundings, invocation: Invocation) -> None:
         self._world = world
         self._invocation = invocation
         self.aws_request_id = f"r{invocation.began}"
@@ -146,7 +146,7 @@ class Context:
 class Functions:
     """Invokes handlers, in a warm sandbox where one is free."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Surroundings) -> None:
         self._world = world
         self._warm: dict[str, list[Sandbox]] = {}
         self._made = 0
@@ -193,7 +193,7 @@ class Functions:
 class AsyncEvents:
     """Events that Lambda keeps until their function took them, or until it gives up."""
 
-    def __init__(self, world: World, functions: Functions) -> None:
+    def __init__(self, world: Surroundings, functions: Functions) -> None:
         self._world = world
         self._functions = functions
         self.waiting = 0
@@ -262,7 +262,9 @@ class AsyncEvents:
 class Poller:
     """The event source mapping: receives from a queue, invokes, deletes what the function answered for."""
 
-    def __init__(self, world: World, functions: Functions, queue: Queue, function: str, most: int) -> None:
+    def __init__(
+        self, world: Surroundings, functions: Functions, queue: Queue, function: str, most: int
+    ) -> None:
         self._world = world
         self._functions = functions
         self._queue = queue
@@ -357,7 +359,9 @@ def record(message: Message) -> dict[str, Any]:
 class Schedule:
     """EventBridge's rule of one shard: an event each minute, at least once."""
 
-    def __init__(self, world: World, events: AsyncEvents, function: str, shard: int, phase_s: float) -> None:
+    def __init__(
+        self, world: Surroundings, events: AsyncEvents, function: str, shard: int, phase_s: float
+    ) -> None:
         self._world = world
         self._events = events
         self.function = function

@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws.lean.transport import NoAnswer, NotSent
 from dev.fake_sqs.queues import Refused
+from dev.simulation.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from dev.simulation.lambdas import Sandbox
-    from dev.simulation.world import World
 
 Result = TypeVar("Result")
 
@@ -87,7 +87,7 @@ class Service(Protocol):
 
 
 class Network:
-    def __init__(self, world: World, chance: random.Random) -> None:
+    def __init__(self, world: Surroundings, chance: random.Random) -> None:
         self.world = world
         self.chance = chance
         self.services: dict[str, Service] = {}

@@ -58,6 +58,7 @@ class Scenario:
     faults: Faults
     uploads: tuple[Upload, ...]
     orders: tuple[Order, ...]
+    second_life: bool  # once all is quiet the letters are sent back, and faults begin again
 
     def without(self, kind: str) -> Scenario:
         return replace(self, faults=replace(self.faults, **{kind: 0.0}))
@@ -70,7 +71,7 @@ class Scenario:
 def from_seed(seed: int) -> Scenario:
     """The same seed gives the same scenario."""
     chance = random.Random(seed)
-    length_s = 60.0 * chance.choice((3, 8, 20))
+    length_s = 60.0 * chance.choice((3, 8, 20, 90, 400))
     return Scenario(
         seed=seed,
         capacity=chance.choice((1, 3, 10, 11, 25, 80)),
@@ -83,6 +84,7 @@ def from_seed(seed: int) -> Scenario:
         faults=_faults(chance),
         uploads=tuple(_upload(chance, length_s) for _ in range(chance.randint(1, 8))),
         orders=tuple(_order(chance, length_s) for _ in range(chance.choice((0, 0, 1, 3)))),
+        second_life=chance.random() < 0.2,
     )
 
 

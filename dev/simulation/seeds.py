@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from dev.simulation.boundary import Boundary
 from dev.simulation.scenario import Scenario, from_seed
 from dev.simulation.world import Outcome, World
+
+Item = TypeVar("Item")
 
 SHRINK_RUNS = 200
 
@@ -54,13 +57,19 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
             half = replace(upload, count=upload.count // 2, plans=upload.plans[: upload.count // 2])
             yield replace(scenario, uploads=(*scenario.uploads[:index], half, *scenario.uploads[index + 1 :]))
             other = replace(upload, count=(upload.count + 1) // 2, plans=upload.plans[upload.count // 2 :])
-            yield replace(scenario, uploads=(*scenario.uploads[:index], other, *scenario.uploads[index + 1 :]))
-    for name, least in (("shards", 1), ("pollers", 1), ("threads", 1), ("workers", 1), ("max_in_destination", 0)):
-        if getattr(scenario, name) != least:
-            yield replace(scenario, **{name: least})
+            yield replace(
+                scenario, uploads=(*scenario.uploads[:index], other, *scenario.uploads[index + 1 :])
+            )
+    if scenario.second_life:
+        yield replace(scenario, second_life=False)
+    least: dict[str, int] = {"shards": 1, "pollers": 1, "threads": 1, "workers": 1, "max_in_destination": 0}
+    for name, value in least.items():
+        if getattr(scenario, name) != value:
+            simpler: dict[str, Any] = {name: value}
+            yield replace(scenario, **simpler)
 
 
-def _without(all_: tuple[object, ...], index: int) -> tuple[object, ...]:
+def _without(all_: tuple[Item, ...], index: int) -> tuple[Item, ...]:
     return (*all_[:index], *all_[index + 1 :])
 
 
@@ -73,7 +82,9 @@ def told(outcome: Outcome) -> str:
         f"{scenario.threads} threads, {scenario.pollers} pollers, "
         f"MAX_IN_DESTINATION {scenario.max_in_destination}"
     )
-    uploads = [f"{one.at:6.0f} s  {one.count} {one.shape}: {', '.join(one.plans)}" for one in scenario.uploads]
+    uploads = [
+        f"{one.at:6.0f} s  {one.count} {one.shape}: {', '.join(one.plans)}" for one in scenario.uploads
+    ]
     orders = [f"{one.at:6.0f} s  {one.action} {one.argument}" for one in scenario.orders]
     return "\n".join(
         [

@@ -58,6 +58,9 @@ class Watcher(Protocol):
 
     def removed(self, message: Message, why: str) -> None: ...
 
+    def hidden(self, message: Message, seconds: float) -> None:
+        """Its visibility was changed."""
+
     def doubled(self, message: Message) -> None:
         """SQS itself gives it once more than it need."""
 
@@ -316,6 +319,7 @@ class Sqs:
             raise Refused("InvalidParameterValue", f"VisibilityTimeout {seconds}: 12 hours from the receive")
         self._take(message)
         self._show_at(message, now + seconds, HIDDEN)
+        self.watcher.hidden(message, seconds)
         return {}
 
     def _hide(self, queue: Queue, request: Mapping[str, Any]) -> Answer:

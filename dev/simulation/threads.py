@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from queue import Empty
@@ -41,10 +42,8 @@ class Thread:
         return not self._ended.is_set
 
     def _main(self) -> None:
-        try:
+        with suppress(Exception):  # a thread's error ends the thread, and nothing else
             self._run()
-        except Exception:  # noqa: BLE001, S110  a thread's error ends the thread, and nothing else
-            pass
         self._ended.set()
 
 

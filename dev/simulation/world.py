@@ -21,7 +21,7 @@ from dev.simulation import deployed
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Census, Event
 from dev.simulation.clock import VirtualLoop
 from dev.simulation.invariants import Invariants
-from dev.simulation.lambdas import AsyncEvents, Functions, Invocation, Poller, Sandbox, Schedule, iso
+from dev.simulation.lambdas import SANDBOX, AsyncEvents, Functions, Invocation, Poller, Sandbox, Schedule, iso
 from dev.simulation.network import NO_FAULTS, Network
 from dev.simulation.scenario import Order, Scenario, Upload
 from dev.simulation.sqs import Message, Queue, Sqs
@@ -246,36 +246,30 @@ class World:
     def act(self, created: ObjectCreated, delivery: Delivery) -> ActionResult:
         """Does what the event's plan says, and counts the try."""
         event = self.census.of_key(created.key)
-        sandbox = self.app_sandbox()
+        sandbox = SANDBOX.get()
+        assert sandbox is not None
         event.tries += 1
-        trial = event.tries
-        self.note(sandbox.label, f"try {trial} of event {event.number} ({event.plan})")
-        self.loop.sleep(self.chance.random() * (30 if event.plan == "slow" else 0.5))
-        self._stay_dead(sandbox)
+        self.note(sandbox.label, f"try {event.tries} of event {event.number} ({event.plan})")
+        self.invariants.tried(event)
+        bad = event.plan == "poison" or event.tries <= event.bad_tries
+        event.failed_at = self.loop.now
+        sandbox.sleep(self.chance.random() * (30 if event.plan == "slow" else 0.5))
         if event.plan == "reject":
             raise Reject("the plan says never")
-        if event.plan == "poison" or (event.plan == "retry" and trial <= event.bad_tries):
+        if bad and event.plan == "hang":
+            self.loop.forever()
+        if bad and event.plan == "crash":
+            event.failed_at = 0.0
+            event.crashes += 1
+            sandbox.exit(139)
+        event.failed_at = self.loop.now
+        if bad and event.plan in ("retry", "poison"):
             raise Retry("the plan says later")
-        if event.plan == "hang" and trial <= event.bad_tries:
-            self.loop.forever()
-        if event.plan == "crash" and trial <= event.bad_tries:
-            sandbox.kill("died")
-            self.loop.forever()
         if self.network.strikes(self.network.faults.failing):
             raise ConnectionError("the downstream does not answer")
         event.done += 1
+        event.failed_at = 0.0
         return ActionResult("made")
-
-    def app_sandbox(self) -> Sandbox:
-        from dev.simulation.lambdas import SANDBOX
-
-        found = SANDBOX.get()
-        assert found is not None
-        return found
-
-    def _stay_dead(self, sandbox: Sandbox) -> None:
-        if not sandbox.alive:
-            self.loop.forever()
 
     # uploads
 
@@ -443,8 +437,22 @@ class World:
 
     def _come_to_rest(self) -> None:
         self.network.set_faults(NO_FAULTS)
-        self.quiet_since = self.loop.now
         self.note("world", "no more faults")
+        self._rest()
+        if self.scenario.second_life and not self.loop.stopped:
+            # What people do when all is quiet: they look at the letters, and send them back.
+            self.note("world", "the letters go back, and faults begin again")
+            self.network.set_faults(self.scenario.faults)
+            self.order(Order(0.0, "redrive"))
+            self.loop.run(self.loop.now + self.scenario.length_s)
+            self.network.set_faults(NO_FAULTS)
+            if not self.loop.stopped:
+                self._rest()
+
+    def _rest(self) -> None:
+        """Until nothing moves any more; then all must have ended, and in time."""
+        self.loop.run(self.loop.now + 2 * self.limits.timeouts_s["api_handler"])  # nobody's pause comes later
+        self.quiet_since = self.loop.now
         for one in self.schedules.values():
             one.enabled = True
             one.expect(self.loop.now)
