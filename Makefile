@@ -8,7 +8,7 @@ PORT   ?= 8000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
-.PHONY: test-deploy test-faults test-corpus
+.PHONY: test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -75,6 +75,9 @@ bench-cold-start: setup ## each function's cold start against an empty handler; 
 
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+simulate: setup ## the pipeline against a hostile SQS and Lambda on a virtual clock: make simulate ARGS="--minutes 3", "--replay SEED", "--faults"
+	@$(BIN)/python -m dev.simulation $(ARGS)
 
 $(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -76,7 +76,9 @@ OF_A_CALL = (
     "dies_before",
     "dies_after",
 )
-HAVE_AN_EFFECT = {"error_after", "lost", "late", "dies_after"}
+# What may make two events of one.
+DOUBLING = {"error_after", "lost", "late", "dies_after", "done_unmentioned", "unmentioned", "refused"}
+DOUBLING |= {"undelete", "twice", "killed", "invoked_twice", "slow"}
 NO_FAULTS = Faults()
 
 

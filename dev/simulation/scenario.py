@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dev.simulation.deployed import SHARDS
-from dev.simulation.network import KINDS, NO_FAULTS, Faults
+from dev.simulation.network import DOUBLING, KINDS, NO_FAULTS, Faults
 
 # A fault is rare, frequent, or a brown-out; most seeds have few kinds at once, so that one can be seen.
 LEVELS = (0.01, 0.05, 0.2, 0.5)
+# Of a run with faults. What doubles events may not be frequent that long: it would double the doubles.
+LONG_S = 3600.0
 RARE = {"dies_before": 0.05, "dies_after": 0.05, "undelete": 0.2, "twice": 0.2, "killed": 0.5}  # at the most
 
 UPLOADS = ("s3", "s3", "s3", "plain", "queue", "many", "unreadable", "ignored", "mixed", "wrapped", "odd key")
@@ -81,19 +83,20 @@ def from_seed(seed: int) -> Scenario:
         pollers=chance.choice((1, 2, 5)),
         max_in_destination=chance.choice((0, 0, 5, 100)),
         length_s=length_s,
-        faults=_faults(chance),
+        faults=_faults(chance, length_s > LONG_S),
         uploads=tuple(_upload(chance, length_s) for _ in range(chance.randint(1, 8))),
         orders=tuple(_order(chance, length_s) for _ in range(chance.choice((0, 0, 1, 3)))),
         second_life=chance.random() < 0.2,
     )
 
 
-def _faults(chance: random.Random) -> Faults:
+def _faults(chance: random.Random, long: bool) -> Faults:
     if chance.random() < 0.1:
         return NO_FAULTS
     drawn: dict[str, Any] = {}
     for kind in chance.sample(KINDS, chance.randint(1, 5)):
-        drawn[kind] = min(chance.choice(LEVELS), RARE.get(kind, 1.0))
+        most = LEVELS[1] if long and kind in DOUBLING else RARE.get(kind, 1.0)
+        drawn[kind] = min(chance.choice(LEVELS), most)
     return Faults(**drawn)
 
 

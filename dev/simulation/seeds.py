@@ -12,7 +12,7 @@ from dev.simulation.world import Outcome, World
 
 Item = TypeVar("Item")
 
-SHRINK_RUNS = 200
+SHRINK_RUNS = 60
 
 
 def run(boundary: Boundary, scenario: Scenario, tracing: bool = False) -> Outcome:

@@ -231,7 +231,8 @@ class Sqs:
             most = chance.randint(1, most)
         hidden_s = float(request.get("VisibilityTimeout", queue.visibility_s))
         received: list[Message] = []
-        while queue.visible and len(received) < most and queue.in_flight < self.max_in_flight:
+        most = min(most, self.max_in_flight - queue.in_flight)
+        while queue.visible and len(received) < most:
             message = queue.visible[int(chance.random() * len(queue.visible))]
             if message.sent + queue.retention_s <= now:
                 self.remove(message, "expired")
@@ -244,12 +245,13 @@ class Sqs:
             message.received = now
             message.first_received = message.first_received or now
             message.handle = f"{message.id}#{next(self._numbers)}"
+            received.append(message)
+        for message in received:
             if self.twice and chance.random() < self.twice:
                 self.watcher.doubled(message)
                 self._show_at(message, now + chance.random(), HIDDEN)
             else:
                 self._show_at(message, now + hidden_s, HIDDEN)
-            received.append(message)
         self.given(received)
         system = request.get("MessageSystemAttributeNames") or request.get("AttributeNames") or ()
         own = request.get("MessageAttributeNames") or ()
