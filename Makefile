@@ -7,7 +7,7 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
+.PHONY: help setup run status test check drop jobs plan audit openapi deploy destroy policies
 .PHONY: test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -59,6 +59,9 @@ deploy: setup ## into your AWS account: make deploy STAGE=dev
 
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+audit: setup ## from a stage's own log: one fate for every event? make audit STAGE=prod ARGS="--hours 2"
+	@$(BIN)/python -m infra audit --stage $(STAGE) $(ARGS)
 
 plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
 	@$(BIN)/python -m infra plan $(ARGS)

@@ -141,8 +141,11 @@ def _replay(seed: int) -> int:
 def _faults(processes: int, only: str, results: Path) -> int:
     chosen = [number for number, fault in enumerate(planted.FAULTS) if only in fault.name]
     boundary.prepare()
+    found = []
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        found = pool.map(planted.search, chosen, chunksize=1)
+        for number, one in zip(chosen, pool.imap(planted.search, chosen), strict=True):
+            click.echo(f"{planted.FAULTS[number].name}: {one.kind or 'NOT FOUND'}", err=True)
+            found.append(one)
     table = Table("planted", "found as", "seed", "ticks", title="Faults planted one at a time")
     for number, one in zip(chosen, found, strict=True):
         kind = one.kind or "[red]not found[/]"
