@@ -282,6 +282,7 @@ async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing]
     shortened = {id(one.origin) for one in again}
     sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
     tally.letters += len(sent.confirmed)
+    _is_elsewhere(sent.confirmed, tally)
     return sent
 
 

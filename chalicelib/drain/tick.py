@@ -119,13 +119,13 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
     else:
         _last_minute[shard] = scheduled
         result = in_loop(connected())
-    _log(result, config, shard)
+    _log(result, config, shard, scheduled)
     if result.errors:
         raise TickFailed(result.as_dict())
     return result
 
 
-def _log(result: TickResult, config: Config, shard: int) -> None:
+def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None:
     values = {
         "Received": result.received,
         "Forwarded": result.forwarded,
@@ -135,7 +135,8 @@ def _log(result: TickResult, config: Config, shard: int) -> None:
         "TickDuration": result.seconds,
         "OldestReceived": result.oldest_s,
     }
-    metrics.line("tick", config.stage, "drain", values, shard=shard, **result.as_dict())
+    fields = {"shard": shard, "scheduled": scheduled, **result.as_dict()}
+    metrics.line("tick", config.stage, "drain", values, **fields)
 
 
 def in_loop(main: Coroutine[Any, Any, Result]) -> Result:

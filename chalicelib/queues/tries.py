@@ -34,8 +34,12 @@ class Tries:
 
     @classmethod
     def read(cls, attributes: Mapping[str, Any] | None) -> Tries:
-        """Of `MessageAttributes` as SQS gives them, or `messageAttributes` as Lambda does."""
-        if not attributes:
+        """Of `MessageAttributes` as SQS gives them, or `messageAttributes` as Lambda does.
+
+        A dead letter that was sent back begins anew, whoever sent it: SQS's own redrive leaves all attributes
+        on it.
+        """
+        if not attributes or "RejectedAt" in attributes:
             return NONE
         return cls(
             count=int(_number(attributes, "Tries")),
