@@ -6,15 +6,10 @@ Pillow can read it to its last frame and it fits the budget. Prints the counts.
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import signal
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -24,41 +19,14 @@ from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging.box import Box
 from chalicelib.thumbnails.imaging.header import load_plugin
 from chalicelib.thumbnails.make import make
-from tests.corpus import fetch
+from tests.corpus import child, fetch
 
 SIZES = (256, 64)
 SETTINGS = ThumbnailSettings(sizes=SIZES)
 LIMIT = 512 * 1024 * 1024
-PLENTY = 8 * 1024 * 1024 * 1024
-SECONDS = 60
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 # Refused for what they would cost: not a sign of damage.
 BY_CHOICE = ("more than the", "not done within", "scans in a progressive")
-
-
-def in_child(work: Callable[[], object], limit: int) -> tuple[str, object, int]:
-    """(how it ended, what `work` returned, its peak resident bytes), in a process with `limit` bytes."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        status = 1
-        try:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-            signal.alarm(SECONDS)
-            os.write(writing, json.dumps(work()).encode())
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    _, status, usage = os.wait4(child, 0)
-    if os.WIFSIGNALED(status):
-        ended = "time-out" if os.WTERMSIG(status) == signal.SIGALRM else f"signal {os.WTERMSIG(status)}"
-    else:
-        ended = "" if os.WEXITSTATUS(status) == 0 else "exception"
-    return ended, json.loads(said) if said else None, usage.ru_maxrss * 1024
 
 
 def thumbnails(path: Path) -> dict[str, object]:
@@ -93,7 +61,7 @@ def main() -> int:
     largest = slowest = 0.0
     for path in fetch.files():
         started = time.monotonic()
-        ended, answer, peak = in_child(lambda path=path: thumbnails(path), LIMIT)
+        ended, answer, peak = child.run(lambda path=path: thumbnails(path), LIMIT)
         slowest = max(slowest, time.monotonic() - started)
         largest = max(largest, peak)
         outcome = verdict(path, ended, answer, reasons)
@@ -115,7 +83,7 @@ def verdict(path: Path, ended: str, answer: object, reasons: Counter[str]) -> st
     if any(words in reason for words in BY_CHOICE):
         reasons["over the memory budget or the time limit"] += 1
         return "refused by choice"
-    by_pillow = in_child(lambda: expected(path), PLENTY)[1]
+    by_pillow = child.run(lambda: expected(path), child.PLENTY)[1]
     if reason:
         reasons[reason[:90]] += 1
         return "valid and refused" if by_pillow else "refused"
