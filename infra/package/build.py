@@ -69,7 +69,7 @@ _FOR_MACHINE = re.compile(r'\s*;\s*platform_machine == "(\w+)"')
 
 
 def requirements_for(text: str, machine: str) -> str:
-    """The requirements of a function on `machine` (`x86_64` or `aarch64`): pip would ask for this machine's."""
+    """The requirements of a function on `machine`, x86_64 or aarch64: pip would ask for this machine's."""
     lines = []
     for line in text.splitlines():
         found = _FOR_MACHINE.search(line)

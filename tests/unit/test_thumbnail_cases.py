@@ -1,6 +1,7 @@
 """Right in every colour, bit and frame: what programs get wrong without a word. See tests/corpus/cases too."""
 
 import io
+import itertools
 import struct
 import zlib
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_every_frame_is_its_own_reduced_or_not(name, sizes):
     frames, loop = film(case(name), sizes)
     assert [milliseconds for _, milliseconds in frames] == [200] * 6
     assert loop == 0
-    for (one, _), (other, _) in zip(frames, frames[1:], strict=False):
+    for (one, _), (other, _) in itertools.pairwise(frames):
         assert np.abs(one - other).mean() > 3
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
-from chalicelib.thumbnails.imaging import colour, jpeg, tiff
+from chalicelib.thumbnails.imaging import colour, jpeg
 from chalicelib.thumbnails.imaging.box import Box
 from chalicelib.thumbnails.imaging.strategy import Route
 from chalicelib.thumbnails.imaging.webp import ReducibleWebp
@@ -73,7 +73,9 @@ def peak_bytes(
             decoding += 3 * (decoded * stored + len(data))
     else:
         decoding = decoded * (stored + _BESIDE.get(kind, 0) + conversion_bytes(image))
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if kind == "tiff":
+            from chalicelib.thumbnails.imaging import tiff
+
             decoding += 2 * tiff.block_bytes(image)
     if kind == "png":
         decoding += len(data)  # without its texts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PIL import Image, ImageChops, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, ImageChops, JpegImagePlugin
 
 from chalicelib.errors import Reject
-from chalicelib.thumbnails.imaging import bmff, colour, header, jpeg, linear, png, tiff
+from chalicelib.thumbnails.imaging import bmff, colour, header, jpeg, linear, png
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
 from chalicelib.thumbnails.imaging.gif import GifPlayer
 from chalicelib.thumbnails.imaging.picture import UPRIGHT_BY
@@ -150,7 +150,9 @@ def orientation(image: Image.Image, data: bytes) -> int:
     browsers. HEIC and AVIF turn by properties of their own, which their decoders follow or put into Exif."""
     if image.format == "HEIF":
         return 1
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if image.format == "TIFF":
+        from chalicelib.thumbnails.imaging import tiff
+
         return tiff.odd_orientation(image)
     exif = Image.Exif()
     try:

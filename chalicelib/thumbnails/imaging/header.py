@@ -9,7 +9,7 @@ from PIL import Image, ImageFile
 
 from chalicelib.config.thumbnails import FORMATS
 from chalicelib.errors import Reject
-from chalicelib.thumbnails.imaging import bmff, gif, png, tiff
+from chalicelib.thumbnails.imaging import bmff, gif, png
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
 
 # The memory budget is the limit, in bytes and per format; Pillow's is in pixels, the same for all.
@@ -57,6 +57,8 @@ def open_image(data: bytes, formats: tuple[str, ...], deadline: Deadline) -> Ima
     if kind == "gif":
         return gif.GifPlayer(TimedFile(data, deadline))
     if kind == "tiff":
+        from chalicelib.thumbnails.imaging import tiff
+
         return tiff.opened(TimedFile(data, deadline))
     if kind == "heic":
         from chalicelib.thumbnails.imaging import heic

@@ -23,35 +23,28 @@ _OK, _OUT_OF_MEMORY, _SUSPENDED = 0, 1, 5
 _PIECES = 64
 
 
+def _ints(names: str) -> list[tuple[str, type]]:
+    return [(name, c_int) for name in names.split()]
+
+
 class Features(ctypes.Structure):
     """WebPBitstreamFeatures."""
 
-    _fields_ = (
-        ("width", c_int),
-        ("height", c_int),
-        ("has_alpha", c_int),
-        ("has_animation", c_int),
-        ("format", c_int),
-        ("pad", c_uint32 * 5),
-    )
+    _fields_ = (*_ints("width height has_alpha has_animation format"), ("pad", c_uint32 * 5))
 
 
 class _Pixels(ctypes.Structure):
-    """WebPRGBABuffer."""
+    """WebPRGBABuffer, and what the union with WebPYUVABuffer is longer."""
 
-    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t))
+    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t), ("longer", c_uint32 * 14))
 
 
 class _Output(ctypes.Structure):
     """WebPDecBuffer."""
 
     _fields_ = (
-        ("colorspace", c_int),
-        ("width", c_int),
-        ("height", c_int),
-        ("is_external_memory", c_int),
+        *_ints("colorspace width height is_external_memory"),
         ("pixels", _Pixels),
-        ("_planes", c_uint32 * 14),  # what the union with WebPYUVABuffer is longer
         ("pad", c_uint32 * 4),
         ("private_memory", c_void_p),
     )
@@ -61,17 +54,9 @@ class _Options(ctypes.Structure):
     """WebPDecoderOptions."""
 
     _fields_ = (
-        ("bypass_filtering", c_int),
-        ("no_fancy_upsampling", c_int),
-        ("use_cropping", c_int),
-        ("cropping", c_int * 4),
-        ("use_scaling", c_int),
-        ("scaled_width", c_int),
-        ("scaled_height", c_int),
-        ("use_threads", c_int),
-        ("dithering_strength", c_int),
-        ("flip", c_int),
-        ("alpha_dithering_strength", c_int),
+        *_ints("bypass_filtering no_fancy_upsampling use_cropping left top right bottom"),
+        *_ints("use_scaling scaled_width scaled_height use_threads dithering_strength flip"),
+        *_ints("alpha_dithering_strength"),
         ("pad", c_uint32 * 5),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging.colour import MIN_IS_WHITE
@@ -54,8 +54,9 @@ def opened(file: TimedFile) -> TiffImagePlugin.TiffImageFile:
     return image
 
 
-def block_bytes(image: TiffImagePlugin.TiffImageFile) -> int:
+def block_bytes(image: Image.Image) -> int:
     """Bytes of one tile or strip, which is decoded as a whole: its size is not the picture's."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     tags = image.tag_v2
     if _TILE_WIDTH in tags:
         width, height = _number(tags, _TILE_WIDTH, 1), _number(tags, _TILE_LENGTH, 1)
@@ -65,8 +66,9 @@ def block_bytes(image: TiffImagePlugin.TiffImageFile) -> int:
     return width * height * max(4, -(-bits // 8))
 
 
-def odd_orientation(image: TiffImagePlugin.TiffImageFile) -> int:
+def odd_orientation(image: Image.Image) -> int:
     """The orientation where it is stored as a BYTE: Pillow turns a picture by a SHORT alone."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     value = image.tag_v2.get(_ORIENTATION)
     return value[0] if isinstance(value, bytes) and value else 1
 
