@@ -105,5 +105,5 @@ $(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
 	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
 
-test-corpus: setup ## a thousand odd and hostile images, each in a process of 512 MB
+test-corpus: setup ## a thousand odd and hostile images and some thousand damaged ones, each in a process of 512 MB
 	@$(BIN)/python -m tests.corpus.run

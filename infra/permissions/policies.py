@@ -48,6 +48,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:SendMessage": (SOURCE, DEAD),
         "s3:GetObject": (IMAGES, THUMBNAILS),
         "s3:PutObject": (THUMBNAILS,),
+        "s3:DeleteObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
     "backfill": {
@@ -99,9 +100,9 @@ CONTROL = {
     "update_job_status": {"s3:UpdateJobStatus"},
     "update_job_priority": {"s3:UpdateJobPriority"},
 }
-# Nor has it this call, which needs the others of the two queues too.
+# Nor has it these calls. The first needs the others of the two queues too.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
-MOVES = {
+UNKNOWN_TO_CHALICE = {
     "start_message_move_task": {
         "sqs:StartMessageMoveTask",
         "sqs:ReceiveMessage",
@@ -110,6 +111,7 @@ MOVES = {
         "sqs:SendMessage",
     },
     "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
+    "delete_objects": {"s3:DeleteObject"},
 }
 # The same calls with a version id need these as well. Only a job's tasks name versions of objects.
 ALSO = {
@@ -143,6 +145,7 @@ ON_KEY = {
 ONLY_FOR = {
     ("consume", "s3:GetObject"): "resize",
     ("consume", "s3:PutObject"): "resize",
+    ("consume", "s3:DeleteObject"): "resize",
     ("consume", "states:StartExecution"): "start_execution",
 }
 
@@ -222,7 +225,7 @@ def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            own = CONTROL.get(method, set()) if service == "s3control" else MOVES.get(method)
+            own = CONTROL.get(method, set()) if service == "s3control" else UNKNOWN_TO_CHALICE.get(method)
             named = own if own is not None else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
