@@ -5,6 +5,7 @@ images bucket -> enqueue -> source queue -> drain -> destination queue -> consum
 Every function imports this file, and each handler what it alone needs: a cold start pays for no other.
 """
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -25,6 +26,7 @@ from chalicelib.jobs.routes import routes as jobs
 from chalicelib.monitoring.routes import routes as monitoring
 from chalicelib.page.routes import routes as page
 from chalicelib.planning.routes import routes as planning
+from chalicelib.queues.fairness import Fairness
 
 try:
     config = Config.from_env()
@@ -34,6 +36,7 @@ except ConfigError as e:
 app = Chalice(app_name=APP)
 app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
 action = cache(lambda: actions.action_for(config))
+fairness = cache(lambda: Fairness(config.fair_by))
 queues = cache(lambda: connect.blocking_sqs(config.source_queue_url))
 
 
@@ -62,7 +65,7 @@ if config.s3_notifies == "lambda":
         """Every created object goes on the source queue."""
         from chalicelib.enqueue import enqueue_events
 
-        return enqueue_events(event.to_dict(), queues(), config)
+        return enqueue_events(event.to_dict(), queues(), config, fairness(), time.time())
 
     enqueue.event_class = AnyNotification
 

@@ -42,7 +42,7 @@ def test_an_upload_is_enqueued(client, queues, monkeypatch):
 def test_the_test_event_of_a_new_notification_is_acknowledged(client, queues, monkeypatch):
     monkeypatch.setattr(app_module(), "queues", lambda: FakeSqs(queues))
     answer = client.lambda_.invoke("enqueue", {"Service": "Amazon S3", "Event": "s3:TestEvent"})
-    assert answer.payload == {"enqueued": 0, "rejected": 0, "ignored": 0}
+    assert answer.payload == {"enqueued": 0, "rejected": 0, "ignored": 0, "bulk": 0}
 
 
 def test_a_message_is_consumed_and_its_line_logged(client, capsys, monkeypatch):
