@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
 
 from chalicelib.api import guard, request_log
 from chalicelib.api.document import routes as document
@@ -33,6 +33,8 @@ try:
 except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
+# Of the clock, and not of when the rule was made: the same minute for every shard and after every deploy.
+EVERY_MINUTE = Cron("*", "*", "*", "*", "?", "*")
 app = Chalice(app_name=APP)
 app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
 action = cache(lambda: actions.action_for(config))
@@ -70,7 +72,7 @@ if config.s3_notifies == "lambda":
     enqueue.event_class = AnyNotification
 
 
-@app.schedule(Rate(1, unit=Rate.MINUTES))
+@app.schedule(EVERY_MINUTE)
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
     from chalicelib.drain.tick import run
@@ -87,7 +89,7 @@ def add_shard(shard: int, name: str) -> None:
         return run(config, remaining_ms(event), shard, event.time).as_dict()
 
     tick.__name__ = name.replace("-", "_")  # Lambda looks for the handler under this name
-    globals()[tick.__name__] = app.schedule(Rate(1, unit=Rate.MINUTES), name=name)(tick)
+    globals()[tick.__name__] = app.schedule(EVERY_MINUTE, name=name)(tick)
 
 
 for index, shard_name in enumerate(shard_names(config.drain_shards)):

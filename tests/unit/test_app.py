@@ -109,7 +109,7 @@ def test_the_bindings_are_the_pipeline(app):
     assert (s3.name, s3.bucket, s3.events) == ("enqueue", "images", ["s3:ObjectCreated:*"])
     assert (s3.prefix, s3.suffix) == (None, None)
     assert schedule.name == "drain"
-    assert schedule.schedule_expression.to_string() == "rate(1 minute)"
+    assert schedule.schedule_expression.to_string() == "cron(* * * * ? *)"
     assert (sqs.name, sqs.queue, sqs.batch_size) == ("consume", "destination", 10)
     assert {"/status", "/health", "/jobs"} < set(app.routes)
 
