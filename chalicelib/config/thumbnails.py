@@ -138,7 +138,8 @@ def _size(match: re.Match[str], usual: Fit) -> int | Size:
     if not (name or height or fit):
         return int(width)
     named = name or (f"{width}x{height}" if height else width)
-    return Size(named, int(width), int(height or width), fit or usual)
+    wanted: Fit = fit if fit in ("inside", "cover") else usual  # type: ignore[assignment]
+    return Size(named, int(width), int(height or width), wanted)
 
 
 def _sides(sizes: Sequence[int | Size]) -> list[int]:

@@ -34,7 +34,7 @@ from dev.simulation.world import World, base_config
 # Module state that lives as long as a process, and so belongs to a sandbox.
 PROCESS_STATE = (
     ("chalicelib.drain.allowance", "_last_known", dict),
-    ("chalicelib.drain.tick", "_last_minute", dict),
+    ("chalicelib.drain.tick", "_processes", dict),
     ("chalicelib.drain.tick", "_refusals", Refusals),
 )
 
@@ -269,7 +269,6 @@ def _import_stages() -> None:
     import chalicelib.consume.batch
     import chalicelib.control.capacity_override
     import chalicelib.control.dead_letters
-    import chalicelib.control.schedule
     import chalicelib.drain.tick
     import chalicelib.enqueue
     import chalicelib.jobs.task  # noqa: F401

@@ -10,10 +10,11 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote_plus
 
+from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import ActionResult, Delivery
-from chalicelib.control import capacity_override, dead_letters, schedule
+from chalicelib.control import capacity_override, dead_letters
 from chalicelib.errors import Reject, RestError, Retry
 from chalicelib.events import ObjectCreated
 from dev.fake_sqs.queues import Refused
@@ -336,13 +337,17 @@ class World:
 
     def order(self, order: Order) -> None:
         perform = {
-            "pause": lambda boto: schedule.set_paused(True, boto("events"), self.config),
-            "resume": lambda boto: schedule.set_paused(False, boto("events"), self.config),
+            "pause": lambda boto: capacity_override.set_paused(
+                True, None, boto("ssm"), self.config, "operator", times.now()
+            ),
+            "resume": lambda boto: capacity_override.set_paused(
+                False, None, boto("ssm"), self.config, "operator", times.now()
+            ),
             "capacity": lambda boto: capacity_override.put_capacity(
-                {"capacity": order.argument}, boto("ssm"), self.config
+                {"capacity": order.argument}, boto("ssm"), self.config, "operator", times.now()
             ),
             "capacity back": lambda boto: capacity_override.put_capacity(
-                {"capacity": None}, boto("ssm"), self.config
+                {"capacity": None}, boto("ssm"), self.config, "operator", times.now()
             ),
             "redrive": lambda boto: self._redrive(boto, None),
             "redrive by reason": lambda boto: self._redrive(boto, {"reason": "the plan says never"}),

@@ -22,37 +22,37 @@ from infra.stage import Account, Stage
 # Function -> action -> what it is for: the settings that name a queue, bucket, role or machine, or one of the
 # words below. An action that the code needs and this table lacks is an error, and so is one too many.
 IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
-SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+SOURCE, BULK = "SOURCE_QUEUE_URL", "BULK_QUEUE_URL"
+DESTINATION, DEAD = "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
-RULES = "the one-minute rules of the stage's drains"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "enqueue": {
-        "sqs:SendMessage": (SOURCE, DEAD),
+        "sqs:SendMessage": (SOURCE, BULK, DEAD),
     },
     "drain": {
-        "sqs:ReceiveMessage": (SOURCE,),
-        "sqs:DeleteMessage": (SOURCE,),
-        "sqs:ChangeMessageVisibility": (SOURCE,),
-        # The source queue too: a message of several objects goes back as one message each.
-        "sqs:SendMessage": (SOURCE, DESTINATION, DEAD),
+        "sqs:ReceiveMessage": (SOURCE, BULK),
+        "sqs:DeleteMessage": (SOURCE, BULK),
+        "sqs:ChangeMessageVisibility": (SOURCE, BULK),
+        # Both lanes too: a message of several objects goes back as one message each, and some wait longer.
+        "sqs:SendMessage": (SOURCE, BULK, DESTINATION, DEAD),
         "sqs:GetQueueAttributes": (DESTINATION,),
         "ssm:GetParameter": (CAPACITY,),
     },
     "consume": {
         "sqs:DeleteMessage": (DESTINATION,),
-        # The source queue: what is to be tried again passes the capacity again.
-        "sqs:SendMessage": (SOURCE, DEAD),
+        # Both lanes: what is to be tried again passes the capacity again.
+        "sqs:SendMessage": (SOURCE, BULK, DEAD),
         "s3:GetObject": (IMAGES, THUMBNAILS),
         "s3:PutObject": (THUMBNAILS,),
         "s3:DeleteObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
     "backfill": {
-        "sqs:SendMessage": (SOURCE,),
+        "sqs:SendMessage": (BULK,),
         # The size of an object that is named like a folder marker.
         "s3:GetObject": (IMAGES,),
         "s3:GetObjectVersion": (IMAGES,),
@@ -62,7 +62,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:PutObjectVersionTagging": (IMAGES,),
     },
     "api_handler": {
-        "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
+        "sqs:GetQueueAttributes": (SOURCE, BULK, DESTINATION, DEAD),
         "sqs:ReceiveMessage": (DEAD,),
         "sqs:DeleteMessage": (DEAD,),
         "sqs:ChangeMessageVisibility": (DEAD,),
@@ -71,12 +71,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:ListMessageMoveTasks": (DEAD,),
         "ssm:GetParameter": (CAPACITY,),
         "ssm:PutParameter": (CAPACITY,),
-        "ssm:DeleteParameter": (CAPACITY,),
         "cloudwatch:GetMetricData": (EVERYTHING,),
         "logs:FilterLogEvents": (LOGGED,),
-        "events:DescribeRule": (RULES,),
-        "events:EnableRule": (RULES,),
-        "events:DisableRule": (RULES,),
         "s3:CreateJob": (EVERYTHING,),
         "s3:ListJobs": (EVERYTHING,),
         "s3:DescribeJob": (EVERY_JOB,),
@@ -246,8 +242,6 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
         functions = ["enqueue", "consume", *stage.drains()]
         groups = [f"log-group:/aws/lambda/{stage.function_name(one)}:*" for one in functions]
         return tuple(account.arn("logs", group) for group in groups)
-    if name == RULES:
-        return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
     return (_arn(action, name, env, account),)
 
 

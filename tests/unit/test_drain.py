@@ -397,7 +397,6 @@ def test_letters_whose_messages_cannot_be_deleted_are_counted_as_possible_duplic
     assert (result.rejected, result.forwarded, result.duplicates) == (1, 1, 2)
 
 
-
 def test_a_message_received_twice_stays_within_capacity(stage):
     """Standard queues deliver at least once."""
     stage.fill(*events(20))
