@@ -24,10 +24,11 @@ class Circuit:
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._clock = clock  # seconds since 1970
+        """`clock` gives seconds since 1970."""
+        self._clock = clock or (lambda: time.time())
         self._uniform = uniform
         self._lock = Lock()
         self._failed = 0  # first tries in a row

@@ -23,7 +23,7 @@ from chalicelib.aws import clients
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
-from chalicelib.drain.refusals import Refusals
+from chalicelib.consume.circuit import Circuit
 from chalicelib.telemetry import logs
 from dev.simulation.deployed import SERVICES, app, limits
 from dev.simulation.lambdas import SANDBOX, Sandbox
@@ -35,7 +35,7 @@ from dev.simulation.world import World, base_config
 PROCESS_STATE = (
     ("chalicelib.drain.allowance", "_last_known", dict),
     ("chalicelib.drain.tick", "_processes", dict),
-    ("chalicelib.drain.tick", "_refusals", Refusals),
+    ("chalicelib.consume.batch", "_circuit", Circuit),
 )
 
 
