@@ -12,7 +12,7 @@ from chalicelib.aws import clients
 from chalicelib.config import Config, override
 from chalicelib.control import dead_letters
 from chalicelib.control.capacity_override import put_capacity, read_override, set_paused
-from chalicelib.errors import BadRequest, NotSetUp, Retry
+from chalicelib.errors import BadRequest, Retry
 from chalicelib.queues import letters
 from dev.fake_boto3 import FakeBotoSqs
 from dev.workspace import ROOT
@@ -114,11 +114,6 @@ def test_what_cannot_hold_is_refused_by_its_field(body, field):
     with pytest.raises(BadRequest) as refused:
         put(Ssm(), body)
     assert refused.value.field == field
-
-
-def test_a_stage_without_a_name_has_no_parameter():
-    with pytest.raises(NotSetUp, match="STAGE is not set"):
-        read_override(Ssm(), Config.from_env(GOOD))
 
 
 @pytest.mark.parametrize(
