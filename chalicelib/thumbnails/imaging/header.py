@@ -9,7 +9,7 @@ from PIL import Image
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
 
-# The budget below is the limit, in bytes and per format; Pillow's is in pixels, the same for all.
+# What limits an image is the budget of memory (cost.peak_bytes), in bytes; Pillow counts pixels, alike for all.
 Image.MAX_IMAGE_PIXELS = None
 
 # Frames of which the second is not another picture but the next moment.
@@ -17,7 +17,7 @@ _ANIMATED = ("gif", "webp", "png", "avif")
 
 
 def sniff(data: bytes) -> str:
-    """The format by content, one of thumbnail_settings.FORMATS, or "" for none of them."""
+    """The format by content, one of config.thumbnails.FORMATS, or "" for none of them."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
