@@ -9,7 +9,7 @@ from PIL import Image
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
 
-# What limits an image is the budget of memory (cost.peak_bytes), in bytes; Pillow counts pixels, alike for all.
+# The limit is the budget of memory (cost.peak_bytes), in bytes; Pillow counts pixels, whatever they take.
 Image.MAX_IMAGE_PIXELS = None
 
 # Frames of which the second is not another picture but the next moment.
