@@ -39,9 +39,9 @@ async def start(request: dict[str, Any], url: str) -> dict[str, Any]:
     }
     _tasks.insert(0, task)
     speed = int(request.get("MaxNumberOfMessagesPerSecond") or FASTEST)
-    moving = asyncio.get_running_loop().create_task(_move(task, source, destination, speed))
-    _running.add(moving)
-    moving.add_done_callback(_running.discard)
+    move = asyncio.get_running_loop().create_task(_move(task, source, destination, speed))
+    _running.add(move)
+    move.add_done_callback(_running.discard)
     return {"TaskHandle": task["TaskHandle"]}
 
 

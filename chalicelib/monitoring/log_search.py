@@ -120,11 +120,11 @@ def newest(
 def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Tick | None:
     """The last run of the drain, its shards added up; None when there was none in the last 15 minutes."""
 
-    def of_shard(shard: str) -> list[dict[str, Any]]:
+    def ticks_of(shard: str) -> list[dict[str, Any]]:
         return newest(client, Wanted(log_group(config, shard), "tick", _tick, 1, TICK_SPANS), now).lines
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ticks = [tick for found in pool.map(of_shard, shard_names(config.drain_shards)) for tick in found]
+        ticks = [tick for found in pool.map(ticks_of, shard_names(config.drain_shards)) for tick in found]
     if not ticks:
         return None
     last = max(ticks, key=lambda tick: str(tick["at"]))

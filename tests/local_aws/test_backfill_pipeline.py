@@ -14,8 +14,7 @@ from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.consume.actions.resize import resizer
 from chalicelib.consume.batch import consume_batch
 from chalicelib.drain.tick import run
-from chalicelib.jobs import batch_jobs
-from chalicelib.jobs import commands as jobs_api
+from chalicelib.jobs import batch_jobs, commands
 from tests.support.jobs import ACCOUNT, Batch, Stage
 
 pytestmark = pytest.mark.aws
@@ -85,7 +84,7 @@ def test_five_hundred_images_at_a_capacity_of_a_hundred_are_made_once(
     def backfill_and_drain() -> list[int]:
         """How many each tick forwarded; all that it forwarded is consumed before the next."""
         body = {"kind": "backfill", "manifest": {"list": {"prefix": "old/"}}}
-        created = jobs_api.create_job(body, stage.s3, batch.s3control, config)
+        created = commands.create_job(body, stage.s3, batch.s3control, config)
         batch.run(created["id"])
         job = batch_jobs.describe(batch.s3control, ACCOUNT, created["id"])
         assert (job.outcome, job.succeeded) == ("succeeded", IMAGES)

@@ -9,8 +9,7 @@ import pytest
 
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, ConfigError, NotSetUp
-from chalicelib.jobs import commands as jobs_api
-from chalicelib.jobs import new_job
+from chalicelib.jobs import commands, new_job
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/q"
 CSV = {"csv": "s3://assets/manifest.csv"}
@@ -99,10 +98,10 @@ def test_a_stage_without_jobs_says_which_setting_it_lacks() -> None:
     config = Config("photos", "thumbs", QUEUE, QUEUE + "2", QUEUE + "3", "dev")
     nothing: Any = None
     with pytest.raises(NotSetUp) as e:
-        jobs_api.list_jobs({}, nothing, config)
+        commands.list_jobs({}, nothing, config)
     assert str(e.value) == "this stage has no jobs: REPORTS_BUCKET and JOBS_ROLE_ARN not set"
     with pytest.raises(NotSetUp) as e:
-        jobs_api.create_job({"kind": "backfill", "manifest": CSV}, nothing, nothing, config)
+        commands.create_job({"kind": "backfill", "manifest": CSV}, nothing, nothing, config)
     assert "BACKFILL_FUNCTION_ARN" in str(e.value)
 
 

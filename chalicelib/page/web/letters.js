@@ -13,7 +13,7 @@ const READ_AGAIN = 60_000; // milliseconds; reading hides them from other reader
 let latest = null; // how many there are
 let seen = null; // how many there were when they were last read
 let readAt = 0;
-let moving = false; // a redrive is on its way
+let redriving = false; // SQS is at it
 
 export function startLetters(poll) {
   byId("redrive-all").addEventListener("click", () => askRedrive(null, null, poll));
@@ -29,7 +29,7 @@ export function lettersToRead(status) {
   latest = total;
   byId("redrive-all").hidden = !total;
   if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.queues?.dead_letter) ?? "no answer"}`);
-  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || moving);
+  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || redriving);
 }
 
 export async function askLetters(total, poll) {
@@ -61,8 +61,8 @@ function showLetters({ reasons = {}, letters = [], total, complete }, poll) {
 
 async function askRedrives() {
   const { tasks = [] } = await get("dead-letters/redrive");
-  moving = tasks.some((task) => task.status === "RUNNING");
-  keyed(byId("redrives"), tasks.slice(0, moving ? 3 : 1), (task) => `${task.started}`, (task) => {
+  redriving = tasks.some((task) => task.status === "RUNNING");
+  keyed(byId("redrives"), tasks.slice(0, redriving ? 3 : 1), (task) => `${task.started}`, (task) => {
     const bar = isKnown(task.moved) && isKnown(task.to_move) ? el("progress", { max: Math.max(1, task.to_move), value: task.moved, "aria-label": "Redriven" }) : null;
     const of = isKnown(task.to_move) ? ` of ${number(task.to_move)}` : "";
     const why = task.reason ? ` (${task.reason})` : "";
@@ -101,7 +101,7 @@ function askRedrive(reason, many, poll) {
     async () => {
       const answer = await post("dead-letters/redrive", reason === null ? undefined : { reason });
       seen = null;
-      moving = true;
+      redriving = true;
       poll.now();
       return answer.says ?? (isKnown(answer.moved) ? `${count(answer.moved, "dead letter")} sent back.` : "The redrive has begun.");
     },

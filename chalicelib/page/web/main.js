@@ -11,7 +11,7 @@ import { showPipeline, startPipeline } from "./pipeline.js";
 import { startPlan } from "./plan.js";
 import { Poll } from "./poll.js";
 import { askRecent, startRecent } from "./recent.js";
-import { showSteering, startSteering } from "./steering.js";
+import { showControl, startControl } from "./control.js";
 import { startTheme } from "./theme.js";
 import { deadLetters, verdict } from "./verdict.js";
 
@@ -73,7 +73,7 @@ function show() {
     announced = says.kind;
   }
   showPipeline(status);
-  showSteering(status);
+  showControl(status);
   byId("hour-section").hidden = status.hour === undefined; // an API that does not measure shows no gauges
   if (status.hour !== undefined) showHour(status.hour);
   const news = lettersToRead(status);
@@ -122,7 +122,7 @@ function outage(since) {
 startTheme();
 startPipeline();
 startRecent();
-startSteering(() => polls.status.now());
+startControl(() => polls.status.now());
 startHistory(polls.history);
 startJobs(polls.jobs);
 startLetters(polls.letters);

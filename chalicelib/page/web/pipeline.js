@@ -123,8 +123,8 @@ function put(name, value, unit) {
   setText(parts[`label-${name}`][1], unit);
 }
 
-function flows(name, moving, stopped = false) {
-  parts[`arrow-${name}`].classList.toggle("flowing", Boolean(moving));
+function flows(name, flowing, stopped = false) {
+  parts[`arrow-${name}`].classList.toggle("flowing", Boolean(flowing));
   parts[`arrow-${name}`].classList.toggle("stopped", stopped);
 }
 

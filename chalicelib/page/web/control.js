@@ -8,12 +8,12 @@ import { icon } from "./icons.js";
 
 let status = null;
 
-export function startSteering(refresh) {
+export function startControl(refresh) {
   byId("pause").addEventListener("click", () => (status?.schedule?.paused ? askResume(refresh) : askPause(refresh)));
   byId("capacity").addEventListener("click", () => askCapacity(refresh));
 }
 
-export function showSteering(latest) {
+export function showControl(latest) {
   status = latest;
   const paused = latest.schedule?.paused;
   const known = typeof paused === "boolean";
