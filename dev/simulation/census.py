@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dev.simulation.sqs import Message
+from dev.simulation.sqs import DELAYED, Message
 from dev.simulation.surroundings import Surroundings
 
 # In every key, and in every body that has no key; a percent-encoded key keeps it as it is.
@@ -84,6 +84,7 @@ class Census:
                 world.invariants.letter(event, message)
         if message.queue is world.destination and caller is not None:
             world.invariants.forwarded(caller)
+            world.invariants.due(message.until if message.state == DELAYED else world.loop.now)
 
     def removed(self, message: Message, why: str) -> None:
         dead = message.queue is self.world.dead_letters
