@@ -9,6 +9,8 @@ twice. ministack has an importer of its own, used by its CloudFormation; both ca
 IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 A rule of the default bus has its bus in the ARN, which AWS's has not; a log group lacks its `:*`.
+S3 says of an object that is not there 404 only to who may list the bucket, and to others 403:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
 
@@ -19,10 +21,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
+from ministack.services import s3
 from ministack.services.cloudformation import stacks
 
 from dev import ministack_metrics, ministack_moves
@@ -32,6 +36,7 @@ Response = tuple[int, dict[str, str], Any]
 _answer = apigateway.handle_request
 _action = iam_actions.extract_iam_action
 _resource = iam_actions.extract_resource_arn
+_checks = iam_actions.s3_additional_checks
 _errors = stacks._validation_errors
 
 
@@ -104,6 +109,18 @@ def extract_resource_arn(service: str, *request: Any) -> str:
     return arn.replace(":rule/default/", ":rule/")
 
 
+def s3_additional_checks(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """What a request needs besides its own action: to be told that an object is gone, s3:ListBucket."""
+    checks: list[tuple[str, str]] = _checks(method, path, headers, body, query)
+    bucket, _, key = path.lstrip("/").partition("/")
+    known = s3._buckets.get(bucket)
+    if method in ("GET", "HEAD") and key and known and unquote(key) not in known["objects"]:
+        checks = [*checks, ("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
+    return checks
+
+
 def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, ...]]:
     """The template's errors, but not that a bucket to be kept exists: it is taken up, not made."""
     found: list[tuple[str, ...]] = _errors(resources, *rest)
@@ -117,6 +134,7 @@ def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, 
 apigateway.handle_request = handle_request
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
+iam_actions.s3_additional_checks = s3_additional_checks  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
 ministack_moves.add()
