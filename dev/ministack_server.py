@@ -10,7 +10,7 @@ IAM: a batch call on a queue is checked as an action of its own. AWS wants the a
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 A rule of the default bus has its bus in the ARN, which AWS's has not; a log group lacks its `:*`.
 
-SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
+CloudWatch: the metrics, in dev/ministack_metrics.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -25,7 +25,7 @@ from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_metrics, ministack_moves
+from dev import ministack_metrics
 
 Response = tuple[int, dict[str, str], Any]
 
@@ -93,12 +93,10 @@ def extract_iam_action(*request: Any) -> str | None:
 def extract_resource_arn(service: str, *request: Any) -> str:
     """The resource of a request as AWS has it.
 
-    A move names its queue by ARN, a rule of the default bus has no bus, and a log group ends in `:*`:
+    A rule of the default bus has no bus, and a log group ends in `:*`:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
     """
     arn: str = _resource(service, *request)
-    if service == "sqs" and (source := iam_actions._safe_json_field(request[3], "SourceArn")):
-        return str(source)
     if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
         return f"{arn}:*"
     return arn.replace(":rule/default/", ":rule/")
@@ -119,7 +117,6 @@ stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
-ministack_moves.add()
 ministack_metrics.add()
 
 if __name__ == "__main__":

@@ -1,27 +1,18 @@
-"""What people change at run time: the schedule, the capacity, the dead letters (docs/api.md)."""
+"""What people change at run time: the schedule and the capacity (docs/api.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from chalicelib.api.caller import audited
 from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
-from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
     from chalicelib.control.capacity_override import Capacity, NewCapacity
-    from chalicelib.control.dead_letters import (
-        DeadLetters,
-        DeadLettersQuery,
-        Redrive,
-        RedriveRequest,
-        RedriveTasks,
-    )
     from chalicelib.control.schedule import Schedule
 
 routes = Routes(__name__)
-Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 
 @routes.post("/schedule/pause", errors=(501,))
@@ -29,7 +20,8 @@ def pause() -> Schedule:
     """No tick begins any more; events wait in the source queue."""
     from chalicelib.control import schedule
 
-    return audited("schedule paused", schedule.set_paused(True, clients.events(), config()))
+    answer = schedule.set_paused(True, clients.events(), config())
+    return audited(routes.current_request, "schedule paused", answer)
 
 
 @routes.post("/schedule/resume", errors=(501,))
@@ -37,7 +29,8 @@ def resume() -> Schedule:
     """A tick every minute again."""
     from chalicelib.control import schedule
 
-    return audited("schedule resumed", schedule.set_paused(False, clients.events(), config()))
+    answer = schedule.set_paused(False, clients.events(), config())
+    return audited(routes.current_request, "schedule resumed", answer)
 
 
 @routes.put("/capacity", errors=(501,))
@@ -45,35 +38,5 @@ def put_capacity(body: NewCapacity) -> Capacity:
     """The next tick forwards so many events; null goes back to the deployed number."""
     from chalicelib.control import capacity_override
 
-    return audited("capacity set", capacity_override.put_capacity(body, clients.ssm(), config()))
-
-
-@routes.get("/dead-letters")
-def get_dead_letters(query: DeadLettersQuery) -> DeadLetters:
-    """How many dead letters there are, why, and some of them."""
-    from chalicelib.control import dead_letters
-
-    return dead_letters.letters(query, clients.sqs(), config())
-
-
-@routes.post("/dead-letters/redrive", errors=(409,))
-def post_redrive(body: RedriveRequest | None) -> Redrive:
-    """Dead letters back to the source queue: all, or those with one reason."""
-    from chalicelib.control import dead_letters
-
-    return audited("redrive", dead_letters.redrive(body, clients.sqs(), config()))
-
-
-@routes.get("/dead-letters/redrive")
-def get_redrives() -> RedriveTasks:
-    """What SQS has moved back, or is moving."""
-    from chalicelib.control import dead_letters
-
-    return dead_letters.tasks(clients.sqs(), config())
-
-
-def audited(message: str, answer: Answer) -> Answer:
-    """The answer, after one line in the log about who asked for it."""
-    identity = routes.current_request.context.get("identity", {})
-    logs.line(message, by=identity.get("userArn") or "chalice local", **answer)
-    return answer
+    answer = capacity_override.put_capacity(body, clients.ssm(), config())
+    return audited(routes.current_request, "capacity set", answer)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
     from chalicelib.control.schedule import Schedule
     from chalicelib.jobs.commands import JobSummary
+    from chalicelib.letters.browse import Counted
     from chalicelib.monitoring.log_search import Tick
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
@@ -35,7 +36,7 @@ class QueueDepths(Depths):
 class Queues(TypedDict):
     source: QueueDepths | Failed
     destination: QueueDepths | Failed
-    dead_letter: QueueDepths | Failed
+    dead_letter: QueueDepths | Failed  # those that are being filed
 
 
 class ActiveJobs(TypedDict):
@@ -47,6 +48,7 @@ class Status(TypedDict):
     stage: str | None
     at: str
     queues: Queues
+    dead_letters: Counted | Failed  # those that are filed
     capacity: int | None
     capacity_deployed: int
     capacity_set: int | None
@@ -67,11 +69,13 @@ def snapshot(
     clients: Clients,
     measured: Callable[[], Measured],
     last_tick: Callable[[], Tick | None],
+    dead_letters: Callable[[], Counted],
 ) -> Status:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    A client is made where it is needed, so that one that cannot be made costs only its part. `measured` and
-    `last_tick` are measures.of_status and log_search.last_tick, or what was kept of them.
+    A client is made where it is needed, so that one that cannot be made costs only its part. `measured`,
+    `last_tick` and `dead_letters` are measures.of_status, log_search.last_tick and browse.counted, or what is
+    kept of them.
     """
     found = parallel.ask(
         {
@@ -83,6 +87,7 @@ def snapshot(
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
             "last_tick": last_tick,
+            "dead_letters": dead_letters,
         }
     )
     numbers: Measured | Failed = found["measured"]
@@ -104,6 +109,7 @@ def snapshot(
             "destination": _with_age("destination", found, numbers),
             "dead_letter": _with_age("dead_letter", found, numbers),
         },
+        "dead_letters": found["dead_letters"],
         "capacity": capacity,
         "capacity_deployed": set_to["capacity_deployed"],
         "capacity_set": set_to["capacity_set"],
@@ -138,11 +144,12 @@ def _with_age(name: str, found: Mapping[str, Any], numbers: Measured) -> QueueDe
 
 
 def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | None, config: Config) -> Eta:
-    """When the source queue will be empty."""
+    """When the source queue will be empty; what is in flight counts, since it is not forwarded yet."""
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
     paused = found["schedule"].get("paused", False)
+    source = found["source"]
     return eta(
-        found["source"].get("visible"),
+        None if parallel.failed(source) else source["visible"] + source["in_flight"],
         leaving,
         arrivals,
         paused=paused,
@@ -156,4 +163,4 @@ def _until_next_tick(last: dict[str, Any] | None) -> float:
     ended = times.moment(last.get("at")) if last else None
     if not ended:
         return TICK_S
-    return TICK_S - (times.now() - ended).total_seconds() % TICK_S
+    return TICK_S - max(0.0, (times.now() - ended).total_seconds()) % TICK_S

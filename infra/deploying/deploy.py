@@ -83,6 +83,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
             "Versioning": settings.get("VERSIONING", "Suspended"),
             "SourceVisibility": str(stage.visibility("drain")),
             "DestinationVisibility": str(stage.visibility("consume")),
+            "DeadLetterVisibility": str(stage.visibility("letters")),
             "NotifiedBucket": _images_bucket(stage, settings, account) if notifies_queue else "",
             "AlarmEmail": settings.get("ALARM_EMAIL", ""),
             "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),

@@ -16,6 +16,7 @@ from typing import Any
 from chalice.policy import PolicyBuilder
 
 from chalicelib.config.stage import capacity_parameter, queue_name
+from chalicelib.letters import runs, store
 from infra.permissions import aws_calls
 from infra.stage import Account, Stage
 
@@ -27,6 +28,9 @@ EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
 RULES = "the one-minute rules of the stage's drains"
+LETTERS = "the dead letters in the reports bucket"
+RUNS = "the progress of redrives and discards in the reports bucket"
+LETTERS_FUNCTION = "the function that files dead letters and sends them back"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -50,6 +54,15 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:PutObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
+    "letters": {
+        "s3:PutObject": (LETTERS, RUNS),
+        "s3:GetObject": (LETTERS, RUNS),
+        "s3:DeleteObject": (LETTERS,),
+        "s3:ListBucket": (REPORTS,),
+        "sqs:SendMessage": (SOURCE,),
+        # Those that are filed, when another one of their batch is not.
+        "sqs:DeleteMessage": (DEAD,),
+    },
     "backfill": {
         "sqs:SendMessage": (SOURCE,),
         # The size of an object that is named like a folder marker.
@@ -62,12 +75,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "api_handler": {
         "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
-        "sqs:ReceiveMessage": (DEAD,),
-        "sqs:DeleteMessage": (DEAD,),
-        "sqs:ChangeMessageVisibility": (DEAD,),
-        "sqs:SendMessage": (SOURCE,),
-        "sqs:StartMessageMoveTask": (DEAD,),
-        "sqs:ListMessageMoveTasks": (DEAD,),
+        "lambda:InvokeFunction": (LETTERS_FUNCTION,),
         "ssm:GetParameter": (CAPACITY,),
         "ssm:PutParameter": (CAPACITY,),
         "ssm:DeleteParameter": (CAPACITY,),
@@ -99,18 +107,9 @@ CONTROL = {
     "update_job_status": {"s3:UpdateJobStatus"},
     "update_job_priority": {"s3:UpdateJobPriority"},
 }
-# Nor has it this call, which needs the others of the two queues too.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
-MOVES = {
-    "start_message_move_task": {
-        "sqs:StartMessageMoveTask",
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:SendMessage",
-    },
-    "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
-}
+# Nor has it this one. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+INVOKE = {"invoke": {"lambda:InvokeFunction"}}
+OWN_TABLES: Mapping[str, Mapping[str, set[str]]] = {"s3control": CONTROL, "lambda": INVOKE}
 # The same calls with a version id need these as well. Only a job's tasks name versions of objects.
 ALSO = {
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
@@ -125,7 +124,7 @@ CONDITIONS: Mapping[str, Mapping[str, object]] = {
 # What Lambda itself does in the function's name; Chalice adds it only to policies it makes itself.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-POLLED = {"consume": DESTINATION}
+POLLED = {"consume": DESTINATION, "letters": DEAD}
 LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 # With a KMS key of the account's own, what each action on a queue or bucket asks of the key besides.
@@ -222,8 +221,8 @@ def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            own = CONTROL.get(method, set()) if service == "s3control" else MOVES.get(method)
-            named = own if own is not None else _known(builder, service, method)
+            own = OWN_TABLES.get(service)
+            named = own.get(method, set()) if own else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
             actions |= named | {also[action] for action in named if action in also}
@@ -245,6 +244,11 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
         return tuple(account.arn("logs", group) for group in groups)
     if name == RULES:
         return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
+    if name == LETTERS_FUNCTION:
+        return (account.arn("lambda", f"function:{stage.function_name('letters')}"),)
+    if name in (LETTERS, RUNS):
+        prefix = store.PREFIX if name == LETTERS else runs.PREFIX
+        return (f"arn:{account.partition}:s3:::{env[REPORTS]}/{prefix}*",)
     return (_arn(action, name, env, account),)
 
 
