@@ -53,7 +53,7 @@ class Counted(TypedDict):
     oldest: str | None
     newest: str | None
     complete: bool  # false: there are more than could be listed in time
-    being_filed: int | None  # dead letters still in their queue, as SQS counts
+    being_filed: int  # dead letters still in their queue, as SQS counts
 
 
 class ListedLetter(TypedDict):
@@ -96,6 +96,7 @@ def page(
     prefix = asked.read("prefix", prefix_text, "")
     after = asked.read("after", id_text, "")
     bucket = reports_bucket(config)
+    waiting = being_filed(sqs, config)
     found = store.listing(s3, bucket, within_s=WITHIN_S, clock=clock)
     letters = store.newest_of_each(found.letters)
     matching = [
@@ -107,7 +108,7 @@ def page(
     shown = _read(s3, bucket, rest[:limit])
     return {
         "version": 1,
-        **_counted(letters, found.complete, sqs, config),
+        **_counted(letters, found.complete, waiting),
         "matching": len(matching),
         "letters": [_listed(one, letter) for one, letter in shown],
         "next": rest[limit - 1].id if len(rest) > limit else None,
@@ -123,8 +124,19 @@ def whole(id_: str, s3: S3Client, config: Config) -> WholeLetter:
 
 def counted(s3: S3Client, sqs: SQSClient, config: Config) -> Counted:
     """How many there are, for GET /status: a call for each thousand."""
+    waiting = being_filed(sqs, config)
     found = store.listing(s3, reports_bucket(config), within_s=COUNTED_WITHIN_S)
-    return _counted(store.newest_of_each(found.letters), found.complete, sqs, config)
+    return _counted(store.newest_of_each(found.letters), found.complete, waiting)
+
+
+def being_filed(sqs: SQSClient, config: Config) -> int:
+    """How many letters are still in their queue, as SQS counts.
+
+    To be asked before the listing: a letter that is filed in between is then counted twice for a moment, and
+    never not at all.
+    """
+    waiting = depths(sqs, config.dead_letter_queue_url)
+    return waiting["visible"] + waiting["in_flight"] + waiting["delayed"]
 
 
 def of_object(s3: S3Client, config: Config, key: str) -> tuple[list[Letter], bool]:
@@ -172,7 +184,7 @@ def _read(s3: S3Client, bucket: str, letters: Sequence[Filed]) -> list[tuple[Fil
         return [(one, letter) for one, letter in zip(letters, read, strict=True) if letter]
 
 
-def _counted(letters: Sequence[Filed], complete: bool, sqs: SQSClient, config: Config) -> Counted:
+def _counted(letters: Sequence[Filed], complete: bool, waiting: int) -> Counted:
     codes: dict[str, CodeCount] = {}
     for one in letters:  # newest first
         code = codes.get(one.code)
@@ -188,14 +200,13 @@ def _counted(letters: Sequence[Filed], complete: bool, sqs: SQSClient, config: C
         else:
             code["letters"] += 1
             code["oldest"] = one.rejected_at
-    waiting = depths(sqs, config.dead_letter_queue_url)
     return {
         "total": len(letters),
         "codes": dict(sorted(codes.items(), key=lambda one: (-one[1]["letters"], one[0]))),
         "oldest": letters[-1].rejected_at if letters else None,
         "newest": letters[0].rejected_at if letters else None,
         "complete": complete,
-        "being_filed": sum((waiting["visible"], waiting["in_flight"], waiting["delayed"])),
+        "being_filed": waiting,
     }
 
 

@@ -47,6 +47,7 @@ _MODULES = (
     "icons",
     "job_form",
     "jobs",
+    "letter_dialogs",
     "letters",
     "main",
     "pipeline",
