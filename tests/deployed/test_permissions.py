@@ -7,7 +7,8 @@ import time
 import boto3
 import pytest
 
-from chalicelib.queues import letters
+from chalicelib import times
+from chalicelib.letters import runs
 from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra.permissions import policies
@@ -202,10 +203,12 @@ class Work:
         left = messages(self.aws_url, self.pipeline.settings["DESTINATION_QUEUE_URL"])
         return len(left) == 1
 
-    def consume_backs_off(self):
-        """A message that has to come again does so before its visibility timeout."""
-        self.consume(self.body())
-        return self.hidden_for("DESTINATION") < 120
+    def consume_sends_back(self):
+        """What is to be tried again waits in the source queue."""
+        return not self.consume(self.body()) and len(self.waiting("SOURCE")) == 1
+
+    def waiting(self, queue):
+        return messages(self.aws_url, self.pipeline.settings[f"{queue}_QUEUE_URL"])
 
     def backfill(self, operation, **arguments):
         """One task of a job; true when it succeeded."""
@@ -272,20 +275,50 @@ class Work:
         with environment(self.pipeline, "drain", MAX_IN_DESTINATION="5"):
             return self.tick(self.body())
 
-    def bury(self):
-        letter = letters.message(self.body(), "for a test", "consume")
-        self.pipeline.sqs.send_message(QueueUrl=self.pipeline.settings["DEAD_LETTER_QUEUE_URL"], **letter)
+    def file_a_letter(self, key="no.jpg"):
+        """As Lambda hands a dead letter over."""
+        record = {
+            "messageId": "1",
+            "receiptHandle": "none",
+            "body": self.body(key),
+            "attributes": {"SentTimestamp": "1769860800000"},
+            "messageAttributes": {"Reason": {"stringValue": "for a test", "dataType": "String"}},
+        }
+        return not invoke(self.pipeline, "letters", {"Records": [record]})[1]
 
-    def look_at_dead_letters(self):
-        self.bury()
-        return self.rest("dead-letters")[1]
+    def redrive_letters(self):
+        """The function's part of it, with a key of its own each time."""
+        self.keys = getattr(self, "keys", 0) + 1
+        prefix = f"redrive-{time.time()}-{self.keys}/"
+        self.file_a_letter(f"{prefix}no.jpg")
+        now = times.now()
+        order = {
+            "id": f"{self.keys:08d}",
+            "do": "redrive",
+            "select": {"prefix": prefix},
+            "by": "a test",
+            "note": None,
+            "started": times.iso(now),
+            "at": times.iso(now),
+            "status": "asked",
+            "moved": 0,
+            "left": None,
+            "cut": 0,
+            "says": "",
+        }
+        answer, failed = invoke(self.pipeline, "letters", {runs.ORDER: order})
+        return not failed and (answer["status"], answer["moved"]) == ("done", 1)
 
-    def redrive_by_reason(self):
-        self.bury()
-        return self.rest("dead-letters/redrive", {"reason": "for a test"})[1]
+    def ask_for_a_redrive(self):
+        """The API's part of it; over when the function has done it."""
+        answer, fine = self.rest("dead-letters/redrive", {"prefix": "none such"})
+        if fine:
+            wait_for(lambda: self.run_ended(answer["id"]), "the redrive")
+        return fine
 
-    def redrive_all(self):
-        return self.rest("dead-letters/redrive", {})[1]
+    def run_ended(self, run_id):
+        found = self.rest("dead-letters/redrive")[0]["runs"]
+        return [run["status"] for run in found if run["id"] == run_id] == ["done"]
 
     def set_the_capacity(self):
         fine = self.put("capacity", {"capacity": 999})
@@ -361,7 +394,14 @@ NEEDS = [
     ("consume", "s3:PutObject", "-thumbnails-000000000000-us-east-1/*", "consume_good"),
     ("consume", "sqs:SendMessage", "-dead-letter", "consume_bad"),
     ("consume", "sqs:DeleteMessage", "-destination", "consume_one_of_two"),
-    ("consume", "sqs:ChangeMessageVisibility", "-destination", "consume_backs_off"),
+    ("consume", "sqs:SendMessage", "-source", "consume_sends_back"),
+    ("letters", "s3:PutObject", "-reports-000000000000-us-east-1/letters/*", "file_a_letter"),
+    ("letters", "s3:PutObject", "-reports-000000000000-us-east-1/redrives/*", "redrive_letters"),
+    ("letters", "s3:GetObject", "-reports-000000000000-us-east-1/redrives/*", "redrive_letters"),
+    ("letters", "s3:GetObject", "-reports-000000000000-us-east-1/letters/*", "redrive_letters"),
+    ("letters", "s3:DeleteObject", "-reports-000000000000-us-east-1/letters/*", "redrive_letters"),
+    ("letters", "s3:ListBucket", "-reports-000000000000-us-east-1", "redrive_letters"),
+    ("letters", "sqs:SendMessage", "-source", "redrive_letters"),
     ("backfill", "sqs:SendMessage", "-source", "backfill_enqueues"),
     ("backfill", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
     ("backfill", "s3:PutObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
@@ -372,12 +412,7 @@ NEEDS = [
     ("api_handler", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "job_over_a_prefix"),
     ("drain", "ssm:GetParameter", "/capacity", "drain_in_a_new_process"),
     ("drain", "sqs:GetQueueAttributes", "-destination", "drain_under_back_pressure"),
-    ("api_handler", "sqs:ReceiveMessage", "-dead-letter", "look_at_dead_letters"),
-    ("api_handler", "sqs:ChangeMessageVisibility", "-dead-letter", "look_at_dead_letters"),
-    ("api_handler", "sqs:DeleteMessage", "-dead-letter", "redrive_by_reason"),
-    ("api_handler", "sqs:SendMessage", "-source", "redrive_by_reason"),
-    ("api_handler", "sqs:StartMessageMoveTask", "-dead-letter", "redrive_all"),
-    ("api_handler", "sqs:ListMessageMoveTasks", "-dead-letter", "redrive_all"),
+    ("api_handler", "lambda:InvokeFunction", "-letters", "ask_for_a_redrive"),
     ("api_handler", "ssm:PutParameter", "/capacity", "set_the_capacity"),
     ("api_handler", "ssm:DeleteParameter", "/capacity", "forget_the_capacity"),
     ("api_handler", "ssm:GetParameter", "/capacity", "status"),
@@ -407,6 +442,7 @@ JOB_ACTIONS = (
 NOT_ENFORCED = {
     ("consume", "sqs:ReceiveMessage"),
     ("consume", "sqs:GetQueueAttributes"),
+    *(("letters", action) for action in policies.POLLER),
     # Only a version id asks for these, and the bucket keeps no versions unless VERSIONING says so.
     *(("backfill", f"s3:{action}ObjectVersionTagging") for action in ("Get", "Put")),
     ("api_handler", "s3:GetObjectVersionTagging"),

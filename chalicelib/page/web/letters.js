@@ -8,6 +8,7 @@ import { trace } from "./trace.js";
 import { deadLetters } from "./verdict.js";
 
 const LIMIT = 20;
+const MOST = 100; // in one page of the API
 const READ_AGAIN = 60_000; // milliseconds
 const STATES = { asked: "wait", running: "wait", done: "ok", stopped: "warn" };
 
@@ -84,9 +85,9 @@ export async function askLetters(total) {
 
 /** As many letters as are shown, which may be several pages. */
 async function pages() {
-  const found = await get("dead-letters", { ...filter, limit: Math.min(100, shown) });
-  while (found.next && found.letters.length < shown) {
-    const more = await get("dead-letters", { ...filter, limit: Math.min(100, shown - found.letters.length), after: found.next });
+  const found = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown) });
+  for (let read = MOST; found.next && read < shown; read += MOST) {
+    const more = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown - read), after: found.next });
     found.letters.push(...more.letters);
     found.next = more.next;
   }
