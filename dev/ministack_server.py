@@ -10,6 +10,8 @@ IAM: a batch call on a queue is checked as an action of its own. AWS wants the a
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 A rule of the default bus has its bus in the ARN, which AWS's has not; a log group lacks its `:*`.
 
+Lambda: a message that a redrive policy moved says in its attributes from which queue.
+
 CloudWatch: the metrics, in dev/ministack_metrics.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
@@ -23,6 +25,7 @@ from typing import Any
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
+from ministack.services import lambda_svc
 from ministack.services.cloudformation import stacks
 
 from dev import ministack_metrics
@@ -33,6 +36,7 @@ _answer = apigateway.handle_request
 _action = iam_actions.extract_iam_action
 _resource = iam_actions.extract_resource_arn
 _errors = stacks._validation_errors
+_run_batch = lambda_svc._run_sqs_batch
 
 
 async def handle_request(
@@ -112,7 +116,17 @@ def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, 
     ]
 
 
+def run_sqs_batch(esm: Any, function: Any, event: Any, batch: list[Any], *rest: Any) -> Any:
+    """A batch for a function, with DeadLetterQueueSourceArn where SQS has it."""
+    moved_from = {message["id"]: message["sys"].get("DeadLetterQueueSourceArn") for message in batch}
+    for record in event["Records"]:
+        if arn := moved_from.get(record["messageId"]):
+            record["attributes"]["DeadLetterQueueSourceArn"] = arn
+    return _run_batch(esm, function, event, batch, *rest)
+
+
 apigateway.handle_request = handle_request
+lambda_svc._run_sqs_batch = run_sqs_batch
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
