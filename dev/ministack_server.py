@@ -12,7 +12,9 @@ A rule of the default bus has its bus in the ARN, which AWS's has not; a log gro
 S3 says of an object that is not there 404 only to who may list the bucket, and to others 403:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
-SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
+Lambda: a message that a redrive policy moved says in its attributes from which queue.
+
+CloudWatch: the metrics, in dev/ministack_metrics.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -26,10 +28,10 @@ from urllib.parse import unquote
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
-from ministack.services import s3
+from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_metrics, ministack_moves
+from dev import ministack_metrics
 
 Response = tuple[int, dict[str, str], Any]
 
@@ -38,6 +40,7 @@ _action = iam_actions.extract_iam_action
 _resource = iam_actions.extract_resource_arn
 _checks = iam_actions.s3_additional_checks
 _errors = stacks._validation_errors
+_run_batch = lambda_svc._run_sqs_batch
 
 
 async def handle_request(
@@ -98,12 +101,10 @@ def extract_iam_action(*request: Any) -> str | None:
 def extract_resource_arn(service: str, *request: Any) -> str:
     """The resource of a request as AWS has it.
 
-    A move names its queue by ARN, a rule of the default bus has no bus, and a log group ends in `:*`:
+    A rule of the default bus has no bus, and a log group ends in `:*`:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
     """
     arn: str = _resource(service, *request)
-    if service == "sqs" and (source := iam_actions._safe_json_field(request[3], "SourceArn")):
-        return str(source)
     if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
         return f"{arn}:*"
     return arn.replace(":rule/default/", ":rule/")
@@ -131,13 +132,22 @@ def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, 
     ]
 
 
+def run_sqs_batch(esm: Any, function: Any, event: Any, batch: list[Any], *rest: Any) -> Any:
+    """A batch for a function, with DeadLetterQueueSourceArn where SQS has it."""
+    moved_from = {message["id"]: message["sys"].get("DeadLetterQueueSourceArn") for message in batch}
+    for record in event["Records"]:
+        if arn := moved_from.get(record["messageId"]):
+            record["attributes"]["DeadLetterQueueSourceArn"] = arn
+    return _run_batch(esm, function, event, batch, *rest)
+
+
 apigateway.handle_request = handle_request
+lambda_svc._run_sqs_batch = run_sqs_batch
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 iam_actions.s3_additional_checks = s3_additional_checks  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
-ministack_moves.add()
 ministack_metrics.add()
 
 if __name__ == "__main__":

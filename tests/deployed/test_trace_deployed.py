@@ -50,7 +50,7 @@ def seen(aws, tmp_path_factory, photographs):
             wait_for(lambda: pipeline.depth("source") == 2, "the events")
             found.waiting = found.where(KEY)
             assert pipeline.tick()["forwarded"] == 2
-            wait_for(lambda: pipeline.depth("dead_letter"), "the dead letter")
+            wait_for(pipeline.dead_letters, "the dead letter")
             wait_for(lambda: len(pipeline.thumbnails_of(KEY)) == 2, "the thumbnails")
             wait_for(lambda: len(found.ask("recent")["objects"]) == 2, "the log")
             yield found
@@ -123,7 +123,8 @@ def test_the_status_measures_what_went_through(seen):
         assert (function["invocations"], function["success_rate"]) == (runs, 100), name
     assert found["last_tick"]["forwarded"] == 2
     assert found["last_tick"]["stopped"] == "empty"
-    assert found["queues"]["dead_letter"]["visible"] == 1
+    assert found["queues"]["dead_letter"]["visible"] == 0  # filed
+    assert (found["dead_letters"]["total"], found["dead_letters"]["being_filed"]) == (1, 0)
 
 
 def test_the_series_have_what_went_through(seen):
