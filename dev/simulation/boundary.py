@@ -27,7 +27,7 @@ from chalicelib.consume.circuit import Circuit
 from chalicelib.queues.fairness import Fairness
 from chalicelib.telemetry import logs
 from dev.simulation.deployed import SERVICES, app, limits
-from dev.simulation.lambdas import SANDBOX, Sandbox
+from dev.simulation.lambdas import SANDBOX, Sandbox, iso
 from dev.simulation.network import BlockingTransport, BotoClient, Transport, Unsigned
 from dev.simulation.threads import Queue, Thread, ThreadPool, as_completed, wait_for
 from dev.simulation.world import World, base_config
@@ -92,6 +92,9 @@ class Boundary:
         sandbox = SANDBOX.get()
         if sandbox is not None and sandbox.alive and sandbox.invocation is not None:
             sandbox.invocation.lines.append((message, fields))
+            if self.here.tracing:
+                at = iso(self.here.loop.now)
+                self.here.log.append({"at": at, "message": message, **fields})
 
     def fairness(self) -> Fairness:
         known = self.sandbox().known

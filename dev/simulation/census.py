@@ -36,6 +36,7 @@ class Event:
     tries: int = 0  # calls of the action since it was last redriven
     crashes: int = 0  # of these, those that ended the process
     failed_at: float = 0.0  # when the last try failed; 0 after one that ended the process
+    lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
 
@@ -79,6 +80,9 @@ class Census:
         for number in message.events:
             event = self.events[number]
             event.copies += 1
+            if message.queue in world.lanes:
+                event.lane = event.lane or message.queue.name
+                world.invariants.lane(event, message)
             if message.queue is world.dead_letters:
                 event.letters += 1
                 world.invariants.letter(event, message)
@@ -95,6 +99,7 @@ class Census:
                 event.letters -= 1
                 event.tries = event.crashes = 0
                 event.failed_at = 0.0
+                event.lane = ""
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":

@@ -66,6 +66,12 @@ class Invariants:
                 world.violate("too fast", text)
                 return
 
+    def lane(self, event: Event, message: Message) -> None:
+        """An event keeps its lane on every return."""
+        if event.lane != message.queue.name and not event.excuses and not event.letters:
+            text = f"event {event.number} came from {event.lane}, and is in {message.queue.name}"
+            self.world.violate("lane", text, event)
+
     def letter(self, event: Event, message: Message) -> None:
         """Nothing is given up but what never works, and what was really tried."""
         world = self.world

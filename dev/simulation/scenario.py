@@ -95,6 +95,9 @@ def _faults(chance: random.Random, long: bool) -> Faults:
         return NO_FAULTS
     drawn: dict[str, Any] = {}
     for kind in chance.sample(KINDS, chance.randint(1, 5)):
+        if kind == "failing":
+            drawn[kind] = chance.choice((0.05, 0.5, 1.0))  # a downstream is out now and then
+            continue
         most = LEVELS[1] if long and kind in DOUBLING else RARE.get(kind, 1.0)
         drawn[kind] = min(chance.choice(LEVELS), most)
     return Faults(**drawn)

@@ -98,6 +98,7 @@ class World:
         self.app = deployed.app()
         self.tracing = tracing
         self.story: list[tuple[float, str, str, tuple[int, ...]]] = []
+        self.log: list[dict[str, Any]] = []  # the functions' log lines
         self.violation: Violation | None = None
         self.caller: Sandbox | None = None
         self.graveyard: list[Any] = []
