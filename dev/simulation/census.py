@@ -34,6 +34,7 @@ class Event:
     letters: int = 0
     done: int = 0
     tries: int = 0  # calls of the action since it was last redriven
+    lives: int = 1  # and how often a copy of it was sent back meanwhile
     crashes: int = 0  # of these, those that ended the process
     failed_at: float = 0.0  # when the last try failed; 0 after one that ended the process
     lane: str = ""  # the queue in which it waited first, until it is redriven
@@ -97,9 +98,12 @@ class Census:
             event.copies -= 1
             if dead:
                 event.letters -= 1
-                event.tries = event.crashes = 0
-                event.failed_at = 0.0
                 event.lane = ""
+                event.lives += 1
+                if event.copies <= 1:  # another copy may be on its way, with the tries it had
+                    event.tries = event.crashes = 0
+                    event.failed_at = 0.0
+                    event.lives = 1
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":

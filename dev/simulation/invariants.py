@@ -90,7 +90,7 @@ class Invariants:
     def tried(self, event: Event) -> None:
         """The delays between tries are kept, and tries end."""
         world = self.world
-        most = (world.config.max_tries + event.crashes) * (1 + event.excuses)
+        most = (world.config.max_tries + event.crashes) * (1 + event.excuses) * event.lives
         if event.tries > most:
             world.violate("tried too often", f"event {event.number}: {event.tries} tries", event)
         if event.failed_at and not event.excuses:

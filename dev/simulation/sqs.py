@@ -48,7 +48,7 @@ class Message:
     received: float = 0.0
     handle: str = ""
     moved_from: str = ""  # ARN of the queue whose redrive policy moved it
-    undeleted: bool = False  # a deletion that was confirmed did not last
+    undeleted: bool = False  # a deletion that is confirmed may not last
 
 
 class Watcher(Protocol):
@@ -248,6 +248,7 @@ class Sqs:
             received.append(message)
         for message in received:
             if self.twice and chance.random() < self.twice:
+                message.undeleted = True  # whoever deletes it by this receipt may come too late
                 self.watcher.doubled(message)
                 self._show_at(message, now + chance.random(), HIDDEN)
             else:
