@@ -79,7 +79,8 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
         code, reason = "unknown", "no reason given: it was not written by this app"
     at = at or (times.from_epoch(int(sent)) if sent.isdecimal() else now)
     found = events.parse_parts(body).created
-    tries = Tries.read(attributes)
+    # As it was when it was given up: what is sent back begins anew, and Tries.read tells that by RejectedAt.
+    tries = Tries.read({name: one for name, one in attributes.items() if name != "RejectedAt"})
     whole_bytes = text_of(attributes, "BodyBytes")
     return {
         "code": code if code and store.is_code(code) else "rejected",

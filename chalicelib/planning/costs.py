@@ -12,11 +12,11 @@ from chalicelib.telemetry import metrics
 
 MINUTES_A_MONTH = 43_800  # 730 hours, as AWS's own calculator counts
 IDLE_TICK_S = 1.2  # a long poll of one second finds nothing
-IDLE_POLLS = 5 * 3  # a minute: Lambda's five pollers wait 20 s each
+IDLE_POLLS = 2 * 5 * 3  # a minute: of each of two queues Lambda's five pollers wait 20 s
 # Bytes of log: Lambda's own lines of one invocation, and each of ours.
 LOG_INVOCATION, LOG_LINE = 400, 650
 THUMBNAIL_BYTES = 20_000
-ALARMS = 15  # infra/deploying/template.yaml
+ALARMS = 17  # infra/deploying/template.yaml
 METRICS = sum(len(units) for units in metrics.METRICS.values())
 
 

@@ -33,6 +33,8 @@ def dashboard():
 def test_there_is_an_alarm_for_each_way_to_be_in_trouble():
     assert {text(one["AlarmName"]).removeprefix("s3-event-scheduler-prod-") for one in ALARMS.values()} == {
         "dead-letters",
+        "letters-waiting",
+        "letters-errors",
         "source-age",
         "received-age",
         "destination-age",
@@ -55,7 +57,7 @@ def test_an_alarm_tells_the_topic_and_says_what_to_do(name):
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlertTopic"}]
     said = text(alarm["AlarmDescription"])
-    assert re.search(r"PUT /|POST /|GET /|Look |Ask AWS", said), said
+    assert re.search(r"PUT /|POST /|GET /|Look[: ]|Ask AWS", said), said
     assert len(said) <= 1024  # CloudWatch's limit
 
 
@@ -88,12 +90,13 @@ def test_every_alarm_is_in_the_operations_manual():
 def test_a_tick_that_is_missing_is_trouble_and_missing_errors_are_not():
     missing = {name: alarm["TreatMissingData"] for name, alarm in ALARMS.items()}
     assert missing.pop("TickMissingAlarm") == "breaching"
+    assert missing.pop("DeadLettersAlarm") == "ignore"  # written only when the number changes
     assert set(missing.values()) == {"notBreaching"}
 
 
 def test_the_dashboard_shows_the_stages_own_queues_and_functions():
     functions = {STAGE.function_name(one) for one in aws_calls.handlers(STAGE.root)}
-    queues = {f"{STAGE.stack_name}-{queue}" for queue in ("source", "destination", "dead-letter")}
+    queues = {f"{STAGE.stack_name}-{queue}" for queue in ("source", "bulk", "destination")}
     metrics = dashboard()
     assert len(metrics) > 15
     for namespace, _, *rest in metrics:

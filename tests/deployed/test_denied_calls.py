@@ -90,7 +90,6 @@ def test_nor_may_a_function_do_on_its_own_stage_what_another_function_does(deplo
     source, destination = settings["SOURCE_QUEUE_URL"], settings["DESTINATION_QUEUE_URL"]
     assert own(enqueue, "receive_message", QueueUrl=source)
     assert own(enqueue, "send_message", QueueUrl=destination, MessageBody="x")
-    assert own(consume, "send_message", QueueUrl=source, MessageBody="x")
     assert own(consume, "send_message", QueueUrl=destination, MessageBody="x")
     assert own(drain, "receive_message", QueueUrl=destination)
     for client in (enqueue, drain):
@@ -99,6 +98,16 @@ def test_nor_may_a_function_do_on_its_own_stage_what_another_function_does(deplo
             assert refused(lambda c, p, get=get: c("s3").get_object(**get), client, places)
     put = {"Bucket": settings["IMAGES_BUCKET"], "Key": "unrelated.txt", "Body": b"changed"}
     assert refused(lambda c, p: c("s3").put_object(**put), consume, places)
+    letters, api = client_of(deployed, "letters"), client_of(deployed, "api_handler")
+    for key in ("deployed/local.json", "jobs/report.csv"):  # what else lies in the reports bucket
+        other = {"Bucket": settings["REPORTS_BUCKET"], "Key": key}
+        assert refused(lambda c, p, other=other: c("s3").get_object(**other), letters, places)
+        assert refused(lambda c, p, other=other: c("s3").delete_object(**other), letters, places)
+    filed = {"Bucket": settings["REPORTS_BUCKET"], "Key": "letters/gone/one"}
+    assert refused(lambda c, p: c("s3").delete_object(**filed), api, places)
+    assert own(api, "receive_message", QueueUrl=settings["DEAD_LETTER_QUEUE_URL"])
+    assert own(api, "send_message", QueueUrl=source, MessageBody="x")
+    assert own(letters, "send_message", QueueUrl=destination, MessageBody="x")
 
 
 def test_a_function_may_still_do_its_own(deployed, places):

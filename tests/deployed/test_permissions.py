@@ -338,7 +338,10 @@ class Work:
         return not failed and (answer["status"], answer["moved"]) == ("done", many)
 
     def ask_for_a_redrive(self):
-        """The API's part of it; over when the function has done it."""
+        """The API's part of it; over when the function has done it, and not before others that never ended."""
+        bucket = self.pipeline.settings["REPORTS_BUCKET"]
+        for one in self.pipeline.s3.list_objects_v2(Bucket=bucket, Prefix=runs.PREFIX).get("Contents", []):
+            self.pipeline.s3.delete_object(Bucket=bucket, Key=one["Key"])
         answer, fine = self.rest("dead-letters/redrive", {"prefix": "none such"})
         if fine:
             wait_for(lambda: self.run_ended(answer["id"]), "the redrive")

@@ -87,6 +87,33 @@ def test_a_bucket_that_is_not_there_is_an_error_of_its_own(s3):
     assert missing.value.response["Error"]["Code"] == "NoSuchBucket"
 
 
+def test_keys_are_listed_by_prefix_in_the_order_of_utf_8_page_by_page(s3):
+    keys = ["a/1", "a/\ue000", "a/ü", "a/\U0001f600", "a/Z", "b/1"]
+    for key in keys:
+        s3.client.put_object(Bucket=s3.bucket, Key=key, Body=b"")
+    first = s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="a/", MaxKeys=3)
+    assert ([one["Key"] for one in first["Contents"]], first["IsTruncated"]) == (["a/1", "a/Z", "a/ü"], True)
+    token = first["NextContinuationToken"]
+    second = s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="a/", ContinuationToken=token)
+    assert [one["Key"] for one in second["Contents"]] == ["a/\ue000", "a/\U0001f600"]
+    assert second["IsTruncated"] is False
+    assert "Contents" not in s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="c/")
+
+
+def test_a_paginator_gives_every_page(s3):
+    for number in range(1001):
+        s3.client.put_object(Bucket=s3.bucket, Key=f"{number:04d}", Body=b"")
+    pages = list(s3.client.get_paginator("list_objects_v2").paginate(Bucket=s3.bucket, Prefix=""))
+    assert [len(page["Contents"]) for page in pages] == [1000, 1]
+
+
+def test_a_deleted_object_is_gone_and_to_delete_it_twice_is_no_error(s3):
+    put(s3)
+    for _ in range(2):
+        s3.client.delete_object(Bucket=s3.bucket, Key="a b+ü.jpg")
+    assert "Contents" not in s3.client.list_objects_v2(Bucket=s3.bucket)
+
+
 def send(sqs, *bodies):
     entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
     return sqs.client.send_message_batch(QueueUrl=sqs.url, Entries=entries)

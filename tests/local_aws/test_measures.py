@@ -143,6 +143,12 @@ def test_a_series_has_one_value_a_minute_oldest_first(cloudwatch, config):
     assert lines["destination"] == [None, None, None]
 
 
+def test_the_number_of_dead_letters_holds_until_it_changes(cloudwatch, config):
+    ours(cloudwatch, config, "letters", "Letters", {5: [3, 4], 2: 0})
+    found = measures.series({"minutes": "15"}, cloudwatch, config, NOW)["series"]["dead_letters"]
+    assert found[-6:] == [None, 4, 4, 4, 0, 0]
+
+
 @pytest.mark.parametrize("minutes", ["14", "1441", "many", "-5", "1e2"])
 def test_a_span_that_is_none_is_refused_by_its_field(minutes):
     with pytest.raises(BadRequest) as refused:

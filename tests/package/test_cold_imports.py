@@ -46,7 +46,7 @@ def test_every_function_pays_for_the_routes_alone_and_not_for_what_they_answer_w
     """app.py imports the routes in each of the functions; a view imports what it needs when it is called."""
     modules = imported("drain", events.TICK)
     routes = {name for name in modules if name.startswith("chalicelib.") and name.endswith(".routes")}
-    features = ("control", "jobs", "monitoring", "page", "planning")
+    features = ("control", "jobs", "letters", "monitoring", "page", "planning")
     assert routes == {f"chalicelib.{feature}.routes" for feature in features}
     answering = {
         f"chalicelib.{feature}.{file.stem}"
@@ -103,6 +103,12 @@ def test_backfill_needs_no_pillow_and_no_rest(imported, settings):
     modules = imported("backfill", events.batch_task(settings["IMAGES_BUCKET"], "a.jpg"))
     assert "chalicelib.jobs.task" in modules
     assert not modules & {"PIL", "asyncio", "chalicelib.jobs.commands", "chalicelib.consume.batch"}
+
+
+def test_letters_needs_no_pillow_no_event_loop_and_no_rest(imported):
+    modules = imported("letters", events.sqs_batch("dead-letter", [events.body("any", "a.jpg")]))
+    assert "chalicelib.letters.filing" in modules
+    assert not modules & {"PIL", "asyncio", "chalicelib.drain.tick", "chalicelib.jobs.commands"}
 
 
 def test_enqueue_needs_no_pillow_no_drain_and_no_jobs(imported, settings):

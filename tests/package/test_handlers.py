@@ -10,6 +10,8 @@ import boto3
 import pytest
 from PIL import Image
 
+from chalicelib import times
+from chalicelib.letters import runs, store
 from chalicelib.page import files
 from dev.lambda_runtime import events
 from dev.lambda_runtime.process import sandbox
@@ -115,6 +117,25 @@ def test_consume_can_write_every_output_format(start, settings, thumbnails, outp
     batch = events.sqs_batch("package-destination", [events.body(bucket, "b.png")])
     assert answer_of(start("consume", THUMBNAIL_OUTPUT=output), batch)["done"] == 1
     assert [image.format for image in thumbnails().values()] == [output.upper()]
+
+
+def test_letters_files_a_dead_letter_and_sends_it_back(start, settings, queues):
+    s3, bucket = boto3.client("s3"), settings["REPORTS_BUCKET"]
+    for prefix in (store.PREFIX, runs.PREFIX):
+        for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=one["Key"])
+    function = start("letters")
+    batch = events.sqs_batch("package-dead-letter", [events.body("any", "a b.jpg")])
+    assert answer_of(function, batch) == {"filed": 1}
+    api = start("app", STAGE="package")
+    listed = json.loads(answer_of(api, events.rest("GET", "/dead-letters"))["body"])
+    assert (listed["total"], listed["letters"][0]["key"]) == (1, "a b.jpg")
+    order = {"id": "00000000", "do": "redrive", "select": {"all": True}, "by": "a test", "note": None}
+    begun = {"started": times.iso(times.now()), "at": times.iso(times.now()), "status": "asked"}
+    numbers = {"moved": 0, "left": None, "cut": 0, "says": ""}
+    ended = answer_of(function, {runs.ORDER: {**order, **begun, **numbers}})
+    assert (ended["status"], ended["moved"]) == ("done", 1)
+    assert [body["Key"] for body in bodies(queues["source"])] == ["a b.jpg"]
 
 
 def test_backfill_puts_an_existing_object_on_the_source_queue(start, settings, queues):

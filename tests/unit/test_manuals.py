@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import re
 
+from chalicelib.aws.errors import PERMANENT
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import OUTCOMES
-from chalicelib.control.dead_letters import BY_REASON_S
+from chalicelib.letters.codes import CODES
 from chalicelib.planning.plan import Scenario, lines
 from chalicelib.planning.prices import PRICES
 from chalicelib.queues import messages
@@ -146,7 +148,7 @@ def test_the_readmes_defaults_are_the_settings_defaults():
     shown = {
         field.name: field.default
         for field in dataclasses.fields(Config)
-        if isinstance(field.default, int) and field.name.upper() in defaults
+        if type(field.default) is int and field.name.upper() in defaults
     }
     assert {"capacity", "max_tries", "drain_workers", "max_image_bytes"} <= set(shown)
     for name, default in shown.items():
@@ -160,11 +162,10 @@ def manuals():
 
 
 def test_the_manuals_say_the_templates_own_limits():
-    """How long a message is kept, how often it is received, and how long a redrive by reason takes."""
+    """How long a message is kept, and how often it is received."""
     limits = {
         r"`maxReceiveCount` is (\d+)": template.max_receives("source"),
         r"kept? a message for (\d+) days|is kept for (\d+) days": messages.KEPT.days,
-        r"by reason does what it can in (\d+) s": BY_REASON_S,
     }
     for said, right in limits.items():
         found = [n for page in manuals().values() for one in re.findall(said, page) for n in (one, *one) if n]
@@ -206,3 +207,39 @@ def test_the_glossary_has_every_state_and_outcome():
     glossary = manuals()["docs/glossary.md"]
     for word in [*OUTCOMES, "lane", "delivery", "try", "allowance", "manifest", "report", "stage", "tick"]:
         assert re.search(rf"\*\*{word}\*\*|`{word}`", glossary), word
+
+
+def test_the_table_of_codes_says_what_the_page_says():
+    table = re.findall(
+        r"^\| `([\w-]+)` \| (.+) \| (.+) \|$", manuals()["docs/troubleshooting.md"], re.MULTILINE
+    )
+    assert {code: (means.replace("`", ""), back.replace("`", "")) for code, means, back in table} == {
+        code: tuple(kind) for code, kind in CODES.items()
+    }
+
+
+def test_every_code_that_is_given_to_a_letter_is_explained():
+    """A code is the second argument of a Reject, or of `rejected`, or a `code=` of a letter."""
+    given = set()
+    for file in (ROOT / "chalicelib").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                name = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
+                given |= {one.value for one in _codes(name, node) if isinstance(one, ast.Constant)}
+    given |= {code for _, code in PERMANENT.values()}
+    assert {"unreadable", "gone", "gave-up", "refused", "too-long"} <= given
+    assert given <= set(CODES)
+
+
+def _codes(name, call):
+    """The arguments of a call that are codes."""
+    if name == "Reject":
+        return call.args[1:2] + [one.value for one in call.keywords if one.arg == "code"]
+    if name == "rejected":
+        return call.args[:1]
+    if name in ("message", "_letter"):
+        by_place = call.args[2:3] if name == "_letter" else []
+        return by_place + [one.value for one in call.keywords if one.arg == "code"]
+    return []
