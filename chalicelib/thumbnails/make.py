@@ -24,6 +24,7 @@ from chalicelib.thumbnails import formats
 from chalicelib.thumbnails.imaging import bmff, colour, cost, decode, encode, header, webp
 from chalicelib.thumbnails.imaging.box import CENTRE, Box
 from chalicelib.thumbnails.imaging.deadline import Deadline
+from chalicelib.thumbnails.imaging.memory_limit import limited
 from chalicelib.thumbnails.imaging.picture import Reduced, swapped
 from chalicelib.thumbnails.imaging.strategy import Route, choose
 from chalicelib.thumbnails.thumbhash import thumbhash
@@ -38,7 +39,7 @@ _DECODERS = (f"{Path(PIL.__file__).parent}/", "/pi_heif/")
 
 
 class OutOfMemory(Reject):
-    """The process had no more memory. Alone, with nothing decoded beside it, the image may succeed."""
+    """The process had, or may have had, no more memory. Decoded alone, the image may succeed."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def opened(
 ) -> Source:
     """The image with its headers read, for made(). Raises Reject as make() does."""
     deadline = Deadline(settings.time_limit, clock)
-    with _plain_reasons():
+    with _plain_reasons(), limited(settings):
         image = _image(data, settings, deadline)
         orientation = decode.orientation(image, data)
         size = _size(image, data, orientation)
@@ -138,7 +139,7 @@ def made(source: Source) -> list[Thumbnail]:
     deadline.restart()
     # Pillow has only this switch for the whole process.
     ImageFile.LOAD_TRUNCATED_IMAGES = settings.accept_truncated
-    with _plain_reasons():
+    with _plain_reasons(ambiguous=source.route.kind == "whole"), limited(settings):
         image = source.image or _image(source.data, settings, deadline)
         found = dict((_animated if source.frames > 1 else _stills)(source, image))
     return [found[size.name] for size in settings.named_sizes]
@@ -234,8 +235,11 @@ def _over_budget(size: tuple[int, int], needed: int, settings: ThumbnailSettings
 
 
 @contextmanager
-def _plain_reasons() -> Iterator[None]:
-    """Everything that comes of a damaged or hostile file, as Reject; our own mistakes stay what they are."""
+def _plain_reasons(ambiguous: bool = False) -> Iterator[None]:
+    """Everything that comes of a damaged or hostile file, as Reject; our own mistakes stay what they are.
+
+    Decoders of whole pictures do not tell want of memory from damage: `ambiguous`, it is OutOfMemory.
+    """
     try:
         yield
     except Reject:
@@ -245,7 +249,8 @@ def _plain_reasons() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, _DAMAGE) and not any(path in _raised_in(error) for path in _DECODERS):
             raise
-        raise Reject(f"damaged or unsupported: {_one_line(error)}") from error
+        refused = OutOfMemory if ambiguous else Reject
+        raise refused(f"damaged or unsupported: {_one_line(error)}") from error
 
 
 def _raised_in(error: Exception) -> str:

@@ -428,6 +428,7 @@ NEEDS = [
     ("consume", "s3:GetObject", "-images-000000000000-us-east-1/*", "consume_good"),
     ("consume", "s3:GetObject", "-thumbnails-000000000000-us-east-1/*", "consume_duplicate"),
     ("consume", "s3:PutObject", "-thumbnails-000000000000-us-east-1/*", "consume_good"),
+    ("consume", "s3:DeleteObject", "-thumbnails-000000000000-us-east-1/*", "consume_good"),
     ("consume", "sqs:SendMessage", "-dead-letter", "consume_bad"),
     ("consume", "sqs:DeleteMessage", "-destination", "consume_one_to_be_tried_again"),
     ("consume", "sqs:SendMessage", "-source", "consume_one_to_be_tried_again"),

@@ -81,6 +81,14 @@ def test_an_object_that_is_not_there_is_an_error_of_this_code(s3, call, code):
     assert missing.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
+def test_deletes_take_what_is_there_and_pass_over_the_rest(s3):
+    put(s3)
+    asked = {"Objects": [{"Key": "a b+ü.jpg"}, {"Key": "nothing"}], "Quiet": True}
+    assert not s3.client.delete_objects(Bucket=s3.bucket, Delete=asked).get("Errors")
+    with pytest.raises(ClientError):
+        s3.client.head_object(Bucket=s3.bucket, Key="a b+ü.jpg")
+
+
 def test_a_bucket_that_is_not_there_is_an_error_of_its_own(s3):
     with pytest.raises(ClientError) as missing:
         s3.client.get_object(Bucket="nobodys-bucket", Key="a")

@@ -3,12 +3,9 @@
 import base64
 import io
 import itertools
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -322,26 +319,6 @@ def test_what_the_whole_memory_is_too_small_for_is_rejected(buckets, monkeypatch
     monkeypatch.setattr(make, "made", never)
     with pytest.raises(Reject, match="more memory than there is"):
         buckets.resize(buckets.upload("a.png", image(), "0A"))
-
-
-LIMITED = """
-from chalicelib.consume.actions.memory import limit_process
-import sys
-limit_process(int(sys.argv[1]))
-try:
-    taken = [bytearray(8_000_000) for _ in range(100)]
-except MemoryError:
-    print("refused")
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux's limit")
-@pytest.mark.parametrize(("limit", "said"), [(300_000_000, "refused"), (0, "")])
-def test_a_process_that_would_outgrow_its_function_is_refused_the_memory(limit, said):
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(limit)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == said
 
 
 def test_a_duplicate_that_knows_only_bucket_and_key_writes_nothing(buckets):

@@ -2,7 +2,10 @@
 
 import io
 import itertools
+import resource
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -48,6 +51,62 @@ def test_a_frame_far_larger_than_its_canvas_is_never_filled():
     data = case("gif-frame2-13000-square.gif")
     assert estimate(data, WHOLE) < 6_000_000
     assert make(data, ThumbnailSettings())[0].format == "jpeg"
+
+
+def claiming_less(data, width, height):
+    """An AVIF or a HEIC whose container says that its picture is small; the stream in it does not."""
+    made, place = bytearray(data), -1
+    while (place := made.find(b"ispe", place + 1)) >= 0:
+        made[place + 8 : place + 16] = struct.pack(">II", width, height)
+    return bytes(made)
+
+
+GROWN = """
+import re, sys
+from pathlib import Path
+from chalicelib.config.thumbnails import FORMATS, ThumbnailSettings
+from chalicelib.errors import Reject
+from chalicelib.thumbnails.make import make
+def resident(field):
+    return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
+settings = ThumbnailSettings(sizes=(64,), formats=FORMATS, memory_budget=30_000_000, process_limit=int(sys.argv[3]))
+make(Path(sys.argv[1]).read_bytes(), settings)
+before = resident("VmRSS")
+try:
+    make(Path(sys.argv[2]).read_bytes(), settings)
+except Reject as refused:
+    print(refused)
+print(round(resident("VmHWM") - before), file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux's limit")
+@pytest.mark.parametrize("function_bytes", [0, 256 * 1024 * 1024])
+def test_a_stream_far_larger_than_its_container_says_is_stopped_by_the_processs_limit(
+    tmp_path, function_bytes
+):
+    honest = encoded(Image.new("RGB", (12000, 9000), "teal"), "avif", speed=10)
+    (tmp_path / "bomb").write_bytes(claiming_less(honest, 16, 16))
+    (tmp_path / "small").write_bytes(encoded(scene(64, 64), "avif"))
+    assert estimate(claiming_less(honest, 16, 16), SMALL) < 6_000_000, "nobody can tell"
+    command = [
+        sys.executable,
+        "-c",
+        GROWN,
+        str(tmp_path / "small"),
+        str(tmp_path / "bomb"),
+        str(function_bytes),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("damaged or unsupported: Failed to decode frame 0")
+    assert int(done.stderr.split()[-1]) < 110, "MB"
+
+
+def test_the_limit_ends_with_the_picture():
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    make(encoded(scene(), "jpeg"), SMALL)
+    refused(b"nothing")
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_a_tile_larger_than_its_picture_counts():

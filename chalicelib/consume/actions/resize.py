@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import times
 from chalicelib.aws import errors
 from chalicelib.config import Config
-from chalicelib.consume.actions.memory import MemoryBudget, limit_process
+from chalicelib.consume.actions.memory import MemoryBudget
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated, is_later
@@ -44,7 +44,6 @@ def resizer(s3: S3Client, config: Config) -> Action:
     Files wait in one budget and are decoded in the other. Whoever holds memory of the second needs no more
     of it, so threads cannot wait for each other for ever.
     """
-    limit_process(config.thumbnails.process_limit)
     waiting = MemoryBudget(config.thumbnails.waiting_budget)
     decoding = MemoryBudget(config.thumbnails.memory_budget)
     return partial(resize, s3=s3, config=config, waiting=waiting, decoding=decoding)

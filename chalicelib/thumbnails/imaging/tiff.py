@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from threading import Lock
+
+from PIL import Image, TiffImagePlugin
 
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging.colour import MIN_IS_WHITE
@@ -11,6 +13,7 @@ from chalicelib.thumbnails.imaging.deadline import TimedFile
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS = 258, 259, 262, 277, 278
 _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _SUB_IFDS, _SAMPLE_FORMAT = 284, 322, 323, 330, 339
 _SUBFILE, _DNG_VERSION, _ORIENTATION = 254, 50706, 274
+_opening = Lock()  # Pillow's switch is one for the process
 # What libtiff in Pillow's wheels decodes, by Pillow's names.
 _CODECS = {
     "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "tiff_jpeg", "jpeg", "tiff_adobe_deflate",
@@ -38,19 +41,17 @@ def opened(file: TimedFile) -> TiffImagePlugin.TiffImageFile:
         raise Reject(f"{said} with {name} compression is not supported")
     if bits == 32 and kind == 1:
         raise Reject(f"{said} without a sign is not supported")
+    planes = bits == 16 and _number(tags, _PLANAR, 1) == 2
     try:
-        image = TiffImagePlugin.TiffImageFile(file)
+        with _opening:
+            # Pillow reads each plane of 16 bits as one of 8; libtiff knows better.
+            TiffImagePlugin.READ_LIBTIFF = planes
+            image = TiffImagePlugin.TiffImageFile(file)
     except SyntaxError as error:
         raise Reject(f"{said} is not supported: {error}") from error
     image.info.pop("xmp", None)  # Pillow would turn the picture by it
     if bits > 8 and _number(tags, _PHOTOMETRIC, 1) == 0:
         image.info[MIN_IS_WHITE] = True
-    if bits == 16 and _number(tags, _PLANAR, 1) == 2 and name == "raw":
-        # Pillow reads each plane as 8 bits; libtiff knows better, and is asked as for compressed ones.
-        rawmode = f"{image.mode};16N" if len(image.mode) > 1 else "I;16N"
-        image.use_load_libtiff = True
-        whole = 0, 0, *image._tile_size
-        image.tile = [ImageFile._Tile("libtiff", whole, 0, (rawmode, name, False, tags.offset))]
     return image
 
 
