@@ -9,8 +9,8 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan openapi deploy destroy policies
-.PHONY: test-unit test-deploy test-faults test-corpus
+.PHONY: help setup run status test check drop jobs plan audit openapi deploy destroy policies
+.PHONY: test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -75,6 +75,9 @@ deploy: setup ## into your AWS account: make deploy STAGE=dev
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
 
+audit: setup ## from a stage's own log: one fate for every event? make audit STAGE=prod ARGS="--hours 2"
+	@$(BIN)/python -m infra audit --stage $(STAGE) $(ARGS)
+
 plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
 	@$(BIN)/python -m infra plan $(ARGS)
 
@@ -91,6 +94,9 @@ bench-cold-start: setup ## each function's cold start against an empty handler; 
 test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+simulate: setup ## the pipeline against a hostile SQS and Lambda on a virtual clock: make simulate ARGS="--minutes 3", "--replay SEED", "--faults"
+	@$(BIN)/python -m dev.simulation $(ARGS)
+
 $(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix .cache/node aws-sdk@2.1693.0 || true; fi
@@ -99,5 +105,5 @@ $(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
 	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
 
-test-corpus: setup ## a thousand odd and hostile images, each in a process of 512 MB
+test-corpus: setup ## a thousand odd and hostile images and some thousand damaged ones, each in a process of 512 MB
 	@$(BIN)/python -m tests.corpus.run

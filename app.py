@@ -5,11 +5,12 @@ images bucket -> enqueue -> source queue -> drain -> destination queue -> consum
 Every function imports this file, and each handler what it alone needs: a cold start pays for no other.
 """
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, S3Event, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
 
 from chalicelib.api import guard, request_log
 from chalicelib.api.document import routes as document
@@ -25,15 +26,19 @@ from chalicelib.jobs.routes import routes as jobs
 from chalicelib.monitoring.routes import routes as monitoring
 from chalicelib.page.routes import routes as page
 from chalicelib.planning.routes import routes as planning
+from chalicelib.queues.fairness import Fairness
 
 try:
     config = Config.from_env()
 except ConfigError as e:
     raise SystemExit(f"configuration: {e}") from None
 
+# Of the clock, and not of when the rule was made: the same minute for every shard and after every deploy.
+EVERY_MINUTE = Cron("*", "*", "*", "*", "?", "*")
 app = Chalice(app_name=APP)
 app.api.binary_types += ["image/webp", "image/avif"]  # thumbnails; Chalice knows the others itself
 action = cache(lambda: actions.action_for(config))
+fairness = cache(lambda: Fairness(config.fair_by))
 queues = cache(lambda: connect.blocking_sqs(config.source_queue_url))
 
 
@@ -62,12 +67,12 @@ if config.s3_notifies == "lambda":
         """Every created object goes on the source queue."""
         from chalicelib.enqueue import enqueue_events
 
-        return enqueue_events(event.to_dict(), queues(), config)
+        return enqueue_events(event.to_dict(), queues(), config, fairness(), time.time())
 
     enqueue.event_class = AnyNotification
 
 
-@app.schedule(Rate(1, unit=Rate.MINUTES))
+@app.schedule(EVERY_MINUTE)
 def drain(event: CloudWatchEvent) -> dict[str, Any]:
     """One tick: up to CAPACITY events move to the destination queue."""
     from chalicelib.drain.tick import run
@@ -84,7 +89,7 @@ def add_shard(shard: int, name: str) -> None:
         return run(config, remaining_ms(event), shard, event.time).as_dict()
 
     tick.__name__ = name.replace("-", "_")  # Lambda looks for the handler under this name
-    globals()[tick.__name__] = app.schedule(Rate(1, unit=Rate.MINUTES), name=name)(tick)
+    globals()[tick.__name__] = app.schedule(EVERY_MINUTE, name=name)(tick)
 
 
 for index, shard_name in enumerate(shard_names(config.drain_shards)):

@@ -26,6 +26,15 @@ def shard_names(shards: int) -> list[str]:
     return ["drain", *(f"drain-{index}" for index in range(1, shards))]
 
 
+def bulk_share(percent: int, capacity: int, minute: int) -> int:
+    """The least that bulk gets of a minute's capacity: exact over the minutes, however small the capacity.
+
+    1 of 10 at 10 %; at a capacity of 3 none in most minutes, and 3 in ten of them.
+    """
+    part = percent * capacity
+    return (minute + 1) * part // 100 - minute * part // 100
+
+
 def capacity_of(text: str) -> int:
     """The parameter's value. Raises ValueError for what is no capacity."""
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= MAX_CAPACITY:

@@ -11,6 +11,8 @@ from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.config import Config
 from chalicelib.errors import Retry
 from chalicelib.queues import batching, letters
+from chalicelib.queues.fairness import Fairness, group_id, group_of
+from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -21,37 +23,56 @@ if TYPE_CHECKING:
 MOST_NAMED = 100
 
 
-def enqueue_events(payload: Mapping[str, Any], sqs: AsyncSqs, config: Config) -> dict[str, int]:
+def enqueue_events(
+    payload: Mapping[str, Any], sqs: AsyncSqs, config: Config, fairness: Fairness, now: float
+) -> dict[str, int]:
     """Every created object of the payload to the source queue, every unreadable record to the dead letters.
 
-    `sqs` is a client that blocks. Returns and logs the counts. Raises Retry when a queue refused any: Lambda
-    then runs the whole event again, which may repeat some messages and loses none.
+    `sqs` is a client that blocks; `fairness` counts in this process, and `now` is in seconds since 1970.
+    Returns and logs the counts. Raises Retry when a queue refused any: Lambda then runs the whole event
+    again, which may repeat some messages and loses none.
     """
     found = events.parts_of(payload)
     ours = [one for one in found.created if not config.why_ignored(one)]
-    refused = finish(_send(sqs, config.source_queue_url, [{"MessageBody": one.to_body()} for one in ours]))
+    bulk = [bool(config.bulk_queue_url) and fairness.is_bulk(one.key, now) for one in ours]
+    refused = [""] * len(ours)
+    for lane in (False, True):
+        numbers = [number for number, is_bulk in enumerate(bulk) if is_bulk == lane]
+        going = [_message(ours[number], config) for number in numbers]
+        answers = finish(_send(sqs, config.lane_url(BULK if lane else ""), going))
+        for number, why in zip(numbers, answers, strict=True):
+            refused[number] = why
     dead = [letters.message(text, why.reason, "enqueue", code=why.code) for text, why in found.unreadable]
     for one, why in zip(ours, refused, strict=True):
         if batching.for_ever(why):
             reason = f"the source queue refuses it: {why}"
             dead.append(letters.message(one.to_body(), reason, "enqueue", code="refused"))
     unwritten = finish(_send_letters(sqs, config.dead_letter_queue_url, dead))
-    _raise_for(config.source_queue_url, [why for why in refused if not batching.for_ever(why)])
-    _raise_for(config.dead_letter_queue_url, unwritten)
+    _raise_for("the source queue", [why for why in refused if not batching.for_ever(why)])
+    _raise_for("the dead-letter queue", unwritten)
     counts = {
         "enqueued": len(ours) - sum(batching.for_ever(why) for why in refused),
         "rejected": len(dead),
         "ignored": len(found.created) - len(ours),
+        "bulk": sum(bulk),
     }
     metrics.line(
         "enqueued",
         config.stage,
         "enqueue",
-        {"Enqueued": counts["enqueued"], "Rejected": counts["rejected"]},
+        {"Enqueued": counts["enqueued"], "Rejected": counts["rejected"], "EnqueuedBulk": counts["bulk"]},
         **counts,
         uploads=[{"id": one.identity, "object": one.object_id, "key": one.key} for one in ours[:MOST_NAMED]],
     )
     return counts
+
+
+def _message(created: events.ObjectCreated, config: Config) -> dict[str, Any]:
+    message: dict[str, Any] = {"MessageBody": created.to_body()}
+    group = group_of(created.key, config.fair_by) if config.fair_by else ""
+    if group and config.bulk_queue_url:  # a fair queue's, which SQS takes for what it is worth
+        message["MessageGroupId"] = group_id(group)
+    return message
 
 
 async def _send(sqs: AsyncSqs, url: str, messages: Sequence[dict[str, Any]]) -> list[str]:
@@ -82,8 +103,8 @@ async def _send_letters(sqs: AsyncSqs, url: str, those: Sequence[dict[str, Any]]
     return answers
 
 
-def _raise_for(url: str, answers: Sequence[str]) -> None:
+def _raise_for(queue: str, answers: Sequence[str]) -> None:
     refused = [why for why in answers if why]
     if refused:
         why = ", ".join(sorted(set(refused)))
-        raise Retry(f"{url} refused {len(refused)} of {len(answers)} messages: {why}")
+        raise Retry(f"{queue} refused {len(refused)} of {len(answers)} messages: {why}")

@@ -154,12 +154,13 @@ def parts_of(payload: Mapping[str, Any]) -> Parts:
 
 
 def is_later(sequencer: str, than: str) -> bool:
-    """Whether one event of a key came after another. Sequencers have no fixed length.
+    """Whether one event of a key came after another. Sequencers have no fixed length: the shorter one is
+    filled up with zeros on the right, and both are compared as text.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
     width = max(len(sequencer), len(than))
-    return sequencer.rjust(width, "0").upper() > than.rjust(width, "0").upper()
+    return sequencer.ljust(width, "0").upper() > than.ljust(width, "0").upper()
 
 
 def _unreadable(reason: str) -> Reject:

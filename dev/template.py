@@ -11,11 +11,11 @@ from infra.deploying import stack
 from infra.stage import Stage
 
 RESOURCES: dict[str, Any] = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
-FUNCTION_OF = {"source": "drain", "destination": "consume"}  # who receives from the queue
+FUNCTION_OF = {"source": "drain", "bulk": "drain", "destination": "consume"}  # who receives from the queue
 
 
 def queue(name: str) -> dict[str, Any]:
-    """The properties of the `source`, `destination` or `dead-letter` queue."""
+    """The properties of the `source`, `bulk`, `destination` or `dead-letter` queue."""
     found: dict[str, Any] = next(
         one["Properties"]
         for one in RESOURCES.values()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -15,6 +17,7 @@ from rich.table import Table
 
 from chalicelib.errors import BadRequest, ConfigError, RestError
 from infra import eventually, local_api
+from infra.commands import audit as auditing
 from infra.commands import jobs
 from infra.commands import plan as planning
 from infra.deploying import deploy as deploying
@@ -110,6 +113,22 @@ def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) ->
         click.echo(json.dumps(found, indent=2))
     else:
         planning.show(found, Console())
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option("--hours", default=1.0, show_default=True, help="How long the stretch of time is.")
+@click.option("--until", type=click.DateTime(), help="Its end, in UTC. [default: now]")
+def audit(stage: str, hours: float, until: datetime | None) -> None:
+    """From the stage's own log: had every event one fate, and no tick more than its capacity?
+
+    Exit code 1: something is wrong.
+    """
+    end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
+    lines = auditing.lines_of(boto3.client("logs"), Stage(ROOT, stage), end - timedelta(hours=hours), end)
+    found = auditing.audit(lines)
+    auditing.show(found, Console())
+    sys.exit(1 if found.problems else 0)
 
 
 @cli.command()

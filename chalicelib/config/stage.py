@@ -37,6 +37,7 @@ class Config:
     destination_queue_url: str
     dead_letter_queue_url: str
     stage: str  # the names of functions, rules, metrics and alarms follow from it
+    bulk_queue_url: str = ""  # behind the source queue: backfills, and who sends very many; empty is one lane
     images_prefix: str = ""
     images_suffix: str = ""
     s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
@@ -44,7 +45,13 @@ class Config:
     capacity: int = 1000  # events a tick
     drain_workers: int = 32  # calls at the same time, in one shard
     drain_shards: int = 1
-    max_in_destination: int = 0  # a tick leaves no more there; 0 is no such limit
+    capacity_by_hour: str = ""  # in place of CAPACITY; see chalicelib/config/hours.py
+    spread: bool = True  # events are due evenly; else a tick forwards all at once
+    bulk_share: int = 10  # percent of the capacity that bulk gets at least
+    fair_by: int = 1  # so many first parts of a key name the group that shares a lane; 0 is off
+    max_in_destination: int | None = (
+        None  # a tick leaves no more there; 0 no such limit, None twice the capacity
+    )
     action: str = "resize"
     state_machine_arn: str = ""
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
@@ -75,14 +82,21 @@ class Config:
             destination_queue_url=of.text("DESTINATION_QUEUE_URL", *queue),
             dead_letter_queue_url=of.text("DEAD_LETTER_QUEUE_URL", *queue),
             stage=of.text("STAGE", _STAGE, "the stage's name, lower case, 12 letters at most"),
+            bulk_queue_url=of.text("BULK_QUEUE_URL", *queue, default=""),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
             s3_notifies=of.choice("S3_NOTIFIES", S3_NOTIFIES, cls.s3_notifies),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
             capacity=of.whole("CAPACITY", 1, MAX_CAPACITY, cls.capacity),
+            capacity_by_hour=of.read("CAPACITY_BY_HOUR", _by_hour, cls.capacity_by_hour),
+            spread=of.choice("SPREAD", ("on", "off"), "on") == "on",
+            bulk_share=of.whole("BULK_SHARE", 0, 100, cls.bulk_share),
+            fair_by=of.whole("FAIR_BY", 0, 20, cls.fair_by),
             drain_workers=of.whole("DRAIN_WORKERS", 1, 256, cls.drain_workers),
             drain_shards=of.whole("DRAIN_SHARDS", 1, 100, cls.drain_shards),
-            max_in_destination=of.whole("MAX_IN_DESTINATION", 0, 10_000_000, cls.max_in_destination),
+            max_in_destination=(
+                of.whole("MAX_IN_DESTINATION", 0, 10_000_000, 0) if env.get("MAX_IN_DESTINATION") else None
+            ),
             action=of.choice("ACTION", ACTIONS, cls.action),
             state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
             thumbnails=ThumbnailSettings.from_env(env),
@@ -109,10 +123,11 @@ class Config:
                 "begins with the other"
             )
         queues = [self.source_queue_url, self.destination_queue_url, self.dead_letter_queue_url]
+        queues += [self.bulk_queue_url] if self.bulk_queue_url else []
         if len(set(queues)) < len(queues):
             raise ConfigError(
-                "SOURCE_QUEUE_URL, DESTINATION_QUEUE_URL and DEAD_LETTER_QUEUE_URL must be three queues; "
-                f"they are {', '.join(queues)}"
+                "SOURCE_QUEUE_URL, BULK_QUEUE_URL, DESTINATION_QUEUE_URL and DEAD_LETTER_QUEUE_URL must be "
+                f"different queues; they are {', '.join(queues)}"
             )
 
     def function_name(self, function: str) -> str:
@@ -123,6 +138,10 @@ class Config:
     def capacity_parameter(self) -> str:
         """The SSM parameter that holds the capacity set at run time."""
         return capacity_parameter(self.stage)
+
+    def lane_url(self, lane: str) -> str:
+        """The queue of a lane: `bulk`, or live."""
+        return self.bulk_queue_url if lane and self.bulk_queue_url else self.source_queue_url
 
     def retry_delay_s(self, tries: int) -> int:
         """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
@@ -155,6 +174,13 @@ def queue_name(url: str) -> str:
 
 def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _by_hour(text: str) -> str:
+    """The same text, once it has been read without a mistake."""
+    from chalicelib.config import hours  # not for the cold start of a stage that has none
+
+    return hours.parse(text).text
 
 
 def _delays(text: str) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from chalicelib import events, times
 from chalicelib.config import Config
 from chalicelib.consume import outcomes, settle
 from chalicelib.consume.actions import Action
+from chalicelib.consume.circuit import Circuit, wait_s
 from chalicelib.consume.outcomes import DONE, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
 from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
@@ -46,6 +47,9 @@ MARGIN_S = 25.0
 BEGIN_S = 50.0
 
 
+_circuit = Circuit()  # as long as the process lives
+
+
 @dataclass
 class _Batch:
     """What the threads of one batch share."""
@@ -55,6 +59,7 @@ class _Batch:
     remaining_s: Callable[[], float]
     margin_s: float
     begin_s: float
+    circuit: Circuit
     waiting: SimpleQueue[tuple[int, Mapping[str, Any]]] = field(default_factory=SimpleQueue)
     ended: SimpleQueue[tuple[int, Ended]] = field(default_factory=SimpleQueue)
 
@@ -65,11 +70,12 @@ class _Batch:
         action: Action,
         config: Config,
         remaining_ms: Callable[[], int],
+        circuit: Circuit,
     ) -> _Batch:
         """With its threads at work. They are daemons: one that hangs must not keep the process."""
         whole_s = remaining_ms() / 1000
         margin_s, begin_s = min(MARGIN_S, whole_s / 4), min(BEGIN_S, whole_s / 2)
-        batch = cls(action, config, lambda: remaining_ms() / 1000, margin_s, begin_s)
+        batch = cls(action, config, lambda: remaining_ms() / 1000, margin_s, begin_s, circuit)
         for item in enumerate(records):
             batch.waiting.put(item)
         for _ in range(min(config.consume_threads, len(records))):
@@ -92,6 +98,7 @@ def consume_batch(
     config: Config,
     remaining_ms: Callable[[], int],
     replace_process: Callable[[], object] | None = None,
+    circuit: Circuit | None = None,
 ) -> dict[str, int]:
     """Do the action for every SQS record of the payload and settle each message when it ends.
 
@@ -104,7 +111,8 @@ def consume_batch(
     Lambda starts another one.
     """
     records: Sequence[Mapping[str, Any]] = payload["Records"]
-    batch = _Batch.begun(records, action, config, remaining_ms)
+    circuit = circuit or _circuit
+    batch = _Batch.begun(records, action, config, remaining_ms, circuit)
     left = set(range(len(records)))
     all_ended: list[Ended] = []
     unsettled: list[str] = []
@@ -124,7 +132,7 @@ def consume_batch(
         unsettled += settle.settle(for_lambda, sqs, config, times.now())
     counts = Counter(one.state for one in all_ended)
     summary = {state: counts[state] for state in OUTCOMES}
-    _measure(all_ended, summary, config)
+    _measure(all_ended, summary, config, circuit)
     if any(one.state != UNTRIED for one in late):
         (replace_process or _end_process)()
     if unsettled:
@@ -141,6 +149,7 @@ def _late(batch: _Batch, records: Sequence[Mapping[str, Any]], left: set[int]) -
         if number in not_begun:
             one.not_tried("no time left in this run")
         else:
+            batch.circuit.failed(delivery.tries)
             one.failed("it did not end within the time of the function", batch.config, delivery.started)
             _log_failure(_first_event(one.body), delivery, one, "")
         late.append(one)
@@ -168,7 +177,11 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
             if not one.results and batch.remaining_s() < batch.begin_s:
                 one.not_tried("no time left in this run")
                 return one
+            if not one.results and batch.circuit.is_open:
+                one.not_tried("the downstream fails: paused", wait_s)
+                return one
             one.results.append(batch.action(created, delivery))
+            batch.circuit.succeeded()
             now = times.now()
             outcomes.line(created, delivery, DONE, now, one.results[-1])
             if (took := times.seconds_between(created.event_time, now)) is not None:
@@ -177,6 +190,7 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
         one.rejected(e.code, e.reason)
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
         trace = _trace(e)
+        batch.circuit.failed(delivery.tries)
         one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started)
     if one.state != DONE:
         _log_failure(created, delivery, one, trace)
@@ -206,7 +220,7 @@ def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: 
         logs.line("unreadable", outcome=one.state, message_id=delivery.message_id, bytes=size, **why)
 
 
-def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config) -> None:
+def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config, circuit: Circuit) -> None:
     results = [result for one in ended for result in one.results]
     made = [result for result in results if result.result == "made"]
     values: dict[str, metrics.Value] = {
@@ -214,13 +228,15 @@ def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config)
         "Rejected": summary[REJECTED],
         "Retried": summary[RETRY],
         "Untried": summary[UNTRIED],
+        "CircuitOpen": int(circuit.is_open),
         "Thumbnails": sum(len(result.thumbnails) for result in made),
         "BytesIn": sum(result.bytes_in for result in results),
         "BytesOut": sum(result.bytes_out for result in results),
     }
     if took := [seconds for one in ended for seconds in one.seconds]:
         values["UploadToDone"] = took[: metrics.MOST_VALUES]
-    metrics.line("consumed", config.stage, "consume", values, **summary)
+    paused_until = times.iso(times.from_epoch(circuit.until * 1000)) if circuit.is_open else None
+    metrics.line("consumed", config.stage, "consume", values, **summary, paused_until=paused_until)
 
 
 def _all_of(queue: SimpleQueue[Item]) -> list[Item]:

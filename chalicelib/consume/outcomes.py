@@ -52,6 +52,9 @@ class ActionResult:
     thumbnails: tuple[str, ...] = ()  # their keys, where they are there now
     bytes_in: int = 0
     bytes_out: int = 0
+    width: int = 0  # of the picture, upright, in pixels; 0 where none was looked at
+    height: int = 0
+    thumbhash: str = ""  # in base64
 
 
 def line(
@@ -83,6 +86,9 @@ def line(
         thumbnails=list(work.thumbnails),
         bytes_in=work.bytes_in,
         bytes_out=work.bytes_out,
+        width=work.width,
+        height=work.height,
+        thumbhash=work.thumbhash,
         **more,
     )
 

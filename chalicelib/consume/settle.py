@@ -5,8 +5,8 @@ Each leaves only after the next place has confirmed it, and one that cannot leav
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import DONE, REJECTED, RETRY, UNTRIED, ActionResult
 from chalicelib.queues import batching, letters, messages, tries
-from chalicelib.queues.tries import Tries
+from chalicelib.queues.tries import BULK, Tries
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,7 +41,8 @@ class Ended:
     def failed(self, reason: str, config: Config, now: datetime) -> None:
         """This try failed; another one may not, until there were MAX_TRIES."""
         count = self.tries.count + 1
-        self.tries = Tries(count, reason, self.tries.first_failure or times.iso(now))
+        first = self.tries.first_failure or times.iso(now)
+        self.tries = Tries(count, reason, first, lane=self.tries.lane)
         wait_s = config.retry_delay_s(count)
         if count >= config.max_tries:
             self.rejected("gave-up", f"gave up after {count} tries; the last: {reason}")
@@ -50,9 +51,10 @@ class Ended:
         else:
             self.state, self.reason, self.wait_s = RETRY, reason, wait_s
 
-    def not_tried(self, reason: str, wait_s: float = 0.0) -> None:
-        """The action has not run: no try is counted."""
-        self.state, self.reason, self.wait_s = UNTRIED, reason, wait_s
+    def not_tried(self, reason: str, wait_s: Callable[[int], float] = lambda untried: 0.0) -> None:
+        """The action has not run: no try is counted. `wait_s` is told how often that was so in a row."""
+        self.tries = replace(self.tries, untried=self.tries.untried + 1)
+        self.state, self.reason, self.wait_s = UNTRIED, reason, wait_s(self.tries.untried)
 
 
 def settle(ended: Sequence[Ended], sqs: SQSClient, config: Config, now: datetime) -> list[str]:
@@ -62,19 +64,20 @@ def settle(ended: Sequence[Ended], sqs: SQSClient, config: Config, now: datetime
     """
     done = [one for one in ended if one.state == DONE]
     left = [f"not deleted: {why}" for why in _delete(done, sqs, config) if why]
-    returning = [one for one in ended if one.state in (RETRY, UNTRIED)]
-    left += _send_back(returning, sqs, config, now)
+    for lane in ("", BULK):
+        returning = [one for one in ended if one.state in (RETRY, UNTRIED) and one.tries.lane == lane]
+        left += _send_back(returning, lane, sqs, config, now)
     rejected = [one for one in ended if one.state == REJECTED]  # those too that could not be sent back
     return left + _dead_letter(rejected, sqs, config, now)
 
 
-def _send_back(ended: Sequence[Ended], sqs: SQSClient, config: Config, now: datetime) -> list[str]:
-    """To the source queue, and so through the capacity once more."""
+def _send_back(ended: Sequence[Ended], lane: str, sqs: SQSClient, config: Config, now: datetime) -> list[str]:
+    """To their lane, and so through the capacity once more."""
     entries = [
         tries.entry(one.body, one.tries, one.wait_s, now.timestamp()) or {"MessageBody": one.body}
         for one in ended
     ]
-    answers = messages.try_to_send(sqs, config.source_queue_url, entries)
+    answers = messages.try_to_send(sqs, config.lane_url(lane), entries)
     for one, why in zip(ended, answers, strict=True):
         if batching.for_ever(why):
             one.rejected("refused", f"the source queue does not take it back: {why}; the last: {one.reason}")

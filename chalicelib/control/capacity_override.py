@@ -1,10 +1,15 @@
-"""The capacity set without a deploy, in place of the deployed one."""
+"""What people set without a deploy, in place of what is deployed: the capacity, and a pause."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from chalicelib.capacity import MAX_CAPACITY, capacity_of
+from chalicelib import times
+from chalicelib.capacity import MAX_CAPACITY
+from chalicelib.config import hours, override
+from chalicelib.config.override import MAX_NOTE, Override
 from chalicelib.errors import AwsFailed
 from chalicelib.fields import Body, schema
 
@@ -13,52 +18,111 @@ if TYPE_CHECKING:
 
     from chalicelib.config import Config
 
+MAX_HOURS = 1000  # characters
 
-class NewCapacity(TypedDict):
+
+class NewCapacity(TypedDict, total=False):
+    """A number, or hours, and until when; a null for the number goes back to what is deployed."""
+
     capacity: Annotated[int, schema(minimum=1, maximum=MAX_CAPACITY)] | None
+    by_hour: Annotated[str, schema(maxLength=MAX_HOURS)]
+    until: str
+    note: Annotated[str, schema(maxLength=MAX_NOTE)]
+
+
+class NewPause(TypedDict, total=False):
+    note: Annotated[str, schema(maxLength=MAX_NOTE)]
 
 
 class Capacity(TypedDict):
-    """Events a tick: what the next one uses, what was deployed, and what somebody set in its place."""
+    """Events a tick: what holds now, what was deployed, and what somebody set in its place, when and why."""
 
     capacity: int
     capacity_deployed: int
     capacity_set: int | None
+    by_hour: str | None
+    until: str | None
+    who: str | None
+    when: str | None
+    note: str | None
 
 
-def put_capacity(body: Any, ssm: SSMClient, config: Config) -> Capacity:
-    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick uses it."""
-    fields = Body.of(body, "capacity")
-    if body == {"capacity": None}:
-        _delete(ssm, config)
-        return capacities(None, config)
-    override = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
-    ssm.put_parameter(Name=config.capacity_parameter, Value=str(override), Type="String", Overwrite=True)
-    return capacities(override, config)
+class Schedule(TypedDict):
+    paused: bool
 
 
-def capacity_override(ssm: SSMClient, config: Config) -> int | None:
-    """The capacity that somebody set; None when there is none. Raises AwsFailed for a value that is none."""
+def put_capacity(body: Any, ssm: SSMClient, config: Config, who: str, now: datetime) -> Capacity:
+    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick reads it."""
+    fields = Body.of(body, "capacity", "by_hour", "until", "note")
+    before = read_override(ssm, config)
+    note = fields.text("note", MAX_NOTE, "")
+    if "by_hour" in fields:
+        by_hour = fields.read("by_hour", _hours)
+        new = replace(before, capacity=None, by_hour=by_hour, until=_until(fields, now))
+    elif fields.given("capacity") is None and "capacity" in fields:
+        new = replace(before, capacity=None, by_hour="", until=None)
+    else:
+        wanted = fields.whole("capacity", 1, MAX_CAPACITY, other=", or null for the deployed one")
+        new = replace(before, capacity=wanted, by_hour="", until=_until(fields, now))
+    new = _write(new.by(who, now, note), ssm, config)
+    return capacities(new, config, now)
+
+
+def set_paused(paused: bool, body: Any, ssm: SSMClient, config: Config, who: str, now: datetime) -> Schedule:
+    """POST /schedule/pause and /schedule/resume: a value that every tick reads. May be repeated.
+
+    What was forwarded already is still due, for STOP_S of chalicelib/drain/clock.py at most.
+    """
+    note = Body.of(body, "note", optional=True).text("note", MAX_NOTE, "")
+    before = read_override(ssm, config)
+    _write(replace(before, paused=paused).by(who, now, note), ssm, config)
+    return {"paused": paused}
+
+
+def read_override(ssm: SSMClient, config: Config) -> Override:
+    """What people set; the default where nobody has. Raises AwsFailed for a value that cannot be read."""
+    name = config.capacity_parameter
     try:
-        found = ssm.get_parameter(Name=config.capacity_parameter)["Parameter"]["Value"]
+        found = ssm.get_parameter(Name=name)["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
-        return None
+        return override.NONE
     try:
-        return capacity_of(found)
+        return override.read(found)
     except ValueError as e:
-        raise AwsFailed(f"the capacity {config.capacity_parameter} is {e}; no tick runs until it is") from e
+        raise AwsFailed(f"the capacity {name} is {e}; no tick runs until it is") from e
 
 
-def capacities(override: int | None, config: Config) -> Capacity:
+def capacities(found: Override, config: Config, now: datetime) -> Capacity:
+    """What holds at the moment, and why."""
     return {
-        "capacity": config.capacity if override is None else override,
-        "capacity_deployed": config.capacity,
-        "capacity_set": override,
+        "capacity": override.capacity_at(config, found, now.timestamp()),
+        "capacity_deployed": override.capacity_at(config, override.NONE, now.timestamp()),
+        "capacity_set": found.capacity if found.holds(now.timestamp()) else None,
+        "by_hour": found.by_hour or config.capacity_by_hour or None,
+        "until": found.until,
+        "who": found.who or None,
+        "when": found.when,
+        "note": found.note or None,
     }
 
 
-def _delete(ssm: SSMClient, config: Config) -> None:
-    try:
-        ssm.delete_parameter(Name=config.capacity_parameter)
-    except ssm.exceptions.ParameterNotFound:
-        return  # it is the deployed one already
+def _write(new: Override, ssm: SSMClient, config: Config) -> Override:
+    name = config.capacity_parameter
+    ssm.put_parameter(Name=name, Value=new.to_text(), Type="String", Overwrite=True)
+    return new
+
+
+def _hours(text: Any) -> str:
+    if not isinstance(text, str) or len(text) > MAX_HOURS:
+        raise ValueError(f"hours such as {hours.EXPECTED}")
+    return hours.parse(text).text
+
+
+def _until(fields: Body, now: datetime) -> str | None:
+    def parse(value: Any) -> str | None:
+        at = times.moment(value)
+        if not at or at <= now:
+            raise ValueError("a time to come, such as 2026-01-31T12:00:00Z")
+        return times.iso(at)
+
+    return fields.read("until", parse, None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chalicelib import times
 from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
-    from chalicelib.control.capacity_override import Capacity, NewCapacity
+    from chalicelib.control.capacity_override import Capacity, NewCapacity, NewPause, Schedule
     from chalicelib.control.dead_letters import (
         DeadLetters,
         DeadLettersQuery,
@@ -18,26 +19,27 @@ if TYPE_CHECKING:
         RedriveRequest,
         RedriveTasks,
     )
-    from chalicelib.control.schedule import Schedule
 
 routes = Routes(__name__)
 Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 
 @routes.post("/schedule/pause")
-def pause() -> Schedule:
-    """No tick begins any more; events wait in the source queue."""
-    from chalicelib.control import schedule
+def pause(body: NewPause | None) -> Schedule:
+    """No tick forwards anything any more; events wait in the source queue."""
+    from chalicelib.control import capacity_override
 
-    return audited("schedule paused", schedule.set_paused(True, clients.events(), config()))
+    answer = capacity_override.set_paused(True, body, clients.ssm(), config(), caller(), times.now())
+    return audited("schedule paused", answer)
 
 
 @routes.post("/schedule/resume")
-def resume() -> Schedule:
-    """A tick every minute again."""
-    from chalicelib.control import schedule
+def resume(body: NewPause | None) -> Schedule:
+    """Every tick forwards again."""
+    from chalicelib.control import capacity_override
 
-    return audited("schedule resumed", schedule.set_paused(False, clients.events(), config()))
+    answer = capacity_override.set_paused(False, body, clients.ssm(), config(), caller(), times.now())
+    return audited("schedule resumed", answer)
 
 
 @routes.put("/capacity")
@@ -45,7 +47,8 @@ def put_capacity(body: NewCapacity) -> Capacity:
     """The next tick forwards so many events; null goes back to the deployed number."""
     from chalicelib.control import capacity_override
 
-    return audited("capacity set", capacity_override.put_capacity(body, clients.ssm(), config()))
+    answer = capacity_override.put_capacity(body, clients.ssm(), config(), caller(), times.now())
+    return audited("capacity set", answer)
 
 
 @routes.get("/dead-letters")
@@ -74,6 +77,11 @@ def get_redrives() -> RedriveTasks:
 
 def audited(message: str, answer: Answer) -> Answer:
     """The answer, after one line in the log about who asked for it."""
-    identity = routes.current_request.context.get("identity", {})
-    logs.line(message, by=identity.get("userArn") or "chalice local", **answer)
+    logs.line(message, by=caller(), **answer)
     return answer
+
+
+def caller() -> str:
+    """Who asks: the ARN of the signature."""
+    identity = routes.current_request.context.get("identity", {})
+    return identity.get("userArn") or "chalice local"

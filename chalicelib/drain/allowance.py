@@ -1,17 +1,19 @@
-"""What a tick may forward now: the capacity as somebody has set it, and the room in the destination queue.
+"""What a tick may forward now: what people set, the deployed capacity, and the room in the destination queue.
 
-Whoever lowers the capacity does it because the downstream suffers. So a capacity that cannot be read is never
-taken for the deployed one: the last one known holds, or the tick fails and the next minute asks again
+Whoever lowers the capacity, or pauses, does it because the downstream suffers. So what cannot be read is
+never taken for the deployed value: the last one known holds, or the tick fails and the next minute asks again
 (docs/decisions/0012-capacity-at-run-time.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.aws.lean.json_calls import CallFailed
-from chalicelib.capacity import capacity_of, share
+from chalicelib.capacity import share
+from chalicelib.config import override as overrides
+from chalicelib.config.override import Override
 from chalicelib.queues.depths import DEPTHS
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 
-_last_known: dict[str, int] = {}  # by parameter; lives as long as the process
+_last_known: dict[str, Override] = {}  # by parameter; lives as long as the process
+# What the destination's backlog counts: delayed messages are those whose time has not come.
+IN_DESTINATION = [DEPTHS["visible"], DEPTHS["in_flight"]]
 
 
 class AllowanceUnknown(Exception):
@@ -32,33 +36,42 @@ class Allowance(NamedTuple):
 
     events: int
     limit: str = "capacity"  # or back_pressure
-    problem: str = ""  # why the capacity is the last known one
+    problem: str = ""  # why what people set is the last known
+    paused: bool = False
+    capacity_at: Callable[[float], int] = lambda at: 0  # of this shard, at a moment in seconds since 1970
 
 
-async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int) -> Allowance:
-    """The allowance of this tick. Raises AllowanceUnknown with one line."""
-    capacity, problem = await _capacity(ssm, config.capacity_parameter, config.capacity)
-    mine = share(capacity, config.drain_shards, shard)
-    if not config.max_in_destination:
-        return Allowance(mine, problem=problem)
-    room = max(0, config.max_in_destination - await _in_destination(sqs, config.destination_queue_url))
+async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now: float) -> Allowance:
+    """The allowance of this tick; `now` in seconds since 1970. Raises AllowanceUnknown with one line."""
+    override, problem = await _override(ssm, config.capacity_parameter)
+
+    def capacity_at(at: float) -> int:
+        return share(overrides.capacity_at(config, override, at), config.drain_shards, shard)
+
+    if override.paused:
+        return Allowance(0, "paused", problem, True, capacity_at)
+    mine = capacity_at(now)
+    most = config.max_in_destination
+    if most is None:
+        most = 2 * overrides.capacity_at(config, override, now)
+    if not most:
+        return Allowance(mine, problem=problem, capacity_at=capacity_at)
+    room = max(0, most - await _in_destination(sqs, config.destination_queue_url))
     my_room = share(room, config.drain_shards, shard)
-    return (
-        Allowance(my_room, "back_pressure", problem) if my_room < mine else Allowance(mine, problem=problem)
-    )
+    limit = "back_pressure" if my_room < mine else "capacity"
+    return Allowance(min(mine, my_room), limit, problem, capacity_at=capacity_at)
 
 
-async def _capacity(ssm: AsyncSsm, parameter: str, deployed: int) -> tuple[int, str]:
-    """The capacity, and where it is only the last known one why."""
+async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:
+    """What people set, and where it is only the last known why."""
     try:
         answer = await ssm.get_parameter(Name=parameter)
-        found = capacity_of(answer["Parameter"].get("Value", ""))
+        found = overrides.read(answer["Parameter"].get("Value", ""))
     except CallFailed as e:
         if e.code == "ParameterNotFound":
-            found = deployed
+            found = overrides.NONE
         elif parameter in _last_known:
-            held = _last_known[parameter]
-            return held, f"the capacity {parameter} cannot be read, the last one known holds: {held}; {e}"
+            return _last_known[parameter], f"{parameter} cannot be read, what it said last holds: {e}"
         else:
             raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e
     except ValueError as e:
@@ -68,10 +81,10 @@ async def _capacity(ssm: AsyncSsm, parameter: str, deployed: int) -> tuple[int, 
 
 
 async def _in_destination(sqs: AsyncSqs, queue_url: str) -> int:
-    """Messages there, waiting or in flight; approximate, as SQS counts them."""
+    """Messages there that are due, waiting or in flight; approximate, as SQS counts them."""
     try:
-        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(DEPTHS.values()))
+        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=IN_DESTINATION)
     except CallFailed as e:
         raise AllowanceUnknown(f"the destination's backlog cannot be read: {e}") from e
     attributes: Mapping[Any, str] = answer["Attributes"]
-    return sum(int(attributes[name]) for name in DEPTHS.values())
+    return sum(int(attributes[name]) for name in IN_DESTINATION)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.drain.clock import CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
 from chalicelib.queues import batching, letters, tries
 from chalicelib.queues.tries import Tries
@@ -46,9 +47,14 @@ class Tally:
     letters: int = 0  # dead letters written: of rejected messages, and of parts of split ones
     ambiguous: int = 0  # events sent without an answer, which come again
     futile: int = 0  # calls in a row that moved nothing
+    failed_receive: bool = False  # the last receive was no answer
+    forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     errors: dict[str, None] = field(default_factory=dict)
     oldest: int = 0  # milliseconds since 1970: when the oldest message received was sent; 0 is not known
-    untouched: dict[str, None] = field(default_factory=dict)  # receipt handles of which nothing was sent yet
+    past_stop: bool = False  # the clock has come to the end of this tick
+    untouched: dict[str, str] = field(
+        default_factory=dict
+    )  # handle -> lane, of what was not begun to be sent
     undeleted: dict[str, int] = field(
         default_factory=dict
     )  # receipt handle -> events of it that are elsewhere
@@ -64,10 +70,10 @@ class Tally:
         """At most so many events arrive twice: those sent without an answer, and those not deleted."""
         return self.ambiguous + sum(self.undeleted.values())
 
-    def saw(self, messages: Sequence[MessageTypeDef]) -> None:
+    def saw(self, messages: Sequence[MessageTypeDef], lane: str = "") -> None:
         """These were received."""
         self.received += len(messages)
-        self.untouched.update((message["ReceiptHandle"], None) for message in messages)
+        self.untouched.update((message["ReceiptHandle"], lane) for message in messages)
         sent = min(int(message.get("Attributes", {}).get("SentTimestamp", 0)) for message in messages)
         self.oldest = min(self.oldest, sent) if self.oldest and sent else self.oldest or sent
 
@@ -85,6 +91,23 @@ class Outgoing(NamedTuple):
 
     origin: MessageTypeDef
     message: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One of the two queues that the drain takes from: live, or bulk, which waits behind it."""
+
+    queue_url: str
+    name: str = ""  # carried by its messages, so that each comes back to its lane; live has none
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When forwarded events are due, evenly spread; nothing that is due at `stop` or later is forwarded."""
+
+    clock: Clock
+    capacity_at: CapacityAt
+    stop: float  # seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -117,10 +140,11 @@ class Sent:
     impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef], now: float) -> Plan:
+def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
 
-    `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed.
+    `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
+    on.
     """
     todo = Plan()
     for message in messages:
@@ -133,7 +157,7 @@ def plan(messages: Iterable[MessageTypeDef], now: float) -> Plan:
                 continue
         found = events.parse_parts(body)
         if len(found.created) == 1 and not found.unreadable:
-            todo.forward.append(Outgoing(message, _forwarded(found.created[0], message, earlier)))
+            todo.forward.append(Outgoing(message, _forwarded(found.created[0], message, earlier, lane)))
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
@@ -148,13 +172,27 @@ def plan(messages: Iterable[MessageTypeDef], now: float) -> Plan:
     return todo
 
 
-def _forwarded(created: events.ObjectCreated, message: MessageTypeDef, earlier: Tries) -> dict[str, Any]:
-    """The message for the destination: a plain body, its identity in it, and its tries beside it."""
+def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
+    """Gives each its delay. Whether there are any due after the end of the tick: they are left out."""
+    for number, one in enumerate(forward):
+        due = timing.clock.due(now, timing.capacity_at)
+        if due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
+            del forward[number:]
+            return True
+        if wait := delay_s(due, now):
+            one.message["DelaySeconds"] = wait
+    return False
+
+
+def _forwarded(
+    created: events.ObjectCreated, message: MessageTypeDef, earlier: Tries, lane: str
+) -> dict[str, Any]:
+    """The message for the destination: a plain body, its identity in it, its tries and its lane beside it."""
     body = message["Body"]
     known = events.stamped(created, message["MessageId"])
     if known is not created or not body.startswith('{"Bucket"'):
         body = known.to_body()
-    carried = Tries(earlier.count, earlier.reason, earlier.first_failure)
+    carried = Tries(earlier.count, earlier.reason, earlier.first_failure, untried=earlier.untried, lane=lane)
     return tries.entry(body, carried, 0, 0) or {"MessageBody": message["Body"]}
 
 
@@ -169,14 +207,18 @@ async def move(
     tally: Tally,
     refusals: Refusals,
     clock: Callable[[], float] = time.time,
+    lane: Lane | None = None,
+    timing: Timing | None = None,
 ) -> int:
     """Does with each message what the plan says.
 
     Returns the capacity it took: the events forwarded, and those that may have been.
     """
-    source = config.source_queue_url
-    tally.saw(messages)
-    todo = plan(messages, clock())
+    lane = lane or Lane(config.source_queue_url)
+    source = lane.queue_url
+    todo = plan(messages, clock(), lane.name)
+    if timing:
+        tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
     sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
     tally.forwarded += len(sent.confirmed)
@@ -282,6 +324,7 @@ async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing]
     shortened = {id(one.origin) for one in again}
     sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
     tally.letters += len(sent.confirmed)
+    _is_elsewhere(sent.confirmed, tally)
     return sent
 
 

@@ -10,24 +10,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chalicelib import times
 from chalicelib.aws.lean.connect import async_sqs, async_ssm
 from chalicelib.aws.lean.http1 import ADMISSION
 from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.capacity import bulk_share
 from chalicelib.drain.allowance import AllowanceUnknown, allowed
-from chalicelib.drain.forward import Tally, make_visible, move
+from chalicelib.drain.clock import STOP_S as STOP_AT_S
+from chalicelib.drain.clock import Clock
+from chalicelib.drain.forward import Lane, Tally, Timing, make_visible, move
 from chalicelib.drain.ledger import Ledger
 from chalicelib.drain.refusals import Refusals
 from chalicelib.drain.room import Hold, Room
 from chalicelib.errors import TickFailed
 from chalicelib.queues import batching
+from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
     from chalicelib.aws.lean.sqs import AsyncSqs
+    from chalicelib.aws.lean.ssm import AsyncSsm
     from chalicelib.config import Config
 
 Result = TypeVar("Result")
@@ -61,6 +69,7 @@ class TickResult:
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
     capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
+    forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     oldest_s: float = 0.0  # age of the oldest message received, counted from when it was sent
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,55 +96,138 @@ def not_begun(stopped: str, *errors: str) -> TickResult:
     )
 
 
-_refusals = Refusals()
-_last_minute: dict[int, str] = {}  # by shard: the scheduled minute that this process has done
+@dataclass
+class Process:
+    """What one shard's process remembers from tick to tick."""
+
+    clock: Clock
+    refusals: Refusals = field(default_factory=Refusals)
+    last_minute: str = ""  # the scheduled minute that was done last
+    paused: bool = True  # or not known yet: what is set is read before anything is received
+
+
+_processes: dict[int, Process] = {}  # by shard
 
 
 def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, scheduled: str = "") -> TickResult:
     """One tick of one shard. Logs its result as one line of JSON. Raises TickFailed after a tick with errors.
 
     `remaining_ms` is the Lambda context's get_remaining_time_in_millis, `scheduled` the event's `time`:
-    EventBridge delivers at least once, and the same minute forwards once in one process. (A second delivery
-    to a new process forwards again.) A tick that nobody scheduled, called by hand, has none and always runs.
+    EventBridge delivers at least once, and the same minute forwards once in one process. (In a new process
+    the clock begins where the last one's ends, so a second delivery there forwards no faster.) A tick that
+    nobody scheduled, called by hand, has none and always runs.
     """
-
-    async def connected() -> TickResult:
-        sqs = async_sqs(config.source_queue_url)
-        ssm = async_ssm(config.source_queue_url)
-        try:
-            allowance = await allowed(sqs, ssm, config, shard)
-            result = await tick(sqs, config, allowance.events, lambda: remaining_ms() / 1000)
-            if result.stopped == "capacity":
-                result = replace(result, stopped=allowance.limit)
-            return replace(result, capacity_unread=allowance.problem)
-        except AllowanceUnknown as e:
-            return not_begun("errors", str(e))
-        finally:
-            sqs.close()
-            ssm.close()
-
-    if scheduled and _last_minute.get(shard) == scheduled:
+    process = _processes.setdefault(shard, Process(Clock(shard, config.drain_shards)))
+    if scheduled and process.last_minute == scheduled:
         result = not_begun("repeated")
     else:
-        _last_minute[shard] = scheduled
-        result = in_loop(connected())
-    _log(result, config, shard)
+        process.last_minute = scheduled
+        result = in_loop(_connected(config, remaining_ms, shard, scheduled, process))
+    _log(result, config, shard, scheduled)
     if result.errors:
         raise TickFailed(result.as_dict())
     return result
 
 
-def _log(result: TickResult, config: Config, shard: int) -> None:
+async def _connected(
+    config: Config, remaining_ms: Callable[[], int], shard: int, scheduled: str, process: Process
+) -> TickResult:
+    sqs = async_sqs(config.source_queue_url)
+    ssm = async_ssm(config.source_queue_url)
+    at = times.moment(scheduled)
+    try:
+        minute = at.timestamp() if at else time.time() // 60 * 60
+        return await paced(sqs, ssm, config, lambda: remaining_ms() / 1000, minute, process, shard)
+    finally:
+        sqs.close()
+        ssm.close()
+
+
+async def paced(
+    sqs: AsyncSqs,
+    ssm: AsyncSsm,
+    config: Config,
+    remaining_s: Callable[[], float],
+    minute: float,
+    process: Process,
+    shard: int = 0,
+    clock: Callable[[], float] = time.time,
+) -> TickResult:
+    """The tick of the scheduled `minute` (seconds since 1970), by what is set and as the clock lets it.
+
+    An idle tick is a call for each lane: what is set is read when something came, and before anything is
+    received only by a process that does not know it, or knows a pause.
+    """
+    began = remaining_s()
+    lanes = [
+        Lane(config.source_queue_url),
+        *([Lane(config.bulk_queue_url, BULK)] if config.bulk_queue_url else []),
+    ]
+    tally = Tally()
+    hands: dict[str, list[MessageTypeDef]] = {}
+    try:
+        allowance = await allowed(sqs, ssm, config, shard, clock()) if process.paused else None
+        if not (allowance and allowance.paused):
+            found = await asyncio.gather(
+                *(_receive(sqs, lane, batching.MAX_ENTRIES, tally) for lane in lanes)
+            )
+            hands = {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
+            if not any(found):
+                process.paused = False
+                return _result(
+                    0, tally, "errors" if tally.errors else "empty", began - remaining_s(), clock()
+                )
+            allowance = allowance or await allowed(sqs, ssm, config, shard, clock())
+    except AllowanceUnknown as e:
+        tally.error(str(e))
+        await _give_back(sqs, lanes, hands, tally)
+        return _result(0, tally, "errors", began - remaining_s(), clock())
+    process.paused = allowance.paused
+    if allowance.paused:
+        await _give_back(sqs, lanes, hands, tally)
+        return _result(0, tally, "paused", began - remaining_s(), clock())
+    timing = None
+    budget = allowance.events
+    if config.spread:
+        process.clock.begin(minute, clock(), allowance.capacity_at)
+        timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
+        budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
+    result = await tick(
+        sqs,
+        config,
+        budget,
+        remaining_s,
+        refusals=process.refusals,
+        clock=clock,
+        lanes=lanes,
+        bulk_first=bulk_share(config.bulk_share, budget, int(minute // 60)),
+        hands=hands,
+        tally=tally,
+        timing=timing,
+    )
+    stopped = allowance.limit if result.stopped == "capacity" else result.stopped
+    return replace(
+        result,
+        capacity=allowance.events,
+        stopped=stopped,
+        seconds=round(began - remaining_s(), 3),
+        capacity_unread=allowance.problem,
+    )
+
+
+def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None:
     values = {
         "Received": result.received,
         "Forwarded": result.forwarded,
+        "ForwardedBulk": result.forwarded_bulk,
         "Rejected": result.letters,
         "Failed": result.failed,
         "CapacityUnread": int(bool(result.capacity_unread)),
         "TickDuration": result.seconds,
         "OldestReceived": result.oldest_s,
     }
-    metrics.line("tick", config.stage, "drain", values, shard=shard, **result.as_dict())
+    fields = {"shard": shard, "scheduled": scheduled, **result.as_dict()}
+    metrics.line("tick", config.stage, "drain", values, **fields)
 
 
 def in_loop(main: Coroutine[Any, Any, Result]) -> Result:
@@ -154,27 +246,41 @@ async def tick(
     *,
     stop_s: float = STOP_S,
     cut_s: float = CUT_S,
-    refusals: Refusals = _refusals,
+    refusals: Refusals | None = None,
     clock: Callable[[], float] = time.time,
+    lanes: Sequence[Lane] = (),
+    bulk_first: int = 0,
+    hands: Mapping[str, list[MessageTypeDef]] | None = None,
+    tally: Tally | None = None,
+    timing: Timing | None = None,
 ) -> TickResult:
     """Forwards min(capacity, backlog) events, or says why fewer. `remaining_s` is the time left to run.
 
-    `clock` gives seconds since 1970.
+    First `bulk_first` of the bulk lane, its least share; then the live lane; then bulk with what is left.
+    `hands` are messages received already, by lane; `clock` gives seconds since 1970.
     """
     began = remaining_s()
-    state = _State(capacity, config.drain_workers, lambda: remaining_s() < stop_s)
+    lanes = lanes or [Lane(config.source_queue_url)]
+    live, bulk = lanes[0], lanes[1:]
+    phases = [(lane, bulk_first) for lane in bulk if bulk_first]
+    phases += [(live, capacity), *((lane, capacity) for lane in bulk)]
+    state = _State(
+        capacity, config.drain_workers, lambda: remaining_s() < stop_s, tally or Tally(), hands or {}
+    )
+    how = _How(sqs, config, refusals or Refusals(), clock, timing)
     try:
-        async with asyncio.timeout(max(0.0, began - cut_s)), asyncio.TaskGroup() as group:
-
-            async def work() -> None:
-                await _work(sqs, config, state, refusals, clock, lambda: group.create_task(work()))
-
-            if state.takes_worker():
-                group.create_task(work())
+        async with asyncio.timeout(max(0.0, began - cut_s)):
+            for lane, most in phases:
+                await _phase(how, state, lane, most)
     except TimeoutError:
         state.cut = True
-    await _return_untouched(sqs, config.source_queue_url, state.tally, within_s=cut_s / 2)
-    tally = state.tally
+    await _give_back(sqs, lanes, state.hands, state.tally)
+    for lane in lanes:
+        await _return_untouched(sqs, lane, state.tally, within_s=cut_s / 2)
+    return _result(capacity, state.tally, state.stopped(), began - remaining_s(), clock())
+
+
+def _result(capacity: int, tally: Tally, stopped: str, seconds: float, now: float) -> TickResult:
     return TickResult(
         capacity=capacity,
         received=tally.received,
@@ -187,20 +293,41 @@ async def tick(
         failed=tally.failed,
         letters=tally.letters,
         duplicates=tally.duplicates,
-        stopped=state.stopped(),
-        seconds=round(began - remaining_s(), 3),
+        stopped=stopped,
+        seconds=round(seconds, 3),
         errors=tuple(tally.errors),
-        oldest_s=tally.oldest_s(clock()),
+        oldest_s=tally.oldest_s(now),
+        forwarded_bulk=tally.forwarded_bulk,
     )
+
+
+@dataclass(frozen=True)
+class _How:
+    """What every worker of a tick works with."""
+
+    sqs: AsyncSqs
+    config: Config
+    refusals: Refusals
+    clock: Callable[[], float]
+    timing: Timing | None
 
 
 class _State:
     """What the workers of one tick share. They run in one thread, and change it only between two awaits."""
 
-    def __init__(self, capacity: int, max_workers: int, is_late: Callable[[], bool]) -> None:
-        self.ledger = Ledger(capacity)
+    def __init__(
+        self,
+        capacity: int,
+        max_workers: int,
+        is_late: Callable[[], bool],
+        tally: Tally,
+        hands: Mapping[str, list[MessageTypeDef]],
+    ) -> None:
+        self.ledger = Ledger(capacity)  # of the whole tick
+        self.phase = Ledger(0)  # of the phase that runs
         self.room = Room()
-        self.tally = Tally()
+        self.tally = tally
+        self.hands = dict(hands)
         self.empty = False
         self.late = False
         self.cut = False  # what workers had reserved then is not accounted for
@@ -208,10 +335,24 @@ class _State:
         self._max_workers = max_workers
         self._workers = 0
 
+    def begin(self, most: int) -> None:
+        """A phase begins: one lane, and at most so many events."""
+        self.empty = False
+        self._workers = 0
+        self.phase = Ledger(min(most, self.ledger.left))
+
+    def reserve(self, wanted: int) -> int:
+        return self.ledger.reserve(self.phase.reserve(wanted))
+
+    def give_back(self, count: int) -> None:
+        self.ledger.give_back(count)
+        self.phase.give_back(count)
+
     def goes_on(self) -> bool:
         """Whether to receive once more."""
         self.late = self.late or self._is_late()
-        return not (self.late or self.empty or self._futile()) and self.ledger.left > 0
+        ended = self.late or self.empty or self.tally.past_stop or self._futile()
+        return not ended and self.phase.left > 0
 
     def takes_worker(self) -> bool:
         """Whether one more may begin; it is counted then."""
@@ -226,7 +367,7 @@ class _State:
     def stopped(self) -> str:
         if self._futile():
             return "errors"
-        if self.ledger.left == 0 and not self.cut:
+        if (self.ledger.left == 0 or self.tally.past_stop) and not self.cut:
             return "capacity"
         return "deadline" if self.late or self.cut else "empty"
 
@@ -234,55 +375,88 @@ class _State:
         return self.tally.futile >= FUTILE_CALLS
 
 
-async def _work(
-    sqs: AsyncSqs,
-    config: Config,
-    state: _State,
-    refusals: Refusals,
-    clock: Callable[[], float],
-    add_worker: Callable[[], object],
-) -> None:
-    ledger, tally, hold = state.ledger, state.tally, Hold(state.room)
+async def _phase(how: _How, state: _State, lane: Lane, most: int) -> None:
+    """One lane, until it is empty or has had its part."""
+    state.begin(most)
+    async with asyncio.TaskGroup() as group:
+
+        async def work() -> None:
+            await _work(how, state, lane, lambda: group.create_task(work()))
+
+        if state.takes_worker():
+            group.create_task(work())
+
+
+async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], object]) -> None:
+    tally, hold = state.tally, Hold(state.room)
     ADMISSION.set(hold.admit)  # each worker is a task, and has a context, of its own
     while state.goes_on():
-        reserved = ledger.reserve(batching.MAX_ENTRIES)
-        try:
-            answer = await sqs.receive_message(
-                QueueUrl=config.source_queue_url,
-                MaxNumberOfMessages=reserved,
-                WaitTimeSeconds=LONG_POLL_S,
-                MessageSystemAttributeNames=["SentTimestamp"],
-                MessageAttributeNames=["All"],
-            )
-        except CallFailed as e:
-            hold.release()
-            ledger.give_back(reserved)
-            tally.error(str(e))
-            tally.futile += 1
-            continue
-        messages = answer.get("Messages") or []
-        ledger.give_back(reserved - len(messages))
+        reserved = state.reserve(batching.MAX_ENTRIES)
+        in_hand = state.hands.pop(lane.name, [])
+        if len(in_hand) > reserved:  # the rest is for a later phase, or goes back
+            state.hands[lane.name] = in_hand[reserved:]
+        messages = in_hand[:reserved] or await _receive(how.sqs, lane, reserved, tally)
+        state.give_back(reserved - len(messages))
         if not messages:
+            hold.release()
+            if tally.failed_receive:
+                tally.failed_receive = False
+                continue
             state.empty = True
             break
         if state.takes_worker():
             add_worker()
-        splits = tally.split
-        taken = await move(sqs, config, messages, tally, refusals, clock)
-        ledger.give_back(len(messages) - taken)
+        splits, before = tally.split, tally.forwarded
+        taken = await move(how.sqs, how.config, messages, tally, how.refusals, how.clock, lane, how.timing)
+        if lane.name:
+            tally.forwarded_bulk += tally.forwarded - before
+        state.give_back(len(messages) - taken)
         hold.release()
         if tally.split > splits:
             state.empty = False  # there is something again
     state.worker_ended()
 
 
-async def _return_untouched(sqs: AsyncSqs, queue_url: str, tally: Tally, within_s: float) -> None:
+async def _receive(sqs: AsyncSqs, lane: Lane, most: int, tally: Tally) -> list[MessageTypeDef]:
+    """Up to `most` messages of the lane; none where it is empty, or the call failed, which is then noted."""
+    try:
+        answer = await sqs.receive_message(
+            QueueUrl=lane.queue_url,
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=LONG_POLL_S,
+            MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=["All"],
+        )
+    except CallFailed as e:
+        tally.error(str(e))
+        tally.futile += 1
+        tally.failed_receive = True
+        return []
+    messages = answer.get("Messages") or []
+    if messages:
+        tally.saw(messages, lane.name)
+    return messages
+
+
+async def _give_back(
+    sqs: AsyncSqs, lanes: Sequence[Lane], hands: Mapping[str, list[MessageTypeDef]], tally: Tally
+) -> None:
+    """What was received and is not begun, visible again at once."""
+    for lane in lanes:
+        if messages := hands.get(lane.name):
+            handles = {message["ReceiptHandle"]: 0 for message in messages}
+            for handle in handles:
+                tally.untouched.pop(handle, None)
+            tally.returned += await make_visible(sqs, lane.queue_url, handles)
+
+
+async def _return_untouched(sqs: AsyncSqs, lane: Lane, tally: Tally, within_s: float) -> None:
     """Lets the next tick have what this one received and could not begin to send."""
-    handles = list(tally.untouched)
+    handles = [handle for handle, name in tally.untouched.items() if name == lane.name]
     most = batching.MAX_ENTRIES
     parts = [dict.fromkeys(handles[i : i + most], 0) for i in range(0, len(handles), most)]
     with contextlib.suppress(TimeoutError):  # the queue's visibility timeout brings them back as well
         async with asyncio.timeout(within_s):
             tally.returned += sum(
-                await asyncio.gather(*(make_visible(sqs, queue_url, part) for part in parts))
+                await asyncio.gather(*(make_visible(sqs, lane.queue_url, part) for part in parts))
             )

@@ -19,6 +19,7 @@ from chalicelib.config import Config
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
 from chalicelib.jobs import manifests, tags, undo
+from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _enqueue(s3: S3Client, sqs: SQSClient, config: Config, task: Task, job: str)
     if task.bucket != config.images_bucket:
         raise Reject(f'bucket "{task.bucket}" is not the images bucket, "{config.images_bucket}"')
     # The body has no ETag: that would cost a call an object here, and the action asks S3 anyway.
-    sent = sqs.send_message(QueueUrl=config.source_queue_url, MessageBody=created.to_body())
+    sent = sqs.send_message(QueueUrl=config.lane_url(BULK), MessageBody=created.to_body())
     return f"queued as {sent['MessageId']}"
 
 

@@ -155,7 +155,7 @@ def _status_metrics(config: Config) -> dict[str, list[Metric]]:
         "p50": [_ours(config, "consume", "UploadToDone", "p50", HOUR)],
         "p95": [_ours(config, "consume", "UploadToDone", "p95", HOUR)],
         "samples": [_ours(config, "consume", "UploadToDone", "SampleCount", HOUR)],
-        "arrived": [_queue(config.source_queue_url, "NumberOfMessagesSent")],
+        "arrived": _arrived(config),
     }
     for name, url in _queues(config).items():
         wanted[f"age_{name}"] = [_queue(url, "ApproximateAgeOfOldestMessage", "Maximum")]
@@ -168,7 +168,7 @@ def _status_metrics(config: Config) -> dict[str, list[Metric]]:
 def _series_metrics(config: Config) -> dict[str, list[Metric]]:
     wanted = {
         "ticks": [_ours(config, "drain", "Received")],
-        "arrived": [_queue(config.source_queue_url, "NumberOfMessagesSent")],
+        "arrived": _arrived(config),
         "forwarded": [_ours(config, "drain", "Forwarded")],
         "done": [_ours(config, "consume", "Done")],
         "rejected": [_ours(config, "consume", "Rejected")],
@@ -196,9 +196,16 @@ def _functions(config: Config) -> dict[str, list[str]]:
 def _queues(config: Config) -> dict[str, str]:
     return {
         "source": config.source_queue_url,
+        **({"bulk": config.bulk_queue_url} if config.bulk_queue_url else {}),
         "destination": config.destination_queue_url,
         "dead_letter": config.dead_letter_queue_url,
     }
+
+
+def _arrived(config: Config) -> list[Metric]:
+    """What was sent to either lane."""
+    urls = [config.source_queue_url, *([config.bulk_queue_url] if config.bulk_queue_url else [])]
+    return [_queue(url, "NumberOfMessagesSent") for url in urls]
 
 
 def _ours(config: Config, function: str, name: str, stat: str = "Sum", minutes: int = 1) -> Metric:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
-from chalicelib.control import schedule
-from chalicelib.control.capacity_override import capacities, capacity_override
+from chalicelib.config import override
+from chalicelib.control.capacity_override import capacities, read_override
 from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Drained, Eta, eta
 from chalicelib.monitoring.parallel import Failed
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.clients import Clients
     from chalicelib.config import Config
-    from chalicelib.control.schedule import Schedule
+    from chalicelib.config.override import Override
+    from chalicelib.control.capacity_override import Schedule
     from chalicelib.jobs.commands import JobSummary
     from chalicelib.monitoring.log_search import Tick
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
@@ -33,9 +34,20 @@ class QueueDepths(Depths):
 
 
 class Queues(TypedDict):
-    source: QueueDepths | Failed
+    source: QueueDepths | Failed  # the live lane
+    bulk: QueueDepths | Failed | None
     destination: QueueDepths | Failed
     dead_letter: QueueDepths | Failed
+
+
+class SetBy(TypedDict):
+    """What people set at run time, beside the capacity's number: hours, until when, who, when and why."""
+
+    by_hour: str | None
+    until: str | None
+    who: str | None
+    when: str | None
+    note: str | None
 
 
 class ActiveJobs(TypedDict):
@@ -51,6 +63,7 @@ class Status(TypedDict):
     capacity_deployed: int
     capacity_set: int | None
     capacity_error: str | None
+    set_by: SetBy
     max_in_destination: int | None
     action: str
     schedule: Schedule | Failed
@@ -77,11 +90,14 @@ def snapshot(
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
         numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
-    override: int | Failed | None = found["override"]
+    said: Override | Failed = found["override"]
     unreadable: str | None = None
-    if parallel.failed(override):
-        unreadable, override = override["error"], None
-    set_to = capacities(override, config)
+    paused: Schedule | Failed
+    if parallel.failed(said):
+        unreadable, paused, said = said["error"], said, override.NONE
+    else:
+        paused = {"paused": said.paused}
+    set_to = capacities(said, config, times.now())
     capacity = None if unreadable else set_to["capacity"]
     arrivals = numbers["arrivals"]
     return {
@@ -90,6 +106,7 @@ def snapshot(
         "at": times.iso(times.now()),
         "queues": {
             "source": _with_age("source", found, numbers),
+            "bulk": _with_age("bulk", found, numbers) if found["bulk"] is not None else None,
             "destination": _with_age("destination", found, numbers),
             "dead_letter": _with_age("dead_letter", found, numbers),
         },
@@ -97,12 +114,19 @@ def snapshot(
         "capacity_deployed": set_to["capacity_deployed"],
         "capacity_set": set_to["capacity_set"],
         "capacity_error": unreadable,
-        "max_in_destination": config.max_in_destination or None,
+        "set_by": {
+            "by_hour": set_to["by_hour"],
+            "until": set_to["until"],
+            "who": set_to["who"],
+            "when": set_to["when"],
+            "note": set_to["note"],
+        },
+        "max_in_destination": _most_in_destination(capacity, config),
         "action": config.action,
-        "schedule": found["schedule"],
+        "schedule": paused,
         "last_tick": found["last_tick"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
-        "drain": _eta(found, capacity, arrivals, config).as_dict(),
+        "drain": _eta(found, paused, capacity, arrivals, config).as_dict(),
         "functions": numbers["functions"],
         "hour": numbers["hour"],
         "jobs": found["jobs"],
@@ -121,8 +145,8 @@ def _asked(
             "source": lambda: depths(clients.sqs(), config.source_queue_url),
             "destination": lambda: depths(clients.sqs(), config.destination_queue_url),
             "dead_letter": lambda: depths(clients.sqs(), config.dead_letter_queue_url),
-            "override": lambda: capacity_override(clients.ssm(), config),
-            "schedule": lambda: {"paused": schedule.is_paused(clients.events(), config)},
+            "bulk": lambda: depths(clients.sqs(), config.bulk_queue_url) if config.bulk_queue_url else None,
+            "override": lambda: read_override(clients.ssm(), config),
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
             "last_tick": last_tick,
@@ -147,15 +171,28 @@ def _with_age(name: str, found: Mapping[str, Any], numbers: Measured) -> QueueDe
     return {**depths, "oldest_age": numbers["oldest_age"].get(name) if depths["visible"] else None}
 
 
-def _eta(found: Mapping[str, Any], capacity: int | None, arrivals: Arrivals | None, config: Config) -> Eta:
-    """When the source queue will be empty."""
+def _most_in_destination(capacity: int | None, config: Config) -> int | None:
+    """What a tick leaves there at most; None where there is no such limit, or it is not known."""
+    if config.max_in_destination is None:
+        return 2 * capacity if capacity else None
+    return config.max_in_destination or None
+
+
+def _eta(
+    found: Mapping[str, Any],
+    schedule: Schedule | Failed,
+    capacity: int | None,
+    arrivals: Arrivals | None,
+    config: Config,
+) -> Eta:
+    """When both lanes will be empty."""
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
-    paused = found["schedule"].get("paused", False)
+    waiting = [found[name].get("visible") for name in ("source", "bulk") if found[name] is not None]
     return eta(
-        found["source"].get("visible"),
+        None if None in waiting else sum(waiting),
         leaving,
         arrivals,
-        paused=paused,
+        paused=False if parallel.failed(schedule) else schedule["paused"],
         held_back=capacity is not None and leaving != capacity,
         next_tick_s=_until_next_tick(found["last_tick"]),
     )

@@ -5,14 +5,15 @@ it also counts deliveries that never ran. So the number travels with the message
 message back to the source queue with it, and the drain carries it on.
 
 `Tries` (Number) real tries so far; `LastReason`, one line; `FirstFailure`, ISO 8601 in UTC; `NotBefore`
-(Number), seconds since 1970, where the wait is longer than a delay of SQS can be.
+(Number), seconds since 1970, where the wait is longer than a delay of SQS can be; `Untried` (Number), how
+often it came back without a try; `Lane`, `bulk` for what is to come back to the bulk queue.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.queues import batching
@@ -20,6 +21,7 @@ from chalicelib.queues import batching
 # The longest DelaySeconds: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 MAX_DELAY_S = 900
 MAX_REASON = 500  # characters
+BULK = "bulk"
 Attributes = dict[str, dict[str, str]]
 
 
@@ -31,17 +33,25 @@ class Tries:
     reason: str = ""
     first_failure: str = ""
     not_before: float = 0.0
+    untried: int = 0  # how often it came back in a row without a try
+    lane: str = ""  # BULK, or live
 
     @classmethod
     def read(cls, attributes: Mapping[str, Any] | None) -> Tries:
-        """Of `MessageAttributes` as SQS gives them, or `messageAttributes` as Lambda does."""
-        if not attributes:
+        """Of `MessageAttributes` as SQS gives them, or `messageAttributes` as Lambda does.
+
+        A dead letter that was sent back begins anew, whoever sent it: SQS's own redrive leaves all attributes
+        on it.
+        """
+        if not attributes or "RejectedAt" in attributes:
             return NONE
         return cls(
             count=int(_number(attributes, "Tries")),
             reason=_text(attributes, "LastReason"),
             first_failure=_text(attributes, "FirstFailure"),
             not_before=_number(attributes, "NotBefore"),
+            untried=int(_number(attributes, "Untried")),
+            lane=BULK if _text(attributes, "Lane") == BULK else "",
         )
 
     def attributes(self) -> Attributes:
@@ -51,6 +61,8 @@ class Tries:
             "LastReason": ("String", batching.plain(self.reason)[:MAX_REASON]),
             "FirstFailure": ("String", self.first_failure),
             "NotBefore": ("Number", f"{self.not_before:.0f}" if self.not_before else ""),
+            "Untried": ("Number", str(self.untried) if self.untried else ""),
+            "Lane": ("String", self.lane),
         }
         return {
             name: {"DataType": kind, "StringValue": value} for name, (kind, value) in known.items() if value
@@ -66,7 +78,7 @@ def entry(body: str, tries: Tries, wait_s: float, now: float) -> dict[str, Any] 
     The reason is cut to what fits beside the body. None where not even the number does.
     """
     due = now + wait_s
-    late = Tries(tries.count, tries.reason, tries.first_failure, due if wait_s > MAX_DELAY_S else 0.0)
+    late = replace(tries, not_before=due if wait_s > MAX_DELAY_S else 0.0)
     attributes = late.attributes()
     message: dict[str, Any] = {"MessageBody": body}
     if attributes:

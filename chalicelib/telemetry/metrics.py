@@ -19,10 +19,11 @@ COUNT, SECONDS, BYTES = "Count", "Seconds", "Bytes"
 
 # Every metric there is, with its unit. All shards of the drain write the same.
 METRICS: Mapping[str, Mapping[str, str]] = {
-    "enqueue": {"Enqueued": COUNT, "Rejected": COUNT},
+    "enqueue": {"Enqueued": COUNT, "EnqueuedBulk": COUNT, "Rejected": COUNT},
     "drain": {
         "Received": COUNT,
         "Forwarded": COUNT,
+        "ForwardedBulk": COUNT,
         "Rejected": COUNT,
         "Failed": COUNT,
         "CapacityUnread": COUNT,
@@ -34,6 +35,7 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "Rejected": COUNT,
         "Retried": COUNT,
         "Untried": COUNT,
+        "CircuitOpen": COUNT,
         "Thumbnails": COUNT,
         "BytesIn": BYTES,
         "BytesOut": BYTES,

@@ -56,7 +56,7 @@ def _one(file: Path, out: Path, settings: ThumbnailSettings) -> bool:
         return False
     milliseconds = 1000 * (time.perf_counter() - started)
     for each in thumbnails:
-        path = out / f"{file.name}_{each.size}.{each.extension}"
+        path = out / f"{file.name}_{each.name}.{each.extension}"
         path.write_bytes(each.data)
         print(f"{path}: {each.width} x {each.height} {each.format}, {len(each.data):,} bytes")
     print(f"{file}: {milliseconds:.1f} ms, peak memory {_peak_bytes() / MB:.0f} MB")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
 
 
-def thumbnail_key(key: str, size: int, extension: str, prefix: str = "") -> str:
-    """Where the thumbnail is kept. Raises Reject when S3 would refuse so long a key."""
+def thumbnail_key(key: str, size: str, extension: str, prefix: str = "") -> str:
+    """Where the thumbnail is kept; `size` is a name. Raises Reject when S3 would refuse so long a key."""
     result = f"{prefix}{key}_{size}.{extension}"
     if len(result.encode()) > MAX_KEY_BYTES:
         raise Reject(f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows")
@@ -25,4 +25,4 @@ def thumbnail_key(key: str, size: int, extension: str, prefix: str = "") -> str:
 def all_keys(key: str, extension: str, config: Config) -> tuple[str, ...]:
     """Where all the thumbnails of one object are, in the order of THUMBNAIL_SIZES. Raises Reject."""
     prefix = config.thumbnails_prefix
-    return tuple(thumbnail_key(key, size, extension, prefix) for size in config.thumbnails.sizes)
+    return tuple(thumbnail_key(key, size.name, extension, prefix) for size in config.thumbnails.named_sizes)

@@ -11,14 +11,11 @@ from chalicelib.config import Config
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import NotFound, Reject, TooLarge
 from chalicelib.events import MAX_KEY_BYTES
-from chalicelib.thumbnails.formats import CONTENT_TYPES, EXTENSIONS
+from chalicelib.thumbnails.formats import extensions, media_type
 from chalicelib.thumbnails.keys import all_keys
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 
 # Lambda answers at most 6 MB, and base64 makes four of three.
 MAX_SHOWN = 4_500_000
@@ -32,7 +29,7 @@ def thumbnail(key: str, s3: S3Client, config: Config) -> tuple[bytes, str]:
 
     Only what consume has put there is served: a key of its prefix and layout, as the image that it is named.
     """
-    media = CONTENT_TYPES.get(key.rpartition(".")[2])
+    media = media_type(key.rpartition(".")[2])
     if not media or not key.startswith(config.thumbnails_prefix) or len(key.encode()) > MAX_KEY_BYTES:
         raise NotFound("no thumbnail has such a key")
     try:
@@ -48,7 +45,7 @@ def thumbnail(key: str, s3: S3Client, config: Config) -> tuple[bytes, str]:
 def thumbnails_of(s3: S3Client, config: Config, key: str) -> list[StoredThumbnail]:
     """Those that are there, smallest setting first, in whatever format."""
     there = []
-    for extension in EXTENSIONS[config.thumbnails.output]:
+    for extension in extensions(config.thumbnails.output):
         for name in _keys(key, extension, config):
             head = _head(s3, config.thumbnails_bucket, name)
             if head:
@@ -109,7 +106,9 @@ def metadata_of(s3: S3Client, bucket: str, key: str) -> Mapping[str, str]:
         raise
 
 
-def made_with(settings: ThumbnailSettings) -> str:
-    """The settings in eight characters: other settings make other thumbnails of the same object."""
-    looks = replace(settings, memory_budget=0, time_limit=0)  # these two change nothing that is seen
-    return hashlib.sha256(repr(looks).encode()).hexdigest()[:8]
+def made_with(settings: ThumbnailSettings, focus: tuple[float, float]) -> str:
+    """The settings in eight characters: other settings make other thumbnails of the same object, and so does
+    another focal point."""
+    # These change nothing that is seen.
+    looks = replace(settings, memory_budget=0, process_limit=0, time_limit=0)
+    return hashlib.sha256(repr((looks, focus)).encode()).hexdigest()[:8]

@@ -22,7 +22,7 @@ from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
-from infra.deploying import leftovers, notify, schedule, stack
+from infra.deploying import leftovers, notify, stack
 from infra.errors import CommandError
 from infra.eventually import settled
 from infra.package import build
@@ -89,8 +89,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
-    with schedule.kept_paused(boto3.client("events"), stage, say):
-        run_chalice(stage, "deploy", "--stage", stage.name)
+    run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
     keep_api_logs(boto3.client("logs"), stage)
@@ -157,6 +156,7 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
         "THUMBNAILS_BUCKET": bucket.format("thumbnails"),
         "REPORTS_BUCKET": bucket.format("reports"),
         "SOURCE_QUEUE_URL": f"{queue}-source",
+        "BULK_QUEUE_URL": f"{queue}-bulk",
         "DESTINATION_QUEUE_URL": f"{queue}-destination",
         "DEAD_LETTER_QUEUE_URL": f"{queue}-dead-letter",
     }

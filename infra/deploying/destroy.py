@@ -74,7 +74,7 @@ def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda quest
 
 
 def _refuse_waiting_messages(sqs: SQSClient, made: dict[str, str]) -> None:
-    for name in ("SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"):
+    for name in ("SOURCE_QUEUE_URL", "BULK_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"):
         waiting = all_messages(sqs, made[name])
         if waiting:
             raise CommandError(

@@ -22,36 +22,37 @@ from infra.stage import Account, Stage
 # Function -> action -> what it is for: the settings that name a queue, bucket, role or machine, or one of the
 # words below. An action that the code needs and this table lacks is an error, and so is one too many.
 IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
-SOURCE, DESTINATION, DEAD = "SOURCE_QUEUE_URL", "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+SOURCE, BULK = "SOURCE_QUEUE_URL", "BULK_QUEUE_URL"
+DESTINATION, DEAD = "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
-RULES = "the one-minute rules of the stage's drains"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "enqueue": {
-        "sqs:SendMessage": (SOURCE, DEAD),
+        "sqs:SendMessage": (SOURCE, BULK, DEAD),
     },
     "drain": {
-        "sqs:ReceiveMessage": (SOURCE,),
-        "sqs:DeleteMessage": (SOURCE,),
-        "sqs:ChangeMessageVisibility": (SOURCE,),
-        # The source queue too: a message of several objects goes back as one message each.
-        "sqs:SendMessage": (SOURCE, DESTINATION, DEAD),
+        "sqs:ReceiveMessage": (SOURCE, BULK),
+        "sqs:DeleteMessage": (SOURCE, BULK),
+        "sqs:ChangeMessageVisibility": (SOURCE, BULK),
+        # Both lanes too: a message of several objects goes back as one message each, and some wait longer.
+        "sqs:SendMessage": (SOURCE, BULK, DESTINATION, DEAD),
         "sqs:GetQueueAttributes": (DESTINATION,),
         "ssm:GetParameter": (CAPACITY,),
     },
     "consume": {
         "sqs:DeleteMessage": (DESTINATION,),
-        # The source queue: what is to be tried again passes the capacity again.
-        "sqs:SendMessage": (SOURCE, DEAD),
+        # Both lanes: what is to be tried again passes the capacity again.
+        "sqs:SendMessage": (SOURCE, BULK, DEAD),
         "s3:GetObject": (IMAGES, THUMBNAILS),
         "s3:PutObject": (THUMBNAILS,),
+        "s3:DeleteObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
     "backfill": {
-        "sqs:SendMessage": (SOURCE,),
+        "sqs:SendMessage": (BULK,),
         # The size of an object that is named like a folder marker.
         "s3:GetObject": (IMAGES,),
         "s3:GetObjectVersion": (IMAGES,),
@@ -61,7 +62,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:PutObjectVersionTagging": (IMAGES,),
     },
     "api_handler": {
-        "sqs:GetQueueAttributes": (SOURCE, DESTINATION, DEAD),
+        "sqs:GetQueueAttributes": (SOURCE, BULK, DESTINATION, DEAD),
         "sqs:ReceiveMessage": (DEAD,),
         "sqs:DeleteMessage": (DEAD,),
         "sqs:ChangeMessageVisibility": (DEAD,),
@@ -70,12 +71,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:ListMessageMoveTasks": (DEAD,),
         "ssm:GetParameter": (CAPACITY,),
         "ssm:PutParameter": (CAPACITY,),
-        "ssm:DeleteParameter": (CAPACITY,),
         "cloudwatch:GetMetricData": (EVERYTHING,),
         "logs:FilterLogEvents": (LOGGED,),
-        "events:DescribeRule": (RULES,),
-        "events:EnableRule": (RULES,),
-        "events:DisableRule": (RULES,),
         "s3:CreateJob": (EVERYTHING,),
         "s3:ListJobs": (EVERYTHING,),
         "s3:DescribeJob": (EVERY_JOB,),
@@ -99,9 +96,9 @@ CONTROL = {
     "update_job_status": {"s3:UpdateJobStatus"},
     "update_job_priority": {"s3:UpdateJobPriority"},
 }
-# Nor has it this call, which needs the others of the two queues too.
+# Nor has it these calls. The first needs the others of the two queues too.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
-MOVES = {
+UNKNOWN_TO_CHALICE = {
     "start_message_move_task": {
         "sqs:StartMessageMoveTask",
         "sqs:ReceiveMessage",
@@ -110,6 +107,7 @@ MOVES = {
         "sqs:SendMessage",
     },
     "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
+    "delete_objects": {"s3:DeleteObject"},
 }
 # The same calls with a version id need these as well. Only a job's tasks name versions of objects.
 ALSO = {
@@ -143,6 +141,7 @@ ON_KEY = {
 ONLY_FOR = {
     ("consume", "s3:GetObject"): "resize",
     ("consume", "s3:PutObject"): "resize",
+    ("consume", "s3:DeleteObject"): "resize",
     ("consume", "states:StartExecution"): "start_execution",
 }
 
@@ -222,7 +221,7 @@ def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            own = CONTROL.get(method, set()) if service == "s3control" else MOVES.get(method)
+            own = CONTROL.get(method, set()) if service == "s3control" else UNKNOWN_TO_CHALICE.get(method)
             named = own if own is not None else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
@@ -243,8 +242,6 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
         functions = ["enqueue", "consume", *stage.drains()]
         groups = [f"log-group:/aws/lambda/{stage.function_name(one)}:*" for one in functions]
         return tuple(account.arn("logs", group) for group in groups)
-    if name == RULES:
-        return tuple(account.arn("events", f"rule/{rule}") for rule in stage.rules())
     return (_arn(action, name, env, account),)
 
 

@@ -41,6 +41,7 @@ def test_there_is_an_alarm_for_each_way_to_be_in_trouble():
         "tick-missing",
         "retries",
         "capacity-unread",
+        "circuit-open",
         "consume-errors",
         "backfill-errors",
         "api-errors",

@@ -37,6 +37,7 @@ def stage(tmp_path):
             "THUMBNAILS_BUCKET": "thumbnails",
             "REPORTS_BUCKET": "reports",
             "SOURCE_QUEUE_URL": f"{host}-source",
+            "BULK_QUEUE_URL": f"{host}-bulk",
             "DESTINATION_QUEUE_URL": f"{host}-destination",
             "DEAD_LETTER_QUEUE_URL": f"{host}-dead-letter",
             "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
@@ -66,7 +67,7 @@ def test_a_bare_star_is_only_for_actions_without_a_narrower_resource_and_says_so
 def test_a_call_that_no_grant_covers_is_named(stage):
     file = stage.root / "chalicelib" / "enqueue.py"
     file.write_text(
-        file.read_text().replace("messages.send(sqs,", "sqs.purge_queue(); messages.send(sqs,", 1)
+        file.read_text().replace("await sqs.send_message_batch(", "await sqs.purge_queue() or (", 1)
     )
     with pytest.raises(policies.Disagreement, match="enqueue calls sqs:PurgeQueue: say on what in GRANTS"):
         policies.documents(stage, ACCOUNT)
@@ -116,7 +117,7 @@ class Work:
         self.photo = (photographs / "rocket.jpg").read_bytes()
 
     def purge(self):
-        for queue in ("SOURCE", "DESTINATION", "DEAD_LETTER"):
+        for queue in ("SOURCE", "BULK", "DESTINATION", "DEAD_LETTER"):
             self.pipeline.sqs.purge_queue(QueueUrl=self.pipeline.settings[f"{queue}_QUEUE_URL"])
 
     def body(self, key="no.jpg", bucket="nobodys-bucket"):
@@ -125,12 +126,29 @@ class Work:
     def enqueue_good(self):
         return not invoke(self.pipeline, "enqueue", notification(record("a.jpg")))[1]
 
+    def enqueue_burst(self):
+        burst = notification(*(record(f"one-group-{time.time()}/{i}.jpg") for i in range(10)))
+        for one in burst["Records"]:  # one folder
+            one["s3"]["object"]["key"] = "burst/" + one["s3"]["object"]["key"].replace("/", "-")
+        return not invoke(self.pipeline, "enqueue", burst)[1] and self.pipeline.depth("bulk") > 0
+
     def enqueue_unreadable(self):
         return not invoke(self.pipeline, "enqueue", notification(record(version="9.0")))[1]
 
-    def tick(self, *bodies):
-        send(self.pipeline, "source", *bodies)
+    def tick(self, *bodies, lane="source"):
+        send(self.pipeline, lane, *bodies)
         return not invoke(self.pipeline, "drain", SCHEDULED_EVENT)[1]
+
+    def drain_bulk(self):
+        return self.tick(self.body(), lane="bulk") and self.pipeline.depth("bulk") == 0
+
+    def drain_several_in_one_of_bulk(self):
+        return self.tick(json.dumps(notification(record("a.jpg"), record("b.jpg"))), lane="bulk")
+
+    def drain_shows_a_refused_bulk_message_again(self):
+        with without(self.pipeline, "drain", "sqs:SendMessage", "-destination"):
+            self.tick(self.body(), lane="bulk")
+        return self.hidden_for("BULK") < 120
 
     def drain_good(self):
         return self.tick(self.body())
@@ -151,8 +169,8 @@ class Work:
         (message,) = messages(self.aws_url, self.pipeline.settings[f"{queue}_QUEUE_URL"])
         return message["VisibleAt"] - time.time()
 
-    def consume(self, *bodies):
-        """One batch as Lambda's poller would hand it over; returns whether the function failed."""
+    def consume(self, *bodies, lane=""):
+        """One batch as Lambda's poller would hand it over; returns how many were done, of which lane."""
         send(self.pipeline, "destination", *bodies)
         url = self.pipeline.settings["DESTINATION_QUEUE_URL"]
         received = self.pipeline.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
@@ -162,11 +180,13 @@ class Work:
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
                 "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {"Lane": {"stringValue": lane, "dataType": "String"}} if lane else {},
                 "eventSource": "aws:sqs",
             }
             for message in received
         ]
-        return invoke(self.pipeline, "consume", {"Records": records})[1]
+        answer, failed = invoke(self.pipeline, "consume", {"Records": records})
+        return 0 if failed else answer["done"] + answer["rejected"]
 
     def upload(self, key):
         bucket = self.pipeline.settings["IMAGES_BUCKET"]
@@ -174,7 +194,7 @@ class Work:
         return self.body(key, bucket)
 
     def consume_good(self):
-        return not self.consume(self.upload("permitted.jpg" + str(time.time())))
+        return self.consume(self.upload("permitted.jpg" + str(time.time()))) == 1
 
     def consume_duplicate(self):
         """Nothing is made a second time, because the first one's metadata can be read."""
@@ -194,20 +214,19 @@ class Work:
     def consume_bad(self):
         bucket = self.pipeline.settings["IMAGES_BUCKET"]
         self.pipeline.s3.put_object(Bucket=bucket, Key="bad.jpg", Body=b"no image")
-        return not self.consume(self.body("bad.jpg", bucket))
+        return self.consume(self.body("bad.jpg", bucket)) == 1
 
-    def consume_one_of_two(self):
-        """One message has to come again; the other is deleted by the function itself."""
-        self.consume(self.upload("fine.jpg"), self.body())
-        left = messages(self.aws_url, self.pipeline.settings["DESTINATION_QUEUE_URL"])
-        return len(left) == 1
-
-    def consume_backs_off(self):
-        """A message that has to come again does so before its visibility timeout."""
+    def consume_one_to_be_tried_again(self):
+        """It is in the source queue once more, and no longer in the destination."""
         self.consume(self.body())
-        return self.hidden_for("DESTINATION") < 120
+        left = messages(self.aws_url, self.pipeline.settings["DESTINATION_QUEUE_URL"])
+        return len(messages(self.aws_url, self.pipeline.settings["SOURCE_QUEUE_URL"])) == 1 and not left
 
-    def backfill(self, operation, **arguments):
+    def consume_one_of_bulk_to_be_tried_again(self):
+        self.consume(self.body(), lane="bulk")
+        return len(messages(self.aws_url, self.pipeline.settings["BULK_QUEUE_URL"])) == 1
+
+    def backfill(self, operation, key="old.jpg", **arguments):
         """One task of a job; true when it succeeded."""
         self.upload("old.jpg")
         bucket = self.pipeline.settings["IMAGES_BUCKET"]
@@ -218,13 +237,18 @@ class Work:
                 "invocationSchemaVersion": "2.0",
                 "invocationId": "1",
                 "job": {"id": "1", "userArguments": {"operation": operation, **arguments}},
-                "tasks": [{"taskId": "1", "s3Key": "old.jpg", "s3VersionId": None, "s3Bucket": bucket}],
+                "tasks": [{"taskId": "1", "s3Key": key, "s3VersionId": None, "s3Bucket": bucket}],
             },
         )
         return not failed and answer["results"][0]["resultCode"] == "Succeeded"
 
     def backfill_enqueues(self):
         return self.backfill("backfill")
+
+    def backfill_of_what_is_named_like_a_folder(self):
+        """Its size is asked for: an object with contents is queued, a folder marker is not."""
+        self.upload("old/")
+        return self.backfill("backfill", "old/") and self.pipeline.depth("bulk") == 1
 
     def backfill_merges_tags(self):
         return self.backfill("merge", tags0=json.dumps({"time": str(time.time())}))
@@ -350,6 +374,11 @@ class Work:
 NEEDS = [
     ("enqueue", "sqs:SendMessage", "-source", "enqueue_good"),
     ("enqueue", "sqs:SendMessage", "-dead-letter", "enqueue_unreadable"),
+    ("enqueue", "sqs:SendMessage", "-bulk", "enqueue_burst"),
+    ("drain", "sqs:ReceiveMessage", "-bulk", "drain_bulk"),
+    ("drain", "sqs:DeleteMessage", "-bulk", "drain_bulk"),
+    ("drain", "sqs:SendMessage", "-bulk", "drain_several_in_one_of_bulk"),
+    ("drain", "sqs:ChangeMessageVisibility", "-bulk", "drain_shows_a_refused_bulk_message_again"),
     ("drain", "sqs:ReceiveMessage", "-source", "drain_good"),
     ("drain", "sqs:DeleteMessage", "-source", "drain_good"),
     ("drain", "sqs:SendMessage", "-destination", "drain_good"),
@@ -360,9 +389,16 @@ NEEDS = [
     ("consume", "s3:GetObject", "-thumbnails-000000000000-us-east-1/*", "consume_duplicate"),
     ("consume", "s3:PutObject", "-thumbnails-000000000000-us-east-1/*", "consume_good"),
     ("consume", "sqs:SendMessage", "-dead-letter", "consume_bad"),
-    ("consume", "sqs:DeleteMessage", "-destination", "consume_one_of_two"),
-    ("consume", "sqs:ChangeMessageVisibility", "-destination", "consume_backs_off"),
-    ("backfill", "sqs:SendMessage", "-source", "backfill_enqueues"),
+    ("consume", "sqs:DeleteMessage", "-destination", "consume_one_to_be_tried_again"),
+    ("consume", "sqs:SendMessage", "-source", "consume_one_to_be_tried_again"),
+    ("consume", "sqs:SendMessage", "-bulk", "consume_one_of_bulk_to_be_tried_again"),
+    ("backfill", "sqs:SendMessage", "-bulk", "backfill_enqueues"),
+    (
+        "backfill",
+        "s3:GetObject",
+        "-images-000000000000-us-east-1/*",
+        "backfill_of_what_is_named_like_a_folder",
+    ),
     ("backfill", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
     ("backfill", "s3:PutObjectTagging", "-images-000000000000-us-east-1/*", "backfill_merges_tags"),
     ("api_handler", "s3:ListBucket", "-images-000000000000-us-east-1", "job_over_a_prefix"),
@@ -379,12 +415,9 @@ NEEDS = [
     ("api_handler", "sqs:StartMessageMoveTask", "-dead-letter", "redrive_all"),
     ("api_handler", "sqs:ListMessageMoveTasks", "-dead-letter", "redrive_all"),
     ("api_handler", "ssm:PutParameter", "/capacity", "set_the_capacity"),
-    ("api_handler", "ssm:DeleteParameter", "/capacity", "forget_the_capacity"),
     ("api_handler", "ssm:GetParameter", "/capacity", "status"),
-    ("api_handler", "events:DescribeRule", "-drain-event", "status"),
-    ("api_handler", "events:DisableRule", "-drain-event", "pause"),
-    ("api_handler", "events:EnableRule", "-drain-event", "resume"),
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
+    ("api_handler", "sqs:GetQueueAttributes", "-bulk", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-destination", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-dead-letter", "status"),
     ("api_handler", "cloudwatch:GetMetricData", "*", "plot"),
@@ -410,6 +443,7 @@ NOT_ENFORCED = {
     # Only a version id asks for these, and the bucket keeps no versions unless VERSIONING says so.
     *(("backfill", f"s3:{action}ObjectVersionTagging") for action in ("Get", "Put")),
     ("api_handler", "s3:GetObjectVersionTagging"),
+    ("backfill", "s3:GetObjectVersion"),
     # These go to the local S3 Batch Operations, which checks nobody.
     *(("api_handler", action) for action in JOB_ACTIONS),
     *((function, action) for function in policies.GRANTS for action in policies.LOGS),

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
-from chalicelib.consume.actions.resize import Resize
+from chalicelib.consume.actions.resize import resizer
 from chalicelib.consume.batch import consume_batch
 from chalicelib.drain.tick import run
 from chalicelib.jobs import batch_jobs, commands
@@ -79,7 +79,7 @@ def test_five_hundred_images_at_a_capacity_of_a_hundred_are_made_once(
             written[params["Key"]] += 1
 
     stage.s3.meta.events.register("provide-client-params.s3.PutObject", count)
-    resize = Resize(stage.s3, config)
+    resize = resizer(stage.s3, config)
 
     def backfill_and_drain() -> list[int]:
         """How many each tick forwarded; all that it forwarded is consumed before the next."""

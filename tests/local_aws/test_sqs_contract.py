@@ -1,4 +1,5 @@
-"""One contract, three backends: what the drain relies on, of the fake, of the server, of the local AWS.
+"""One contract, four backends: what the drain relies on, of the fake, of the server, of the simulation's model, of
+the local AWS.
 
 The same statements hold for AWS itself; a fake that drifts from them fails here.
 """
@@ -14,15 +15,22 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextvars import copy_context
+from dataclasses import replace
 
 import pytest
 
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.connect import AwsEnvironment
 from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.drain.tick import in_loop
 from dev.fake_sqs.client import FakeSqs
 from dev.fake_sqs.process import ServerProcess
+from dev.simulation.lambdas import Sandbox
+from dev.simulation.network import Transport, Unsigned
+from dev.simulation.scenario import from_seed
+from dev.simulation.world import World
 
 names = (f"contract-{i}" for i in itertools.count())
 
@@ -30,6 +38,8 @@ names = (f"contract-{i}" for i in itertools.count())
 class FakeBackend:
     def __init__(self):
         self.sqs = FakeSqs()
+
+    run = staticmethod(in_loop)
 
     def client(self):
         return self.sqs
@@ -43,6 +53,8 @@ class FakeBackend:
 class HttpBackend:
     """AsyncSqs to an endpoint on this machine."""
 
+    run = staticmethod(in_loop)
+
     def __init__(self, endpoint, create):
         self._environment = AwsEnvironment("us-east-1", endpoint, "test", "test", "")
         self._create = create
@@ -52,6 +64,25 @@ class HttpBackend:
 
     def queue(self):
         return self._create(next(names))
+
+
+class SimulatedBackend:
+    """AsyncSqs to the simulation's model, on its virtual clock."""
+
+    def __init__(self):
+        self._world = World(replace(from_seed(0), uploads=(), orders=()))
+        self._sandbox = Sandbox(self._world, "contract", 1)
+
+    def run(self, coroutine):
+        loop = self._world.loop
+        loop.start(lambda: loop.complete(coroutine), copy_context())
+        loop.run()
+
+    def client(self):
+        return AsyncSqs(Transport(self._world.network, self._sandbox), Unsigned())
+
+    def queue(self):
+        return self._world.sqs.create(next(names), visibility_s=30, retention_s=345_600).url
 
 
 @pytest.fixture(scope="session")
@@ -109,9 +140,13 @@ def _wait_for(url, process):
     pytest.fail("ministack did not start within 30 s")
 
 
-@pytest.fixture(params=["fake", "server", pytest.param("ministack", marks=pytest.mark.aws)])
+@pytest.fixture(params=["fake", "server", "simulated", pytest.param("ministack", marks=pytest.mark.aws)])
 def backend(request):
-    return FakeBackend() if request.param == "fake" else request.getfixturevalue(f"{request.param}_backend")
+    if request.param == "fake":
+        return FakeBackend()
+    if request.param == "simulated":
+        return SimulatedBackend()
+    return request.getfixturevalue(f"{request.param}_backend")
 
 
 def contract(statement):
@@ -126,7 +161,7 @@ def contract(statement):
                 if not isinstance(sqs, FakeSqs):
                     sqs.close()
 
-        in_loop(run())
+        backend.run(run())
 
     test.__doc__ = statement.__doc__
     return test

@@ -76,7 +76,7 @@ def test_a_function_sees_its_package_and_what_lambda_brings_and_nothing_of_the_d
 
 def test_enqueue_puts_every_upload_on_the_source_queue(start, settings, queues):
     event = events.uploaded(settings["IMAGES_BUCKET"], ["a b.jpg", "ü.png"])
-    assert answer_of(start("enqueue"), event) == {"enqueued": 2, "rejected": 0, "ignored": 0}
+    assert answer_of(start("enqueue"), event) == {"enqueued": 2, "rejected": 0, "ignored": 0, "bulk": 0}
     assert {body["Key"] for body in bodies(queues["source"])} == {"a b.jpg", "ü.png"}
 
 

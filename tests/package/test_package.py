@@ -15,7 +15,7 @@ from chalicelib.page import files
 from dev.lambda_runtime.interpreters import VERSIONS
 from dev.lambda_runtime.packages import unpacked
 from infra.errors import CommandError
-from infra.package.build import FINISHED, finish, refuse_python
+from infra.package.build import FINISHED, finish, refuse_python, requirements_for
 from infra.package.checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
 
 ELF_ARM64 = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
@@ -58,11 +58,13 @@ class TestBuilt:
             )
 
     def test_it_stays_small_and_holds_nothing_of_the_development(self, package):
-        assert package.package.zipped < 14_000_000  # a third of it is uvloop
-        assert package.package.unzipped < 42_000_000
+        assert package.package.zipped < 16_000_000  # a third of it is uvloop
+        assert package.package.unzipped < 52_000_000
         top = {path.partition("/")[0] for path in files_of(package.folder)}
-        assert {name for name in top if not name.endswith((".dist-info", ".libs"))} == {
+        assert {name for name in top if not name.endswith((".dist-info", ".libs", ".so"))} == {
             "PIL",
+            "cykooz_resizer",
+            "pi_heif",
             "uvloop",
             "__pycache__",
             "app.py",
@@ -110,6 +112,12 @@ class TestBuilt:
         assert {contents[18] for contents in files.values() if contents.startswith(b"\x7fELF")} == {183}
         with capsys.disabled():
             print(f"\n{runtime.python} arm64: zip {arm.package.zipped / 1e6:.2f} MB")
+
+
+def test_a_requirement_for_one_architecture_is_asked_for_there_alone():
+    text = 'a==1\nb==2; platform_machine == "x86_64"  # why\nc==3; python_version < "3.12"\n'
+    assert requirements_for(text, "x86_64") == 'a==1\nb==2  # why\nc==3; python_version < "3.12"\n'
+    assert requirements_for(text, "aarch64") == 'a==1\nc==3; python_version < "3.12"\n'
 
 
 @pytest.mark.aws

@@ -13,11 +13,11 @@ from chalicelib.aws.lean.signing import Credentials, Signer
 from chalicelib.aws.lean.ssm import CONTENT_TYPE, AsyncSsm
 from chalicelib.config import Config
 from chalicelib.drain import allowance
-from chalicelib.drain.allowance import Allowance
 from dev.fake_sqs.client import FakeSqs
 from tests.support.settings import GOOD
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod", "CAPACITY": "1000"})
+NOW = 1_769_860_800.0  # 2026-01-31T12:00:00Z, a Saturday
 NAME = "/s3-event-scheduler/prod/capacity"
 
 
@@ -52,15 +52,15 @@ def sqs():
 
 
 def allowed(sqs, ssm, config=CONFIG, shard=0):
-    return asyncio.run(allowance.allowed(sqs, ssm, config, shard))
+    return asyncio.run(allowance.allowed(sqs, ssm, config, shard, NOW))
 
 
 def test_the_parameter_is_the_capacity(sqs):
-    assert allowed(sqs, FakeSsm("77")) == Allowance(77, "capacity")
+    assert allowed(sqs, FakeSsm("77"))[:2] == (77, "capacity")
 
 
 def test_without_a_parameter_it_is_the_deployed_one(sqs):
-    assert allowed(sqs, FakeSsm(error=NOT_FOUND)) == Allowance(1000, "capacity")
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND))[:2] == (1000, "capacity")
 
 
 def test_the_shards_parts_are_exactly_what_was_set(sqs):
@@ -92,22 +92,22 @@ def test_what_is_no_capacity_stops_the_tick_and_says_so(sqs, value):
 @pytest.mark.parametrize(
     ("waiting", "expected"),
     [
-        (0, Allowance(300, "back_pressure")),
-        (250, Allowance(50, "back_pressure")),
-        (300, Allowance(0, "back_pressure")),
-        (999, Allowance(0, "back_pressure")),
+        (0, (300, "back_pressure")),
+        (250, (50, "back_pressure")),
+        (300, (0, "back_pressure")),
+        (999, (0, "back_pressure")),
     ],
 )
 def test_a_tick_forwards_only_what_keeps_the_destination_under_its_limit(sqs, waiting, expected):
     for i in range(waiting):
         sqs.queues.put(sqs.queues.queue("destination"), str(i))
     sqs.queues.queue("destination").receive(10, sqs.now)  # in flight counts, too
-    assert allowed(sqs, FakeSsm(error=NOT_FOUND), replace(CONFIG, max_in_destination=300)) == expected
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND), replace(CONFIG, max_in_destination=300))[:2] == expected
 
 
 def test_where_there_is_room_enough_the_capacity_is_the_limit(sqs):
     config = replace(CONFIG, max_in_destination=1000)
-    assert allowed(sqs, FakeSsm(error=NOT_FOUND), config) == Allowance(1000, "capacity")
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND), config)[:2] == (1000, "capacity")
 
 
 def test_the_room_is_shared_as_the_capacity_is(sqs):
@@ -171,3 +171,41 @@ def test_a_refusal_has_its_code_and_a_throttle_is_tried_again():
         asyncio.run(ssm_over(wire).get_parameter(Name=NAME))
     assert failed.value.code == "ParameterNotFound"
     assert len(wire.posted) == 2
+
+
+def test_by_default_the_destination_holds_at_most_twice_the_capacity(sqs):
+    """What a consumer that stood still would otherwise let through at once."""
+    for i in range(1995):
+        sqs.queues.put(sqs.queues.queue("destination"), str(i))
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND))[:2] == (5, "back_pressure")
+
+
+def test_what_is_delayed_in_the_destination_is_not_there_yet(sqs):
+    for i in range(1995):
+        sqs.queues.put(sqs.queues.queue("destination"), str(i), delay_s=60)
+    assert allowed(sqs, FakeSsm(error=NOT_FOUND))[:2] == (1000, "capacity")
+
+
+def test_a_pause_is_a_value_and_forwards_nothing(sqs):
+    found = allowed(sqs, FakeSsm('{"paused": true, "who": "ann", "capacity": 7}'))
+    assert (found.events, found.paused) == (0, True)
+
+
+def test_the_last_known_pause_holds_while_it_cannot_be_read(sqs):
+    allowed(sqs, FakeSsm('{"paused": true}'))
+    found = allowed(sqs, FakeSsm(error=DENIED))
+    assert found.paused
+    assert "what it said last holds" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("value", "events"),
+    [
+        ('{"capacity": 50}', 50),
+        ('{"capacity": 50, "until": "2026-01-31T12:00:01Z"}', 50),
+        ('{"capacity": 50, "until": "2026-01-31T12:00:00Z"}', 1000),
+        ('{"by_hour": "Sat 11:00-13:00=77, else=9"}', 77),
+    ],
+)
+def test_a_capacity_holds_until_its_time_and_by_its_hours(sqs, value, events):
+    assert allowed(sqs, FakeSsm(value)).events == events

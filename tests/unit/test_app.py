@@ -43,7 +43,7 @@ def test_an_upload_is_enqueued(client, queues, monkeypatch):
 def test_the_test_event_of_a_new_notification_is_acknowledged(client, queues, monkeypatch):
     monkeypatch.setattr(app_module(), "queues", lambda: FakeSqs(queues))
     answer = client.lambda_.invoke("enqueue", {"Service": "Amazon S3", "Event": "s3:TestEvent"})
-    assert answer.payload == {"enqueued": 0, "rejected": 0, "ignored": 0}
+    assert answer.payload == {"enqueued": 0, "rejected": 0, "ignored": 0, "bulk": 0}
 
 
 def test_a_message_is_consumed_and_its_line_logged(client, capsys, monkeypatch):
@@ -110,7 +110,7 @@ def test_the_bindings_are_the_pipeline(app):
     assert (s3.name, s3.bucket, s3.events) == ("enqueue", "images", ["s3:ObjectCreated:*"])
     assert (s3.prefix, s3.suffix) == (None, None)
     assert schedule.name == "drain"
-    assert schedule.schedule_expression.to_string() == "rate(1 minute)"
+    assert schedule.schedule_expression.to_string() == "cron(* * * * ? *)"
     assert (sqs.name, sqs.queue, sqs.batch_size) == ("consume", "destination", 10)
     assert {"/status", "/health", "/jobs"} < set(app.routes)
 

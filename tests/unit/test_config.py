@@ -30,7 +30,7 @@ def test_an_empty_setting_is_an_unset_one():
         ("IMAGES_BUCKET", "s3://images", "IMAGES_BUCKET is 's3://images': expected a bucket's name"),
         ("SOURCE_QUEUE_URL", "source", "SOURCE_QUEUE_URL is 'source': expected a standard queue's URL"),
         ("SOURCE_QUEUE_URL", f"{QUEUE}source.fifo", "expected a standard queue's URL"),
-        ("SOURCE_QUEUE_URL", f"{QUEUE}dead", "must be three queues"),
+        ("SOURCE_QUEUE_URL", f"{QUEUE}dead", "must be different queues"),
         ("THUMBNAIL_SIZES", "256,big", "THUMBNAIL_SIZES is '256,big': expected pixels from 1 to 8192"),
         ("THUMBNAIL_SIZES", "256,256", "THUMBNAIL_SIZES is '256,256': expected each size once"),
         ("THUMBNAILS_BUCKET", "images", "THUMBNAILS_BUCKET is IMAGES_BUCKET ('images')"),

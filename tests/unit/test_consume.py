@@ -14,15 +14,16 @@ from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.consume.batch import consume_batch
+from chalicelib.consume.circuit import OPENS_AFTER, Circuit
 from chalicelib.consume.outcomes import ActionResult
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
 from chalicelib.queues.batching import MAX_BYTES
-from chalicelib.queues.tries import Tries
+from chalicelib.queues.tries import BULK, Tries
 from chalicelib.times import moment
 from dev.fake_boto3 import FakeBotoSqs
 from dev.fake_sqs.queues import Queues
-from tests.support.settings import GOOD
+from tests.support.settings import GOOD, QUEUE
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
 
@@ -42,6 +43,7 @@ class Destination:
         self.tried = Counter()
         self.fails = {}  # key -> the exception to raise, or what to call
         self.replaced = 0
+        self.circuit = Circuit(lambda: self.now, lambda low, high: 1.0)
 
     def fill(self, *keys):
         for key in keys:
@@ -82,7 +84,13 @@ class Destination:
             for message in received
         ]
         counts = consume_batch(
-            {"Records": records}, self.action, self.sqs, self.config, remaining_ms, self.replace_process
+            {"Records": records},
+            self.action,
+            self.sqs,
+            self.config,
+            remaining_ms,
+            self.replace_process,
+            self.circuit,
         )
         for record in records:
             self.queue.in_flight.pop(record["receiptHandle"], None)
@@ -202,7 +210,7 @@ def test_without_time_nothing_is_begun_and_goes_back_untried(destination):
     assert destination.poll(remaining_ms=lambda: next(left, 40_000)) == counts(untried=1)
     assert not destination.tried
     (message,) = destination.source.messages()
-    assert not message.attributes
+    assert Tries.read(message.attributes).count == 0
     assert destination.queue.bodies() == []
 
 
@@ -248,6 +256,34 @@ def test_each_is_settled_when_it_ends_and_not_when_all_have_ended(destination):
     destination.fails["b"] = wait_for_the_others
     assert destination.poll() == counts(done=3)
     assert gone == [1]
+
+
+def test_while_the_downstream_fails_messages_go_back_untried_and_afterwards_all_are_done():
+    destination = Destination(replace(CONFIG, consume_threads=1))
+    keys = [f"{i:02d}" for i in range(40)]
+    destination.fails = dict.fromkeys(keys, Retry("down"))
+    destination.fill(*keys)
+    for _ in range(4):
+        destination.poll()
+    assert len(destination.tried) == OPENS_AFTER
+    assert destination.circuit.is_open
+    untried = [m for m in destination.source.messages() if not Tries.read(m.attributes).count]
+    assert len(untried) == 40 - OPENS_AFTER
+    assert {Tries.read(m.attributes).untried for m in untried} == {1}
+    assert destination.queue.bodies() == []
+
+
+def test_a_message_comes_back_to_the_lane_it_came_by(destination):
+    destination.config = replace(CONFIG, bulk_queue_url=f"{QUEUE}bulk")
+    bulk = destination.queues.create("bulk")
+    attributes = Tries(lane=BULK).attributes()
+    destination.queues.put(destination.queue, json.dumps({"Bucket": "images", "Key": "a"}), attributes)
+    destination.fill("b")
+    destination.fails = dict.fromkeys("ab", Retry("S3 is slow"))
+    assert destination.poll() == counts(retry=2)
+    assert [json.loads(body)["Key"] for body in bulk.bodies()] == ["a"]
+    assert [json.loads(body)["Key"] for body in destination.source.bodies()] == ["b"]
+    assert Tries.read(bulk.messages()[0].attributes).lane == BULK
 
 
 def test_a_dead_letter_that_is_refused_loses_nothing_and_costs_only_itself(destination):

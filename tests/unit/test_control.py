@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from chalice.test import Client
 
 from chalicelib.aws import clients
-from chalicelib.config import Config
+from chalicelib.config import Config, override
 from chalicelib.control import dead_letters
-from chalicelib.control.capacity_override import put_capacity
-from chalicelib.control.schedule import rules
+from chalicelib.control.capacity_override import put_capacity, read_override, set_paused
 from chalicelib.errors import BadRequest, Retry
 from chalicelib.queues import letters
 from dev.fake_boto3 import FakeBotoSqs
@@ -37,9 +37,83 @@ def keys_in(queues, name):
     return sorted(json.loads(body)["Key"] for body in queues.queue(name).bodies())
 
 
-def test_the_rules_are_those_of_every_shard():
-    config = Config.from_env({**GOOD, "STAGE": "prod", "DRAIN_SHARDS": "2"})
-    assert rules(config) == ["s3-event-scheduler-prod-drain-event", "s3-event-scheduler-prod-drain-1-event"]
+class Ssm:
+    """One parameter."""
+
+    class exceptions:  # noqa: N801  boto3's name
+        class ParameterNotFound(Exception):
+            pass
+
+    def __init__(self, value=""):
+        self.value = value
+
+    def get_parameter(self, *, Name):  # noqa: N803
+        if not self.value:
+            raise self.exceptions.ParameterNotFound
+        return {"Parameter": {"Name": Name, "Value": self.value}}
+
+    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
+        self.value = Value
+
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def put(ssm, body):
+    return put_capacity(body, ssm, CONFIG, "ann", NOW)
+
+
+def pause(ssm, paused=True, body=None):
+    return set_paused(paused, body, ssm, CONFIG, "ann", NOW)
+
+
+def test_a_pause_keeps_the_capacity_and_a_capacity_keeps_the_pause():
+    ssm = Ssm()
+    put(ssm, {"capacity": 50, "note": "the database is slow"})
+    pause(ssm)
+    said = override.read(ssm.value)
+    assert (said.capacity, said.paused, said.who, said.when) == (50, True, "ann", "2026-01-31T12:00:00.000Z")
+    put(ssm, {"capacity": None})
+    assert override.read(ssm.value).paused
+    pause(ssm, False)
+    assert (override.read(ssm.value).capacity, override.read(ssm.value).paused) == (None, False)
+
+
+def test_a_plain_number_of_before_is_a_capacity():
+    found = put(Ssm("77"), {"capacity": None})
+    assert found["capacity"] == CONFIG.capacity
+    assert read_override(Ssm("77"), CONFIG).capacity == 77
+
+
+def test_a_capacity_until_a_time_and_by_the_hour():
+    found = put(
+        Ssm(),
+        {"capacity": 50, "until": "2026-01-31T13:00:00+01:00", "note": "import"}
+        | {"until": "2026-01-31T14:00:00+01:00"},
+    )
+    assert (found["capacity"], found["until"], found["note"]) == (50, "2026-01-31T13:00:00.000Z", "import")
+    found = put(Ssm(), {"by_hour": "Sat 11:00-13:00=77, else=9"})
+    assert (found["capacity"], found["capacity_set"], found["by_hour"]) == (
+        77,
+        None,
+        "Sat 11:00-13:00=77, else=9",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"capacity": 5, "until": "2026-01-31T11:59:00Z"}, "until"),
+        ({"capacity": 5, "until": "tomorrow"}, "until"),
+        ({"by_hour": "Mon=5"}, "by_hour"),
+        ({"by_hour": 5}, "by_hour"),
+        ({"capacity": 5, "note": "x" * 501}, "note"),
+    ],
+)
+def test_what_cannot_hold_is_refused_by_its_field(body, field):
+    with pytest.raises(BadRequest) as refused:
+        put(Ssm(), body)
+    assert refused.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -59,7 +133,7 @@ def test_the_rules_are_those_of_every_shard():
 )
 def test_a_capacity_that_is_none_is_refused_by_its_field(body, field):
     with pytest.raises(BadRequest) as refused:
-        put_capacity(body, None, CONFIG)  # no AWS is asked
+        put(Ssm(), body)
     assert refused.value.field == field
 
 

@@ -390,6 +390,13 @@ def test_events_that_cannot_be_deleted_are_counted_as_possible_duplicates(stage)
     assert result.errors
 
 
+def test_letters_whose_messages_cannot_be_deleted_are_counted_as_possible_duplicates(stage):
+    stage.fill("no JSON", event(1))
+    stage.sqs.queues.refuse = lambda queue, entry: "InternalError" if "ReceiptHandle" in entry else ""
+    result = stage.tick()
+    assert (result.rejected, result.forwarded, result.duplicates) == (1, 1, 2)
+
+
 def test_a_message_received_twice_stays_within_capacity(stage):
     """Standard queues deliver at least once."""
     stage.fill(*events(20))

@@ -244,9 +244,11 @@ def test_whatever_the_json_the_parser_answers_or_rejects(value):
         ("0B", "0A", True),
         ("0A", "0B", False),
         ("0A", "0A", False),
-        ("100", "FF", True),
+        ("FF", "100", True),
+        ("0062E99A88DC4075", "0062E99A88DC407460", True),
+        ("0A0", "0A", False),
         ("0a", "09", True),
     ],
 )
-def test_sequencers_are_compared_as_numbers_of_any_length(one, other, later):
+def test_sequencers_are_filled_up_on_the_right_and_compared_as_text(one, other, later):
     assert events.is_later(one, than=other) is later

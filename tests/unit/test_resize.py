@@ -1,7 +1,15 @@
 """resize: all thumbnails of an object, or the message stays; never twice the same work."""
 
+import base64
 import io
+import itertools
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
 
 import pytest
 from PIL import Image
@@ -12,6 +20,7 @@ from chalicelib.consume.actions.resize import resize
 from chalicelib.consume.outcomes import Delivery
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.thumbnails import make
 from chalicelib.thumbnails.keys import thumbnail_key
 from dev.fake_boto3 import FakeS3, client_error
 from tests.support.settings import GOOD
@@ -41,8 +50,15 @@ class Buckets:
         self.s3.requests.clear()
         return ObjectCreated("images", key, etag=etag, size=len(contents), sequencer=sequencer)
 
-    def work(self, created):
-        return resize(created, DELIVERY, self.s3, self.config, self.waiting, self.decoding)
+    def work(self, created, delivery=DELIVERY):
+        return resize(created, delivery, self.s3, self.config, self.waiting, self.decoding)
+
+    def etag(self, key):
+        return self.s3.buckets["images"][key]["ETag"].strip('"')
+
+    def sources(self):
+        """What the thumbnails that are there were made of."""
+        return {one["Metadata"]["source-etag"] for one in self.thumbnails.values()}
 
     def resize(self, created):
         return self.work(created).result
@@ -98,12 +114,234 @@ def test_a_png_and_a_jpg_of_one_name_never_meet(buckets):
     assert len(buckets.thumbnails) == 4
 
 
-def test_a_duplicate_costs_one_head(buckets):
-    created = buckets.upload("a.png", image())
+def test_a_new_upload_is_read_written_and_looked_at_once(buckets):
+    created = buckets.upload("a.png", image(), sequencer="0A")
+    buckets.resize(created)
+    others = [f"a.png_{size}.{ending}" for ending in ("png", "webp", "avif") for size in (64, 256)]
+    assert buckets.s3.requests == [
+        ("GetObject", "a.png"),
+        ("PutObject", "a.png_64.jpg"),
+        ("PutObject", "a.png_256.jpg"),
+        *(("DeleteObject", key) for key in others),  # one request
+        ("HeadObject", "a.png"),
+    ]
+
+
+@pytest.mark.parametrize(("sequencer", "tries"), [(None, 1), ("0A", 2)])
+def test_what_comes_again_is_looked_at_in_every_size_and_not_read(buckets, sequencer, tries):
+    created = buckets.upload("a.png", image(), sequencer)
     buckets.resize(created)
     buckets.s3.requests.clear()
-    assert buckets.resize(created) == "unchanged"
-    assert buckets.s3.requests == [("HeadObject", "a.png_256.jpg")]
+    assert buckets.work(created, replace(DELIVERY, tries=tries)).result == "unchanged"
+    assert buckets.s3.requests == [
+        ("GetObject", "a.png"),  # its body is left unread
+        ("HeadObject", "a.png_64.jpg"),
+        ("HeadObject", "a.png_256.jpg"),
+    ]
+
+
+def test_a_size_that_is_missing_is_made_again(buckets):
+    created = buckets.upload("a.png", image(), "0A")
+    buckets.resize(created)
+    for key in list(buckets.thumbnails):
+        removed = buckets.thumbnails.pop(key)
+        assert buckets.work(created, replace(DELIVERY, tries=2)).result == "made"
+        assert buckets.thumbnails[key]["Body"] == removed["Body"]
+
+
+def test_a_slow_run_over_old_contents_leaves_the_new_ones(buckets):
+    first = buckets.upload("a.jpg", image(colour="red", format="JPEG"), "0A")
+    second = []
+
+    def overwritten_meanwhile(action, request):
+        if action == "PutObject" and request["Bucket"] == "thumbnails" and not second:
+            second.append("begun")
+            blue = buckets.upload("a.jpg", image(colour="blue", format="JPEG"), "0B")
+            second.append(buckets.resize(blue))
+
+    buckets.s3.before = overwritten_meanwhile
+    assert buckets.resize(first) == "made"
+    assert second == ["begun", "made"]
+    assert buckets.sources() == {buckets.etag("a.jpg")}
+
+
+@pytest.mark.parametrize("place", range(12))
+@pytest.mark.parametrize("modes", [("RGB", "RGB"), ("RGB", "RGBA"), ("RGBA", "RGB")])
+def test_however_two_runs_interleave_only_the_newest_contents_are_left(place, modes):
+    """The second upload and its whole run happen before the first run's request number `place`."""
+    buckets = Buckets()
+    colours = [
+        {"RGB": "red", "RGBA": (10, 20, 30, 90)}[modes[0]],
+        {"RGB": "blue", "RGBA": (1, 2, 3, 9)}[modes[1]],
+    ]
+    first = buckets.upload("a.png", image(colour=colours[0], mode=modes[0]), "0A")
+    seen = []
+
+    def interrupted(action, request):
+        seen.append(action)
+        if len(seen) == place + 1:
+            newer = buckets.upload("a.png", image(colour=colours[1], mode=modes[1]), "0B")
+            buckets.resize(newer)
+
+    buckets.s3.before = interrupted
+    buckets.resize(first)
+    buckets.s3.before = lambda action, request: None
+    if len(seen) <= place:
+        buckets.resize(buckets.upload("a.png", image(colour=colours[1], mode=modes[1]), "0B"))
+    assert buckets.sources() == {buckets.etag("a.png")}
+    ending = "jpg" if modes[1] == "RGB" else "webp"
+    assert sorted(buckets.thumbnails) == [f"a.png_256.{ending}", f"a.png_64.{ending}"]
+
+
+def test_two_runs_between_each_others_sizes_leave_no_mixed_set(buckets):
+    """The newer writes 64, the older 64 and 256, the newer 256; a set taken for whole would stay mixed."""
+    older = buckets.upload("a.png", image(colour="red"), "0A")
+    runs, state = ThreadPoolExecutor(1), {}
+    first_written, go_on = Event(), Event()
+
+    def order(action, request):
+        if action != "PutObject" or request["Bucket"] != "thumbnails":
+            return
+        if not state:
+            state["newer"] = buckets.upload("a.png", image(colour="blue"), "0B")
+            state["run"] = runs.submit(lambda: buckets.resize(state["newer"]))
+            assert first_written.wait(10)
+        elif request["Key"].endswith("_256.jpg") and not first_written.is_set():
+            first_written.set()
+            assert go_on.wait(10)
+
+    buckets.s3.before = order
+    buckets.resize(older)
+    go_on.set()
+    state["run"].result(10)
+    assert buckets.sources() == {buckets.etag("a.png")}
+
+
+def test_nothing_of_older_contents_or_settings_stays_in_another_format(buckets):
+    buckets.resize(buckets.upload("a.png", image(), "0A"))
+    buckets.resize(buckets.upload("a.png", image(colour=(10, 20, 30, 90), mode="RGBA"), "0B"))
+    assert sorted(buckets.thumbnails) == ["a.png_256.webp", "a.png_64.webp"]
+    buckets.config = Config.from_env({**GOOD, "THUMBNAIL_SIZES": "64,256", "THUMBNAIL_OUTPUT": "avif"})
+    buckets.resize(buckets.upload("a.png", image(), "0C"))
+    assert sorted(buckets.thumbnails) == ["a.png_256.avif", "a.png_64.avif"]
+
+
+def test_contents_that_never_rest_are_left_to_the_next_try(buckets):
+    numbers = itertools.count(1)
+
+    def restless(action, request):
+        if action == "HeadObject" and request["Bucket"] == "images":
+            buckets.s3.before = lambda *_: None
+            buckets.upload("a.png", image(width=600 + next(numbers)))
+            buckets.s3.before = restless
+
+    created = buckets.upload("a.png", image(), "0A")
+    buckets.s3.before = restless
+    with pytest.raises(Retry, match="changed each time"):
+        buckets.resize(created)
+
+
+def test_a_delete_that_is_refused_is_tried_again(buckets, monkeypatch):
+    answer = {"Errors": [{"Key": "a.png_64.webp", "Code": "AccessDenied"}]}
+    monkeypatch.setattr(buckets.s3, "delete_objects", lambda **_: answer)
+    with pytest.raises(Retry, match=r"a.png_64.webp could not be deleted: AccessDenied"):
+        buckets.resize(buckets.upload("a.png", image(), "0A"))
+
+
+def test_a_later_upload_with_a_shorter_sequencer_is_made(buckets):
+    buckets.resize(buckets.upload("a.png", image(colour="red"), "0062E99A88DC407460"))
+    assert buckets.resize(buckets.upload("a.png", image(colour="blue"), "0062E99A88DC4075")) == "made"
+
+
+def test_a_thumbnail_tells_a_page_its_size_and_its_hash(buckets):
+    work = buckets.work(buckets.upload("a.png", image(), "0A"))
+    assert (work.width, work.height) == (600, 400)
+    for key, size in (("a.png_64.jpg", ("64", "43")), ("a.png_256.jpg", ("256", "171"))):
+        metadata = buckets.thumbnails[key]["Metadata"]
+        assert (metadata["width"], metadata["height"]) == size
+        assert metadata["thumbhash"] == work.thumbhash
+    assert len(base64.b64decode(work.thumbhash)) in range(18, 26)
+
+
+def test_how_long_caches_keep_a_thumbnail_is_a_setting():
+    buckets = Buckets(THUMBNAIL_CACHE_CONTROL="public, max-age=31536000, immutable")
+    buckets.resize(buckets.upload("a.png", image(), "0A"))
+    assert buckets.thumbnails["a.png_64.jpg"]["CacheControl"] == "public, max-age=31536000, immutable"
+
+
+def test_a_size_has_its_name_in_the_key():
+    buckets = Buckets(THUMBNAIL_SIZES="card=32x24 cover,full=160")
+    buckets.resize(buckets.upload("a.png", image(), "0A"))
+    sizes = {key: Image.open(io.BytesIO(one["Body"])).size for key, one in buckets.thumbnails.items()}
+    assert sizes == {"a.png_card.jpg": (32, 24), "a.png_full.jpg": (160, 107)}
+
+
+def test_a_cut_keeps_what_lies_at_the_objects_focal_point():
+    buckets = Buckets(THUMBNAIL_SIZES="32", THUMBNAIL_FIT="cover")
+    stripes = Image.new("RGB", (600, 200), "red")
+    stripes.paste("blue", (400, 0, 600, 200))
+    file = io.BytesIO()
+    stripes.save(file, "PNG")
+    shown = []
+    for point in ("0.9,0.5", "0.1,0.5", "nonsense", "7,7"):
+        created = buckets.upload("a.png", file.getvalue(), "0A")
+        buckets.s3.buckets["images"]["a.png"]["Metadata"] = {"focal-point": point}
+        assert buckets.resize(created) == "made"
+        made = Image.open(io.BytesIO(buckets.thumbnails["a.png_32.jpg"]["Body"]))
+        shown.append(made.getpixel((4, 16))[0] > 128)
+    assert shown == [False, True, True, True]
+
+
+def test_another_focal_point_makes_the_same_contents_again(buckets):
+    created = buckets.upload("a.png", image())
+    buckets.resize(created)
+    buckets.s3.buckets["images"]["a.png"]["Metadata"] = {"focal-point": "0.9,0.5"}
+    assert buckets.resize(created) == "made"
+
+
+def test_what_ran_out_of_memory_beside_others_is_made_alone(buckets, monkeypatch):
+    tried = []
+
+    def short_of_memory(source):
+        tried.append(buckets.decoding.free)
+        if len(tried) == 1:
+            raise make.OutOfMemory("decoding it takes more memory than there is")
+        return made(source)
+
+    made = make.made
+    monkeypatch.setattr(make, "made", short_of_memory)
+    assert buckets.resize(buckets.upload("a.png", image(), "0A")) == "made"
+    assert tried[0] > 0
+    assert tried[1] == 0
+
+
+def test_what_the_whole_memory_is_too_small_for_is_rejected(buckets, monkeypatch):
+    def never(source):
+        raise make.OutOfMemory("decoding it takes more memory than there is")
+
+    monkeypatch.setattr(make, "made", never)
+    with pytest.raises(Reject, match="more memory than there is"):
+        buckets.resize(buckets.upload("a.png", image(), "0A"))
+
+
+LIMITED = """
+from chalicelib.consume.actions.memory import limit_process
+import sys
+limit_process(int(sys.argv[1]))
+try:
+    taken = [bytearray(8_000_000) for _ in range(100)]
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux's limit")
+@pytest.mark.parametrize(("limit", "said"), [(300_000_000, "refused"), (0, "")])
+def test_a_process_that_would_outgrow_its_function_is_refused_the_memory(limit, said):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == said
 
 
 def test_a_duplicate_that_knows_only_bucket_and_key_writes_nothing(buckets):

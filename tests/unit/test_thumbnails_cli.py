@@ -60,7 +60,7 @@ def test_a_smaller_function_can_be_tried(tmp_path, capsys):
     big = tmp_path / "big.tif"
     big.write_bytes(encoded(scene(3000, 2000), "tiff"))
     assert main([str(big), "--memory", "128", "--out", str(tmp_path)]) == 3
-    assert "more than the 34 MB an image may take" in capsys.readouterr().err
+    assert "more than the 25 MB an image may take" in capsys.readouterr().err
 
 
 def test_it_is_a_command(tmp_path):

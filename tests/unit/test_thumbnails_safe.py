@@ -37,9 +37,9 @@ def test_a_webp_of_34_bytes_and_169_megapixels_costs_nothing(monkeypatch):
     monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("opened: that allocates the canvases"))
     bomb = webp_claiming(13000, 13000)
     assert len(bomb) == 34
-    assert reason(bomb).startswith("13000 x 13000 pixels would take 686 MB of memory, more than the 409 MB")
+    assert reason(bomb).startswith("13000 x 13000 pixels would take 686 MB of memory, more than the 307 MB")
     monkeypatch.setattr("chalicelib.thumbnails.imaging.webp.opened", lambda *_: None)
-    assert reason(bomb).startswith("13000 x 13000 pixels would take 2,704 MB of memory, more than the 409 MB")
+    assert reason(bomb).startswith("13000 x 13000 pixels would take 2,704 MB of memory, more than the 307 MB")
 
 
 @pytest.mark.parametrize("settings", [{"sizes": (64,), "linear": True}, {"sizes": (8192,)}])
@@ -66,27 +66,26 @@ def test_the_frames_of_an_animation_count():
     assert estimate(data, SMALL) - still >= 50 * 60 * 60 * 4
 
 
-def test_a_gif_whose_second_frame_is_far_larger_than_its_canvas_shows_the_first():
+def test_a_gif_whose_second_frame_is_far_larger_than_its_canvas_shows_the_first_in_little_memory():
     frames = [Image.new("RGB", (100, 100), colour) for colour in ("red", "blue")]
     data = bytearray(encoded(frames[0], "gif", save_all=True, append_images=frames[1:]))
     second = data.rindex(b"\x2c\0\0\0\0")  # its image descriptor: left, top, width, height
     data[second + 5 : second + 9] = b"\xff\xff\xff\xff"
-    opened = Image.open(io.BytesIO(data))
-    opened.seek(1)
-    assert opened.size == (65535, 65535)
     (made,) = make(bytes(data), SMALL)
     assert (made.width, made.height, made.format) == (64, 64, "jpeg")
+    assert estimate(bytes(data), SMALL) < 6_000_000
 
 
 def test_the_format_is_told_by_content_and_only_those_set_are_opened():
-    unknown = "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)"
+    unknown = "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff, bmp)"
     assert reason(b"") == unknown
-    for foreign in ("bmp", "dds", "ico", "ppm", "pdf"):
-        assert reason(encoded(scene(64, 64), foreign)).startswith(
-            "the content is not among the formats taken"
-        )
+    for foreign in ("dds", "ico", "ppm", "pdf"):
+        assert " is not among the formats taken" in reason(encoded(scene(64, 64), foreign))
     only = ThumbnailSettings(sizes=(64,), formats=("png",))
-    assert reason(encoded(scene(), "jpeg"), only) == "jpeg is not among the formats taken (png)"
+    assert (
+        reason(encoded(scene(), "jpeg"), only)
+        == "jpeg is not among the formats taken (png); add jpeg to THUMBNAIL_FORMATS"
+    )
     assert make(encoded(scene(), "png"), only)
 
 

@@ -67,7 +67,7 @@ def test_a_lossless_webp_at_its_own_size_is_the_picture():
 @pytest.mark.parametrize(("width", "height"), [(1200, 800), (1203, 811), (97, 1500)])
 def test_a_reduced_webp_looks_as_reduced_by_lanczos(options, width, height):
     data = encoded(scene(width, height), "webp", **options)
-    assert choose(webp.opened(data, FOREVER), data, SETTINGS).kind == "scaled"
+    assert choose(webp.opened(data, FOREVER), data, (64, 43), SETTINGS).kind == "scaled"
     result = picture(data)
     assert psnr(result, lanczos(array(decoded(data)), result.shape[1], result.shape[0])) > 38
 
@@ -75,19 +75,17 @@ def test_a_reduced_webp_looks_as_reduced_by_lanczos(options, width, height):
 @pytest.mark.parametrize("sizes", [(64,), (600, 64)])
 @pytest.mark.parametrize(("width", "height"), [(1200, 800), (1203, 811), (97, 1500)])
 def test_what_becomes_a_jpeg_keeps_its_brightness_and_colour(by_pillow, width, height, sizes):
-    """Read as the file has them, not by way of RGB."""
     data = encoded(scene(width, height), "webp", quality=95)
     settings = ThumbnailSettings(sizes=sizes, output="jpeg", jpeg_quality=100)
     for ours, pillows in zip(make(data, settings), by_pillow(data, settings), strict=True):
         assert (ours.width, ours.height) == (pillows.width, pillows.height)
         ycc, expected = (decoded(each.data).convert("YCbCr") for each in (ours, pillows))
         close = [psnr(array(a), array(b)) for a, b in zip(ycc.split(), expected.split(), strict=True)]
-        assert close[0] > 36
-        assert min(close[1:]) > 30  # at half the size: more of it is in the eye than in the file
+        assert min(close) > 34
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (3, 1), (2, 2)])
-def test_the_smallest_pictures_have_planes_too(size):
+def test_the_smallest_pictures_are_made_too(size):
     (made,) = make(encoded(scene(*size), "webp"), ThumbnailSettings(sizes=(64,), output="jpeg"))
     assert (made.width, made.height) == size
 
@@ -216,9 +214,9 @@ def test_ctypes_is_not_imported_for_a_jpeg(tmp_path):
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_the_canvas_of_a_webp_is_in_its_first_30_bytes(options):
-    assert webp.webp_canvas(encoded(scene(211, 97), "webp", **options)[:30]) == (211, 97)
+    assert webp.canvas_size(encoded(scene(211, 97), "webp", **options)[:30]) == (211, 97)
 
 
 def test_a_claimed_canvas_is_read_as_claimed():
-    assert webp.webp_canvas(webp_claiming(16384, 9)) == (16384, 9)
-    assert webp.webp_canvas(b"RIFF") == (0, 0)
+    assert webp.canvas_size(webp_claiming(16384, 9)) == (16384, 9)
+    assert webp.canvas_size(b"RIFF") == (0, 0)

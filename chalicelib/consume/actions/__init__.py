@@ -20,9 +20,9 @@ Action = Callable[[ObjectCreated, Delivery], ActionResult]
 def action_for(config: Config) -> Action:
     """The stage's action. Only what it needs is imported: Pillow and boto3 cost a cold start."""
     if config.action == "resize":
-        from chalicelib.consume.actions.resize import Resize
+        from chalicelib.consume.actions.resize import resizer
 
-        return Resize(clients.s3(), config)
+        return resizer(clients.s3(), config)
     if config.action == "start_execution":
         from chalicelib.consume.actions.start_execution import start_execution
 

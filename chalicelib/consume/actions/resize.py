@@ -1,52 +1,53 @@
 """An image's thumbnails, all sizes, into the thumbnails bucket.
 
 Each carries as metadata what it was made from (`source-etag`, `source-sequencer`, `event-time`, `upload-id`),
-with which settings, and when it was forwarded, started and made.
+with which settings, when it was forwarded, started and made, and what a page needs besides the picture:
+`width` and `height` in pixels and the `thumbhash`.
+
+Requests for a new upload: GET, a PUT a size, one DELETE of what earlier contents had in other formats, and a
+HEAD that shows whether the contents are still these.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
 from chalicelib.aws import errors
 from chalicelib.config import Config
-from chalicelib.config.thumbnails import ThumbnailSettings
-from chalicelib.consume.actions.memory import MemoryBudget
+from chalicelib.consume.actions.memory import MemoryBudget, limit_process
 from chalicelib.consume.outcomes import ActionResult, Delivery
-from chalicelib.errors import Reject
+from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated, is_later
 from chalicelib.thumbnails import make
-from chalicelib.thumbnails.formats import EXTENSIONS
+from chalicelib.thumbnails.formats import ALL_EXTENSIONS, extensions
+from chalicelib.thumbnails.imaging.box import CENTRE
 from chalicelib.thumbnails.keys import all_keys, thumbnail_key
+from chalicelib.thumbnails.make import Source, Thumbnail
 from chalicelib.thumbnails.stored import made_with, metadata_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# Under one key a thumbnail changes only when its source does.
-CACHE_CONTROL = "public, max-age=86400"
-# Of the memory budget, what files may hold that wait for their turn to be decoded.
-WAITING_SHARE = 4
+    from chalicelib.consume.actions import Action
+
+# Contents that change this often while thumbnails are made of them are given to the next try.
+MOST_LOOKS = 3
 
 
-class Resize:
-    """Makes the thumbnails of one object a call. Calls may overlap: together they stay within the memory.
+def resizer(s3: S3Client, config: Config) -> Action:
+    """The action of this process. Calls may overlap: together they stay within the memory.
 
-    Files wait in one part of the budget and are decoded in the other. Whoever holds memory of the second
-    needs no more of it, so threads cannot wait for each other for ever.
+    Files wait in one budget and are decoded in the other. Whoever holds memory of the second needs no more
+    of it, so threads cannot wait for each other for ever.
     """
-
-    def __init__(self, s3: S3Client, config: Config) -> None:
-        total = config.thumbnails.memory_budget
-        self._s3 = s3
-        self._config = config
-        self._waiting = MemoryBudget(total // WAITING_SHARE)
-        self._decoding = MemoryBudget(total - total // WAITING_SHARE)
-
-    def __call__(self, created: ObjectCreated, delivery: Delivery) -> ActionResult:
-        return resize(created, delivery, self._s3, self._config, self._waiting, self._decoding)
+    limit_process(config.thumbnails.process_limit)
+    waiting = MemoryBudget(config.thumbnails.waiting_budget)
+    decoding = MemoryBudget(config.thumbnails.memory_budget)
+    return partial(resize, s3=s3, config=config, waiting=waiting, decoding=decoding)
 
 
 def resize(
@@ -59,61 +60,110 @@ def resize(
 ) -> ActionResult:
     """Write all the thumbnails of the object as it is now, unless they are `unchanged` or `superseded`.
 
-    The object's present contents count, not the event's version: whichever event comes last, the newest
-    contents win. Raises Reject for what can never be made, Retry for what may be made later.
+    The object's present contents count, not the event's version, and they are looked at again after the
+    writes: whichever run ends last, and however runs interleave, it leaves thumbnails of the newest contents
+    alone, all sizes in one format. Raises Reject for what can never be made, Retry for what may be later.
     """
     _check_size(created.size, config)
-    settings = replace(config.thumbnails, memory_budget=decoding.total)
+    # An upload's first delivery: nobody has made its thumbnails, but for a duplicate, which does no harm.
+    fresh = delivery.tries == 1 and created.sequencer is not None
     with errors.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
-        if created.etag and (known := _already_made(s3, config, created, created.etag)):
-            return known
-        source = s3.get_object(Bucket=created.bucket, Key=created.key)
-        etag = source["ETag"].strip('"')
-        with source["Body"] as body:
-            _check_size(source["ContentLength"], config)
-            if etag != created.etag and (known := _already_made(s3, config, created, etag)):
-                return known
-            with waiting.reserved(source["ContentLength"]):
-                data = body.read()
-                with decoding.reserved(make.estimate(data, settings)):
-                    made = make.make(data, settings)
-        metadata = _metadata(created, delivery, etag, config.thumbnails)
-        keys: list[str] = []
-        for thumbnail in made:  # in the order of the settings: _already_made looks for the last
-            keys.append(
-                thumbnail_key(created.key, thumbnail.size, thumbnail.extension, config.thumbnails_prefix)
-            )
-            s3.put_object(
-                Bucket=config.thumbnails_bucket,
-                Key=keys[-1],
-                Body=thumbnail.data,
-                ContentType=thumbnail.content_type,
-                CacheControl=CACHE_CONTROL,
-                Metadata=metadata,
-            )
-    return ActionResult("made", tuple(keys), len(data), sum(len(thumbnail.data) for thumbnail in made))
+        for _ in range(MOST_LOOKS):
+            source = s3.get_object(Bucket=created.bucket, Key=created.key)
+            etag, focus = source["ETag"].strip('"'), focal_point(source["Metadata"])
+            with source["Body"] as body:
+                _check_size(source["ContentLength"], config)
+                look = made_with(config.thumbnails, focus)
+                if not (fresh and etag == created.etag) and (
+                    known := _already_made(s3, config, created, etag, look)
+                ):
+                    return known
+                with waiting.reserved(source["ContentLength"]):
+                    data = body.read()
+                    picture, made = _thumbnails(data, focus, config, decoding)
+            keys = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
+            if s3.head_object(Bucket=created.bucket, Key=created.key)["ETag"].strip('"') == etag:
+                size = sum(len(each.data) for each in made)
+                return ActionResult("made", keys, len(data), size, *picture.size, made[0].thumbhash)
+            fresh = False
+    raise Retry("the object changed each time its thumbnails had been made")
 
 
-def _already_made(s3: S3Client, config: Config, created: ObjectCreated, etag: str) -> ActionResult | None:
-    """`unchanged` or `superseded` when no thumbnail has to be made.
+def focal_point(metadata: Mapping[str, str]) -> tuple[float, float]:
+    """What a cut is to keep in its middle, by the object's metadata `focal-point: 0.3,0.7`: shares of the
+    upright width and height. The centre where it says nothing that makes sense."""
+    try:
+        left, top = (float(part) for part in metadata.get("focal-point", "").split(","))
+    except ValueError:
+        return CENTRE
+    return (left, top) if 0 <= left <= 1 and 0 <= top <= 1 else CENTRE
 
-    Looks only at the last one written: when that is there, all are.
-    """
-    settings = config.thumbnails
-    for extension in EXTENSIONS[settings.output]:
-        key = thumbnail_key(created.key, settings.sizes[-1], extension, config.thumbnails_prefix)
-        found = metadata_of(s3, config.thumbnails_bucket, key)
-        if found.get("source-etag") == etag and found.get("made-with") == made_with(settings):
-            return ActionResult("unchanged", all_keys(created.key, extension, config))
-        earlier, sequencer = found.get("source-sequencer"), created.sequencer
-        if etag == created.etag and earlier and sequencer and is_later(earlier, than=sequencer):
-            return ActionResult("superseded", all_keys(created.key, extension, config))
+
+def _thumbnails(
+    data: bytes, focus: tuple[float, float], config: Config, decoding: MemoryBudget
+) -> tuple[Source, list[Thumbnail]]:
+    """Made within the memory; once more with all of it where an estimate proved too low."""
+    picture = make.opened(data, config.thumbnails, focus=focus)
+    with decoding.reserved(picture.bytes_needed), suppress(make.OutOfMemory):
+        return picture, make.made(picture)
+    with decoding.reserved(decoding.total):
+        picture = make.opened(data, config.thumbnails, focus=focus)
+        return picture, make.made(picture)
+
+
+def _write(
+    s3: S3Client, config: Config, key: str, made: Sequence[Thumbnail], metadata: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Put all sizes, and take away what other formats earlier contents or settings had. Returns the keys."""
+    keys = []
+    for thumbnail in made:
+        keys.append(thumbnail_key(key, thumbnail.name, thumbnail.extension, config.thumbnails_prefix))
+        shown = {"width": thumbnail.width, "height": thumbnail.height, "thumbhash": thumbnail.thumbhash}
+        s3.put_object(
+            Bucket=config.thumbnails_bucket,
+            Key=keys[-1],
+            Body=thumbnail.data,
+            ContentType=thumbnail.content_type,
+            CacheControl=config.thumbnails.cache_control,
+            Metadata={**metadata, **{name: str(value) for name, value in shown.items()}},
+        )
+    others = [
+        other
+        for extension in ALL_EXTENSIONS
+        if extension != made[0].extension
+        for other in all_keys(key, extension, config)
+    ]
+    _delete(s3, config.thumbnails_bucket, others)
+    return tuple(keys)
+
+
+def _delete(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
+    """Raises Retry when one of them could not be deleted; one that is not there is none of those."""
+    asked: Any = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    for failed in s3.delete_objects(Bucket=bucket, Delete=asked).get("Errors", []):
+        raise Retry(f"{failed.get('Key')} could not be deleted: {failed.get('Code')}")
+
+
+def _already_made(
+    s3: S3Client, config: Config, created: ObjectCreated, etag: str, look: str
+) -> ActionResult | None:
+    """`unchanged` or, by a later event, `superseded` where every size is there, of the present contents."""
+    for extension in extensions(config.thumbnails.output):
+        keys = all_keys(created.key, extension, config)
+        sequencer = ""
+        for key in keys:
+            found = metadata_of(s3, config.thumbnails_bucket, key)
+            if (found.get("source-etag"), found.get("made-with")) != (etag, look):
+                break
+            sequencer = found.get("source-sequencer", "")
+        else:
+            later = created.sequencer and sequencer and is_later(sequencer, than=created.sequencer)
+            others = created.etag and etag != created.etag
+            return ActionResult("superseded" if later or others else "unchanged", keys)
     return None
 
 
-def _metadata(
-    created: ObjectCreated, delivery: Delivery, etag: str, settings: ThumbnailSettings
-) -> dict[str, str]:
+def _metadata(created: ObjectCreated, delivery: Delivery, etag: str, look: str) -> dict[str, str]:
     same = etag == created.etag  # the sequencer and the times belong to the event's own contents
     known = {
         "source-etag": etag,
@@ -122,7 +172,7 @@ def _metadata(
         "upload-id": created.identity if same else None,
         "forwarded-at": times.iso(delivery.forwarded) if same else None,
         "started-at": times.iso(delivery.started) if same else None,
-        "made-with": made_with(settings),
+        "made-with": look,
         "made-at": times.iso(times.now()),
     }
     return {name: value for name, value in known.items() if value}

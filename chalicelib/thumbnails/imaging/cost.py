@@ -6,11 +6,14 @@ tests/unit/test_thumbnails_cost.py holds them against real decodes.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.imaging import colour, jpeg
-from chalicelib.thumbnails.imaging.box import boxes_of
+from chalicelib.thumbnails.imaging.box import Box
 from chalicelib.thumbnails.imaging.strategy import Route
 from chalicelib.thumbnails.imaging.webp import ReducibleWebp
 
@@ -21,8 +24,9 @@ _ONE_BYTE = ("1", "L", "P")
 _BESIDE = {
     "webp": 12,  # two canvases, and the bytes handed over
     "avif": 12,  # planes of 16 bits, and the bytes handed over
-    "gif": 5,  # the previous frame in RGBA, and the present one's indices
-    "tiff": 8,  # a strip may be the whole picture, in 16 bits of four channels
+    "gif": 13,  # a frame in RGBA and its indices, the canvas before it, and the copy handed over
+    "bmp": 0,
+    "heif": 14,  # planes of 16 bits, the whole in RGB, and the bytes handed over
 }
 
 # Of a WebP alone, to be known before Pillow opens it: its decoder asks for the canvases at once.
@@ -41,15 +45,20 @@ def stored_bytes(mode: str) -> int:
 
 
 def peak_bytes(
-    image: Image.Image, data: bytes, route: Route, frames: int, settings: ThumbnailSettings
+    image: Image.Image,
+    data: bytes,
+    route: Route,
+    frames: int,
+    boxes: Sequence[Box],
+    upright: tuple[int, int],
+    settings: ThumbnailSettings,
 ) -> int:
-    """Bytes at the peak of reading `image` (opened, not decoded) by `route` and writing its thumbnails, the
-    file's own bytes included."""
-    boxes = boxes_of(settings)
+    """Bytes at the peak of reading `image` (opened, not decoded) by `route` and writing thumbnails for
+    `boxes`, the file's own bytes included. `upright` is its size when it is turned."""
     width, height = image.size
     kind = (image.format or "").lower()
-    base = pixels(boxes[0].scaled(width, height))
-    thumbnails = [pixels(box.thumbnail(width, height)) for box in boxes]
+    base = pixels(boxes[0].scaled(*upright))
+    thumbnails = [pixels(box.thumbnail(*upright)) for box in boxes]
     decoded = pixels(route.decoded(width, height))
     stored = stored_bytes(image.mode)
 
@@ -57,20 +66,26 @@ def peak_bytes(
         decoding = decoded * 4 + route.rows * width * 20
     elif isinstance(image, ReducibleWebp):
         decoding = decoded * 7 + width * 400 + (width * height * 4 if image.lossless else 0)
-    elif kind in ("jpeg", "mpo"):
-        frame = jpeg.read_frame(data)
-        coefficients = frame.coefficient_bytes() if frame else 0
+    elif kind == "jpeg":
+        coefficients = jpeg.coefficient_bytes(data, image.size, len(image.getbands()))
         decoding = decoded * stored + coefficients + (len(data) if coefficients else 0)
+        if jpeg.lacks_its_end(data):
+            decoding += 3 * (decoded * stored + len(data))
     else:
         decoding = decoded * (stored + _BESIDE.get(kind, 0) + conversion_bytes(image))
-    if route.apart:
-        decoding += decoded * 8
+        if kind == "tiff":
+            from chalicelib.thumbnails.imaging import tiff
+
+            decoding += 2 * tiff.block_bytes(image)
+    if kind == "png":
+        decoding += len(data)  # without its texts
     if settings.linear:
         decoding += decoded * 20
-    reducing = 4 * min(decoded, 12 * base)
     encoding = _ENCODER["webp" if settings.output == "auto" else settings.output] * max(thumbnails)
     animation = 4 * frames * sum(thumbnails) if frames > 1 else 0
-    return len(data) + decoding + reducing + 4 * base + encoding + animation + _FIXED
+    # Lanczos holds the picture reduced in one direction; the next larger thumbnail is there with it.
+    reducing = 4 * min(decoded, 4 * base + height * math.isqrt(base))
+    return len(data) + decoding + reducing + 8 * base + encoding + animation + _FIXED
 
 
 def conversion_bytes(image: Image.Image) -> int:

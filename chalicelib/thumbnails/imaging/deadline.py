@@ -15,7 +15,11 @@ class Deadline:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._end = clock() + seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """The same time again, from now."""
+        self._end = self._clock() + self._seconds
 
     def check(self) -> None:
         if self._clock() >= self._end:

@@ -2,101 +2,102 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops, JpegImagePlugin
 
-from chalicelib.thumbnails.imaging import colour, jpeg, linear, png
-from chalicelib.thumbnails.imaging.box import Box
+from chalicelib.errors import Reject
+from chalicelib.thumbnails.imaging import bmff, colour, header, jpeg, linear, png
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
-from chalicelib.thumbnails.imaging.picture import GAP, LANCZOS, UPRIGHT_BY, LumaChroma, Reduced, taken_apart
-from chalicelib.thumbnails.imaging.strategy import Route, reduce_gap
+from chalicelib.thumbnails.imaging.gif import GifPlayer
+from chalicelib.thumbnails.imaging.picture import UPRIGHT_BY
+from chalicelib.thumbnails.imaging.resample import Part, resized
+from chalicelib.thumbnails.imaging.strategy import Route
 from chalicelib.thumbnails.imaging.webp import ReducibleWebp
 
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
 
-
-@dataclass(frozen=True)
-class _Pixels:
-    """An image decoded, perhaps reduced by whole blocks; `part` of it is the picture."""
-
-    image: Image.Image
-    part: tuple[float, float, float, float] | None = None
+# An image decoded, perhaps reduced by whole blocks, and the part of it that is the picture (None: all).
+_Pixels = tuple[Image.Image, Part | None]
 
 
-def reduced(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
-    """The image scaled to `box`, as it lies in the file, premultiplied. `image` is opened and not decoded;
-    afterwards it holds whatever metadata lay behind its pixels."""
-    size = image.size
-    return _from_pixels(_pixels(image, data, route, deadline), size, box)
-
-
-def reduced_apart(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> LumaChroma:
-    """The same of an opaque RGB image, its brightness apart from its colour."""
-    size = image.size
-    if isinstance(image, ReducibleWebp) and not image.lossless:
-        return image.reduced_apart(route.scaled, deadline).fit(box, reduce_gap(box))
-    pixels = _pixels(image, data, route, deadline, "YCbCr" if _is_luma_and_chroma(image) else None)
+def reduced(
+    image: Image.Image, data: bytes, route: Route, wanted: tuple[int, int], deadline: Deadline
+) -> Image.Image:
+    """The image at the size `wanted`, as it lies in the file, premultiplied. `image` is opened and not
+    decoded; afterwards it holds whatever metadata lay behind its pixels."""
+    pixels, part = _pixels(image, data, route, deadline)
     deadline.check()
-    return taken_apart(pixels.image, size).fit(box, reduce_gap(box), pixels.part)
+    return resized(pixels, wanted, part)
 
 
-def _is_luma_and_chroma(image: Image.Image) -> bool:
-    """Whether a JPEG's markers say so (as libjpeg reads them), so that no conversion is needed."""
-    return "jfif" in image.info or image.info.get("adobe_transform") == 1
+def in_linear_light(
+    image: Image.Image, data: bytes, route: Route, wanted: tuple[int, int], deadline: Deadline
+) -> Image.Image:
+    """Like reduced(), by linear light, straight and in sRGB."""
+    pixels, part = _whole(image, data, deadline)
+    straight = colour.to_srgb(colour.plain(pixels), colour.profile_of(image))
+    return straight if straight.size == wanted and not part else linear.resized(straight, wanted, part)
 
 
-def _pixels(
-    image: Image.Image, data: bytes, route: Route, deadline: Deadline, mode: str | None = None
-) -> _Pixels:
+def _pixels(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -> _Pixels:
     if route.kind == "draft":
-        return _from_draft(image, data, route, deadline, mode)
+        return _from_draft(image, data, route, deadline)
     if route.kind == "strips":
         return _from_strips(image, data, route, deadline)
     if isinstance(image, ReducibleWebp):
-        return _Pixels(image.reduced(route.scaled, deadline))
+        return image.reduced(route.scaled, deadline), None
+    pixels, part = _whole(image, data, deadline)
+    return averageable(pixels), part
+
+
+def _whole(image: Image.Image, data: bytes, deadline: Deadline) -> _Pixels:
+    if isinstance(image, GifPlayer):
+        return next(image.moments(deadline))[0], None
+    if first := header.first_frame(image):
+        image.seek(first)
     image.load()
-    return _Pixels(_averageable(image))
+    return image, bmff.clean_aperture(data, image.size) if image.format == "AVIF" else None
 
 
-def in_linear_light(image: Image.Image, data: bytes, route: Route, box: Box, deadline: Deadline) -> Reduced:
-    """Like reduced(), by linear light, straight and in sRGB."""
-    image.load()
-    straight = colour.to_srgb(colour.plain(image), colour.profile_of(image))
-    size = box.scaled(*image.size)
-    if size != image.size:
-        straight = linear.resized(straight, size, None, GAP)
-    return Reduced(straight, *image.size, light=True)
+def _from_draft(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -> _Pixels:
+    def opened(contents: bytes) -> JpegImagePlugin.JpegImageFile:
+        return JpegImagePlugin.JpegImageFile(TimedFile(contents, deadline))
 
-
-def _from_draft(
-    image: Image.Image, data: bytes, route: Route, deadline: Deadline, mode: str | None
-) -> _Pixels:
-    size = image.size
+    assert isinstance(image, JpegImagePlugin.JpegImageFile)
     lighter = jpeg.without_refinements(data, route.shrink) if route.shrink >= 4 else data
-    source = image if lighter is data else Image.open(TimedFile(lighter, deadline), formats=("JPEG",))
-    drafted = source.draft(mode, (max(1, size[0] // route.shrink), max(1, size[1] // route.shrink)))
+    try:
+        return _drafted(image if lighter is data else opened(lighter), route)
+    except OSError:
+        if not jpeg.lacks_its_end(data):
+            raise
+        found, other = (_drafted(opened(ended), route) for ended in jpeg.ended(data))
+        if ImageChops.difference(found[0], other[0]).getbbox():
+            raise
+        return found
+
+
+def _drafted(source: JpegImagePlugin.JpegImageFile, route: Route) -> _Pixels:
+    size = source.size
+    drafted = source.draft(None, (max(1, size[0] // route.shrink), max(1, size[1] // route.shrink)))
     source.load()
-    pixels = source if source.mode == mode else _averageable(source)
     # A side that 8 does not divide ends in part of a pixel: the part says how much of it.
-    return _Pixels(pixels, drafted[1] if drafted else None)
+    return averageable(source), drafted[1] if drafted else None
 
 
 def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -> _Pixels:
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    strips = png.Strips(data, route.rows)
+    strips = png.Strips(data, route.rows, image)
     for strip, above in strips:
         deadline.check()
         part = (0, above, *strip.size)
-        smaller = _averageable(strip).reduce(route.shrink, part)
+        smaller = averageable(strip).reduce(route.shrink, part)
         # Where the mean of a block's alpha is 255, less than half a level shines through.
         if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
             strips.opaque = False
-            smaller = _averageable(png.with_alpha(strip)).reduce(route.shrink, part)
+            smaller = averageable(png.with_alpha(strip)).reduce(route.shrink, part)
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
         if canvas.mode == "RGBX" != smaller.mode:
@@ -105,47 +106,59 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
         top += smaller.height
     assert canvas is not None  # a PNG has at least one row
     pixels = canvas.convert("RGB") if canvas.mode == "RGBX" else canvas
-    return _Pixels(pixels, (0, 0, width / route.shrink, height / route.shrink))
+    return pixels, (0, 0, width / route.shrink, height / route.shrink)
 
 
-class UnevenFrames(Exception):
-    """A GIF's later frame reaches beyond its canvas, however far: nothing in the header said so."""
+def moments(
+    image: Image.Image, data: bytes, wanted: tuple[int, int], deadline: Deadline
+) -> Iterator[tuple[Image.Image, int]]:
+    """An animation's frames, each at the size `wanted`, with the milliseconds it is shown. One that is
+    damaged ends it; the first one has to be whole."""
+    shown = image.moments(deadline) if isinstance(image, GifPlayer) else _frames(image, deadline)
+    part = bmff.clean_aperture(data, image.size) if image.format == "AVIF" else None
+    number = 0
+    while True:
+        try:
+            frame, milliseconds = next(shown)
+        except StopIteration:
+            return
+        except (Reject, MemoryError):
+            raise
+        except Exception:
+            if not number:
+                raise
+            return
+        number += 1
+        yield resized(averageable(frame), wanted, part), milliseconds
 
 
-def moments(image: Image.Image, box: Box, deadline: Deadline) -> Iterator[tuple[Reduced, int]]:
-    """An animation's frames, each scaled to `box`, with the milliseconds it is shown. Raises UnevenFrames."""
-    canvas = image.size
-    for number in range(getattr(image, "n_frames", 1)):
+def _frames(image: Image.Image, deadline: Deadline) -> Iterator[tuple[Image.Image, int]]:
+    for number in range(header.first_frame(image), getattr(image, "n_frames", 1)):
         deadline.check()
         image.seek(number)
-        if image.size != canvas:
-            raise UnevenFrames
         image.load()
-        shown = image.info.get("duration", 0)
-        yield _from_pixels(_Pixels(_averageable(image)), image.size, box), int(shown or 0)
+        # A copy: Pillow draws the next frame into the same memory.
+        yield image.copy(), round(image.info.get("duration") or 0)
 
 
-def _averageable(image: Image.Image) -> Image.Image:
+def averageable(image: Image.Image) -> Image.Image:
     return colour.premultiplied(colour.plain(image))
 
 
-def _from_pixels(pixels: _Pixels, size: tuple[int, int], box: Box) -> Reduced:
-    image, wanted = pixels.image, box.scaled(*size)
-    if image.size != wanted:
-        image = image.resize(wanted, LANCZOS, box=pixels.part, reducing_gap=reduce_gap(box))
-    return Reduced(image, *size)
-
-
-def orientation(image: Image.Image, route: Route, data: bytes) -> int:
-    """1 to 8 as in Exif; 1 where it says nothing that makes sense. Asked after reduced(): Pillow turns a TIFF
-    itself, and reads on to a PNG's end."""
-    try:
-        if route.kind == "strips":
-            exif = Image.Exif()
-            exif.load(png.exif(data))  # image.getexif() would decode the whole picture
-        else:
-            exif = image.getexif()
-        value = exif.get(_ORIENTATION, 1)
-    except (SyntaxError, ValueError, OSError, KeyError, TypeError, struct.error):
+def orientation(image: Image.Image, data: bytes) -> int:
+    """1 to 8 as in Exif; 1 where it says nothing that makes sense. What XMP says does not count, as in
+    browsers. HEIC and AVIF turn by properties of their own, which their decoders follow or put into Exif."""
+    if image.format == "HEIF":
         return 1
-    return value if value in UPRIGHT_BY else 1
+    if image.format == "TIFF":
+        from chalicelib.thumbnails.imaging import tiff
+
+        return tiff.odd_orientation(image)
+    exif = Image.Exif()
+    try:
+        exif.load(png.exif(data) if image.format == "PNG" else image.info.get("exif") or b"")
+        value = exif.get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  whatever is wrong with it, the picture is there
+        return 1
+    value = value[0] if isinstance(value, bytes) and value else value
+    return value if isinstance(value, int) and value in UPRIGHT_BY else 1

@@ -21,6 +21,10 @@ _QUANTIZATION = 0xDB
 # In zigzag order, the coefficient of the second row and the first column: where a block becomes one pixel or
 # four (jidctred.c), libjpeg does not look at it.
 _UNUSED = 8
+# Where a marker is. The fill bytes before it may be many.
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+# Markers without a length: TEM, restarts, start of image.
+_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 # What ends a scan: any marker but a stuffed zero, a fill byte and the restarts.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 # Encoders write about ten. Each sweeps over the whole picture, so thousands in a small file would be a bomb.
@@ -62,15 +66,13 @@ def segments(data: bytes) -> Iterator[Segment]:
     only when asked for: that is a tenth of a baseline JPEG's time.
     """
     place = 2
-    while data[place : place + 1] == b"\xff" and place + 1 < len(data):
-        marker = data[place + 1]
-        if marker == 0xFF:  # a fill byte
-            place += 1
-            continue
+    while found := _MARKER.search(data, place):  # libjpeg, too, skips what stands before a marker
+        marker, place = data[found.end() - 1], found.end() - 2
         if marker == _END_OF_IMAGE:
             yield Segment(marker, place, place + 2)
             return
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        bare = marker in _BARE
+        end = place + 2 + (0 if bare else int.from_bytes(data[place + 2 : place + 4], "big"))
         yield Segment(marker, place, end)
         place = end
         if marker == START_OF_SCAN:
@@ -79,8 +81,21 @@ def segments(data: bytes) -> Iterator[Segment]:
             yield Segment(ENTROPY_CODED, end, place)
 
 
+def lacks_its_end(data: bytes) -> bool:
+    """Whether there is no end-of-image marker, so that Pillow calls the file truncated."""
+    if data.find(b"\xff\xd9", -1024) >= 0:  # looking through the whole takes a tenth of decoding it
+        return False
+    return all(segment.marker != _END_OF_IMAGE for segment in segments(data))
+
+
+def ended(data: bytes) -> tuple[bytes, bytes]:
+    """The file with an end-of-image marker, and with more entropy-coded bytes before it: where both give the
+    same picture, nothing but the marker was missing."""
+    return data + b"\xff\xd9", data + bytes(range(1, 255)) * 8 + b"\xff\xd9"
+
+
 def read_frame(data: bytes) -> Frame | None:
-    """The frame's header; None where there is none before the first scan."""
+    """The frame's header; None where there is none before the first scan, or none that makes sense."""
     header = None
     for segment in segments(data):
         body = data[segment.start : segment.end]
@@ -89,6 +104,8 @@ def read_frame(data: bytes) -> Frame | None:
         elif segment.marker == START_OF_SCAN and header is not None and len(body) > 4:
             marker, frame = header
             sampling = tuple((frame[11 + 3 * i] >> 4, frame[11 + 3 * i] & 15) for i in range(frame[9]))
+            if not all(h and v for h, v in sampling):
+                return None
             progressive = marker & 3 == 2
             return Frame(
                 width=int.from_bytes(frame[7:9], "big"),
@@ -98,6 +115,15 @@ def read_frame(data: bytes) -> Frame | None:
                 buffered=progressive or body[4] < len(sampling),
             )
     return None
+
+
+def coefficient_bytes(data: bytes, size: tuple[int, int], channels: int) -> int:
+    """What libjpeg will keep of the file's coefficients. Where our parser does not find what Pillow's did
+    (`size`, `channels`), it is as much as there can be."""
+    frame = read_frame(data)
+    if frame and (frame.width, frame.height) == size:
+        return frame.coefficient_bytes()
+    return 2 * channels * size[0] * size[1]
 
 
 def without_refinements(data: bytes, shrink: int) -> bytes:

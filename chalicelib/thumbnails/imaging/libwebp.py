@@ -16,51 +16,35 @@ import PIL
 
 PILLOW = Path(PIL.__file__)
 ABI_VERSION = 0x0209  # WEBP_DECODER_ABI_VERSION; the lower byte may differ
-_RGB, _YUV = 0, 11  # WEBP_CSP_MODE
+_RGB = 0  # WEBP_CSP_MODE
 # VP8StatusCode
 _OK, _OUT_OF_MEMORY, _SUSPENDED = 0, 1, 5
 # A file is handed over in so many pieces; before each, the caller may stop it.
 _PIECES = 64
 
 
+def _ints(names: str) -> list[tuple[str, type]]:
+    return [(name, c_int) for name in names.split()]
+
+
 class Features(ctypes.Structure):
     """WebPBitstreamFeatures."""
 
-    _fields_ = (
-        ("width", c_int),
-        ("height", c_int),
-        ("has_alpha", c_int),
-        ("has_animation", c_int),
-        ("format", c_int),
-        ("pad", c_uint32 * 5),
-    )
+    _fields_ = (*_ints("width height has_alpha has_animation format"), ("pad", c_uint32 * 5))
 
 
 class _Pixels(ctypes.Structure):
-    """WebPRGBABuffer."""
+    """WebPRGBABuffer, and what the union with WebPYUVABuffer is longer."""
 
-    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t))
-
-
-class _Planes(ctypes.Structure):
-    """WebPYUVABuffer: Y, U, V and alpha, each in memory of its own."""
-
-    _fields_ = (("planes", c_void_p * 4), ("strides", c_int * 4), ("sizes", c_size_t * 4))
-
-
-class _Buffer(ctypes.Union):
-    _fields_ = (("pixels", _Pixels), ("planes", _Planes))
+    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t), ("longer", c_uint32 * 14))
 
 
 class _Output(ctypes.Structure):
     """WebPDecBuffer."""
 
     _fields_ = (
-        ("colorspace", c_int),
-        ("width", c_int),
-        ("height", c_int),
-        ("is_external_memory", c_int),
-        ("buffer", _Buffer),
+        *_ints("colorspace width height is_external_memory"),
+        ("pixels", _Pixels),
         ("pad", c_uint32 * 4),
         ("private_memory", c_void_p),
     )
@@ -70,17 +54,9 @@ class _Options(ctypes.Structure):
     """WebPDecoderOptions."""
 
     _fields_ = (
-        ("bypass_filtering", c_int),
-        ("no_fancy_upsampling", c_int),
-        ("use_cropping", c_int),
-        ("cropping", c_int * 4),
-        ("use_scaling", c_int),
-        ("scaled_width", c_int),
-        ("scaled_height", c_int),
-        ("use_threads", c_int),
-        ("dithering_strength", c_int),
-        ("flip", c_int),
-        ("alpha_dithering_strength", c_int),
+        *_ints("bypass_filtering no_fancy_upsampling use_cropping left top right bottom"),
+        *_ints("use_scaling scaled_width scaled_height use_threads dithering_strength flip"),
+        *_ints("alpha_dithering_strength"),
         ("pad", c_uint32 * 5),
     )
 
@@ -130,33 +106,15 @@ class Library:
         """RGB, the whole picture in data[:end], at `size`. `check` may stop it by raising."""
         width, height = size
         pixels = bytearray(width * height * 3)
-        config = self._scaling(size, _RGB)
-        config.output.buffer.pixels = _Pixels(_address(pixels), width * 3, len(pixels))
+        config = self._config()
+        options, output = config.options, config.output
+        options.use_scaling, options.scaled_width, options.scaled_height = 1, width, height
+        options.bypass_filtering = 1
+        output.colorspace, output.is_external_memory = _RGB, 1
+        address = ctypes.addressof((ctypes.c_char * len(pixels)).from_buffer(pixels))
+        output.pixels = _Pixels(address, width * 3, len(pixels))
         self._run(config, data, end, check)
         return pixels
-
-    def planes(
-        self, data: bytes, end: int, size: tuple[int, int], check: Callable[[], None]
-    ) -> tuple[bytearray, bytearray, bytearray]:
-        """Y, U and V as the file has them (BT.601, Y from 16 to 235); U and V half as large, rounded up."""
-        width, height = size
-        half = -(-width // 2), -(-height // 2)
-        found = bytearray(width * height), bytearray(half[0] * half[1]), bytearray(half[0] * half[1])
-        config = self._scaling(size, _YUV)
-        config.output.buffer.planes = _Planes(
-            (c_void_p * 4)(*map(_address, found), None),
-            (c_int * 4)(width, half[0], half[0], 0),
-            (c_size_t * 4)(*map(len, found), 0),
-        )
-        self._run(config, data, end, check)
-        return found
-
-    def _scaling(self, size: tuple[int, int], colorspace: int) -> _Config:
-        config = self._config()
-        options = config.options
-        options.use_scaling, options.scaled_width, options.scaled_height = 1, *size
-        config.output.colorspace, config.output.is_external_memory = colorspace, 1
-        return config
 
     def _run(self, config: _Config, data: bytes, end: int, check: Callable[[], None]) -> None:
         """Fills the memory that the configuration names."""
@@ -176,10 +134,6 @@ class Library:
             raise MemoryError
         if status != _OK:
             raise OSError("failed to read next frame")  # as Pillow says it
-
-
-def _address(memory: bytearray) -> int:
-    return ctypes.addressof((ctypes.c_char * len(memory)).from_buffer(memory))
 
 
 @cache

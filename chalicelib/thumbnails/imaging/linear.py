@@ -12,7 +12,8 @@ from typing import Any
 
 from PIL import Image, ImageMath
 
-from chalicelib.thumbnails.imaging import colour
+from chalicelib.thumbnails.imaging import colour, resample
+from chalicelib.thumbnails.imaging.resample import Part
 
 _LEVELS = 65535
 
@@ -38,14 +39,12 @@ def _from_light() -> list[int]:
     return [round(255 * _encoded(light / _LEVELS)) for light in range(_LEVELS + 1)]
 
 
-def resized(
-    image: Image.Image, size: tuple[int, int], part: tuple[float, float, float, float] | None, gap: float
-) -> Image.Image:
+def resized(image: Image.Image, size: tuple[int, int], part: Part | None = None) -> Image.Image:
     """`part` (or all) of a straight L, LA, RGB or RGBA image at `size`, by Lanczos in linear light, with
     alpha weighed in."""
 
     def scaled(band: Image.Image) -> Image.Image:
-        return band.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=gap)
+        return resample.resized(band, size, part)
 
     colours = image.split()
     if image.mode not in ("LA", "RGBA"):

@@ -7,7 +7,6 @@ Layout: https://www.w3.org/TR/png-3/
 
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 import zlib
@@ -30,6 +29,8 @@ else:
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Bytes a pixel and Pillow's mode by colour type, at 8 bits a channel.
 _COLOUR_TYPES = {0: (1, "L"), 2: (3, "RGB"), 3: (1, "P"), 4: (2, "LA"), 6: (4, "RGBA")}
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+MAX_PROFILE = 1 << 23  # bytes; the largest there are, of printers, have some 3 MB
 _STORED = 0xFFFF  # bytes in a stored block, at the most
 # Compressed bytes handed over at once: what is not consumed is copied with every strip.
 _PIECE = 1 << 16
@@ -63,25 +64,56 @@ def exif(data: bytes) -> bytes:
     return next((bytes(body) for kind, body in chunks(data) if kind == b"eXIf"), b"")
 
 
+def without_text(data: bytes) -> bytes:
+    """The file without texts, for which Pillow would refuse it over 1 MB, and without a profile that cannot
+    be read or is larger than MAX_PROFILE. `data` itself where there are none."""
+    view, place, kept, dropped = memoryview(data), len(_SIGNATURE), [memoryview(_SIGNATURE)], False
+    for kind, body in chunks(data):
+        end = place + 12 + len(body)
+        if kind in _TEXTS or (kind == b"iCCP" and not _readable(body)):
+            dropped = True
+        else:
+            kept.append(view[place:end])
+        place = end
+    return b"".join([*kept, view[place:]]) if dropped else data
+
+
+def _readable(profile: memoryview) -> bool:
+    packed = bytes(profile).partition(b"\0")[2][1:]  # behind its name and the method
+    try:
+        return len(zlib.decompressobj().decompress(packed, MAX_PROFILE + 1)) <= MAX_PROFILE
+    except zlib.error:
+        return False
+
+
+def mend_transparency(image: Image.Image, data: bytes) -> None:
+    """Brings tRNS, which counts in the file's bits, to the 8 bits that Pillow makes of them. Of 16-bit RGB
+    the high bytes decide."""
+    depth, hidden = data[24], image.info.get("transparency")
+    if isinstance(hidden, int) and depth in (2, 4) and image.mode == "L":
+        image.info["transparency"] = hidden * 255 // ((1 << depth) - 1)
+    elif isinstance(hidden, tuple) and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in hidden)
+
+
 class Strips:
-    """The picture from top to bottom, `rows` rows at a time: images, and how many of their first rows (0 or
-    1) belong to the strip before.
+    """The picture of the file `data`, opened as `header`, from top to bottom, `rows` rows at a time: images,
+    and how many of their first rows (0 or 1) belong to the strip before.
 
     RGBA comes as RGBX while `opaque` is left True: Pillow premultiplies RGBA whether it must or not, a third
     of an opaque picture's time. Iterating raises OSError where the file ends early or does not inflate, and
     what Pillow raises.
     """
 
-    def __init__(self, data: bytes, rows: int) -> None:
+    def __init__(self, data: bytes, rows: int, header: Image.Image) -> None:
         layout = _layout(data)
         assert layout is not None, "can_be_split() was not asked"
-        self._data, self._rows, self._layout = data, rows, layout
+        self._data, self._rows, self._layout, self._header = data, rows, layout, header
         self.opaque = True
 
     def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
         layout = self._layout
-        with Image.open(io.BytesIO(self._data), formats=("PNG",)) as header:
-            palette, transparency = header.palette, header.info.get("transparency")
+        palette, transparency = self._header.palette, self._header.info.get("transparency")
         inflated = _Inflated(body for kind, body in chunks(self._data) if kind == b"IDAT")
         above = b""
         for top in range(0, layout.height, self._rows):

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFile
 
-from chalicelib.thumbnails.imaging import header
 from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
-from chalicelib.thumbnails.imaging.picture import LumaChroma
 
 if TYPE_CHECKING:
     from chalicelib.thumbnails.imaging import libwebp
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 _HEADER = 12  # bytes before the first chunk: RIFF, size, WEBP
 _LOSSY, _LOSSLESS = 1, 2  # libwebp's formats
 _HAS_ICC, _HAS_EXIF = 0x20, 0x08  # among the flags of VP8X
-# A WebP's brightness goes from 16 to 235 and its colour from 16 to 240 (ITU-R BT.601), a JPEG's to 255.
-_FULL_LUMA = [min(255, max(0, round((value - 16) * 255 / 219))) for value in range(256)]
-_FULL_COLOUR = [min(255, max(0, round((value - 128) * 255 / 224 + 128))) for value in range(256)]
 
 
 class ReducibleWebp(ImageFile.ImageFile):
@@ -61,22 +56,10 @@ class ReducibleWebp(ImageFile.ImageFile):
         """All of it at `size`, which is no larger, averaged. Raises OSError where it is damaged."""
         return Image.frombytes("RGB", size, _libwebp().decoded(self.data, self._end, size, deadline.check))
 
-    def reduced_apart(self, size: tuple[int, int], deadline: Deadline) -> LumaChroma:
-        """The same of a lossy one, its brightness apart from its colour, as the file has them: a tenth of
-        three sizes."""
-        luma, blue, red = _libwebp().planes(self.data, self._end, size, deadline.check)
-        half = -(-size[0] // 2), -(-size[1] // 2)
-        colours = _plane(half, blue, _FULL_COLOUR), _plane(half, red, _FULL_COLOUR)
-        return LumaChroma(_plane(size, luma, _FULL_LUMA), colours, *self.size)
-
-
-def _plane(size: tuple[int, int], data: bytearray, levels: list[int]) -> Image.Image:
-    return Image.frombytes("L", size, data).point(levels)
-
 
 def opened(data: bytes, deadline: Deadline) -> ReducibleWebp | None:
-    """None where Pillow has to do it."""
-    if header.sniff(data) != "webp" or int.from_bytes(data[4:8], "little") + 8 > len(data):
+    """None where it is no WebP, or Pillow has to do it."""
+    if data[8:12] != b"WEBP" or int.from_bytes(data[4:8], "little") + 8 > len(data):
         return None
     try:
         image = ReducibleWebp(TimedFile(data, deadline))
@@ -87,9 +70,10 @@ def opened(data: bytes, deadline: Deadline) -> ReducibleWebp | None:
 
 def _libwebp() -> libwebp.Library:
     """Loaded with the first WebP: ctypes is not imported for a JPEG."""
+    from PIL import WebPImagePlugin  # noqa: F401  brings libwebp in, with what it needs itself
+
     from chalicelib.thumbnails.imaging import libwebp
 
-    header.load_plugin("webp")  # brings libwebp in, with what it needs itself
     return libwebp.library()
 
 
@@ -102,7 +86,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         place += 8 + size + size % 2  # padded to an even length
 
 
-def webp_canvas(data: bytes) -> tuple[int, int]:
+def canvas_size(data: bytes) -> tuple[int, int]:
     """(width, height) of a WebP file from its first 30 bytes; (0, 0) where they are none.
 
     Pillow's decoder asks for two canvases of 4 bytes a pixel on opening, so the size has to be known before.

@@ -1,0 +1,62 @@
+"""A downstream that fails is left alone: this process pauses, and what comes meanwhile goes back untried.
+
+Kept in the process's memory, without a signal to anybody: each sandbox finds out by itself within a few
+calls, and one that is sick alone stops only itself. Only first tries count: events that fail time and again,
+for reasons of their own, must not keep it open. What it does not do: it does not slow a downstream that is
+merely slow.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from threading import Lock
+
+OPENS_AFTER = 20  # first tries in a row that failed
+RENEWS_AFTER = 2  # more of them, once a pause is over
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 120.0
+JITTER = 0.3  # of a pause, either way: sandboxes that paused together do not try together again
+
+
+class Circuit:
+    """Whether the downstream is to be called now. Asked and told by several threads."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """`clock` gives seconds since 1970."""
+        self._clock = clock or (lambda: time.time())
+        self._uniform = uniform
+        self._lock = Lock()
+        self._failed = 0  # first tries in a row
+        self._pause_s = FIRST_PAUSE_S
+        self.until = 0.0  # when a pause ends; 0 where there is none
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it pauses now."""
+        return self._clock() < self.until
+
+    def succeeded(self) -> None:
+        """A try of any number was done."""
+        with self._lock:
+            self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0
+
+    def failed(self, tries: int) -> None:
+        """The try of that number failed in a way that may pass."""
+        with self._lock:
+            if tries > 1 or self.is_open:  # those that were begun before the pause say nothing new
+                return
+            self._failed += 1
+            if self._failed >= OPENS_AFTER:
+                self._failed = OPENS_AFTER - RENEWS_AFTER
+                self.until = self._clock() + self._pause_s * self._uniform(1 - JITTER, 1 + JITTER)
+                self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
+
+
+def wait_s(untried: int) -> float:
+    """Seconds until an event comes again that is sent back untried for the n-th time in a row."""
+    return min(300.0, 60.0 * untried)

@@ -1,0 +1,68 @@
+"""When the next event is due: evenly, and never sooner than the capacity allows.
+
+One number in the process, `free_at`: an event is due at the later of now and `free_at`, which then moves on
+by 60 s / capacity. So whatever the ticks' lateness, in any 60 seconds at most CAPACITY and one more are due.
+Slots counted from each scheduled minute do not hold that: a late tick's and the next one's meet.
+
+What it does not know is what another process of the same shard handed out. A tick hands out nothing that is
+due later than STOP_S after its scheduled minute, and a new process begins COLD_S after it, where the last
+one's end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+STOP_S = 80.0  # after the scheduled minute: nothing later is handed out
+COLD_S = STOP_S - 60.0  # after the scheduled minute: where the clock of a new process begins
+
+CapacityAt = Callable[[float], int]  # events a minute of this shard, at a moment in seconds since 1970
+
+
+class Clock:
+    """The clock of one shard, as long as its process lives."""
+
+    def __init__(self, shard: int = 0, shards: int = 1) -> None:
+        self._phase = shard / shards  # of a step: shards that begin together are not due together
+        self._shards = shards
+        self._free_at: float | None = None
+
+    def begin(self, scheduled: float, now: float, capacity_at: CapacityAt) -> None:
+        """A tick of this minute begins; both in seconds since 1970."""
+        if self._free_at is None:
+            end = scheduled + COLD_S  # the last process may have handed out what is due just before
+            self._free_at = max(now, end + min(1.0, 60 / max(1, capacity_at(end))))
+
+    def slots(self, now: float, stop: float, capacity_at: CapacityAt) -> int:
+        """How many events may be due from now on and before `stop`."""
+        first = self._next(now, capacity_at(now))
+        capacity = capacity_at(first)
+        if capacity == capacity_at(stop):
+            return max(0, math.ceil((stop - first) * capacity / 60))
+        count, due = 0, first
+        while due < stop:
+            due += 60 / max(1, capacity_at(due))
+            count += 1
+        return count
+
+    def due(self, now: float, capacity_at: CapacityAt) -> float:
+        """When the next event is due; its place is taken."""
+        due = self._next(now, capacity_at(now))
+        self._free_at = due + 60 / max(1, capacity_at(due))
+        return due
+
+    def _next(self, now: float, capacity: int) -> float:
+        free_at = self._free_at or 0.0
+        if free_at > now:
+            return free_at
+        if self._shards == 1:
+            return now
+        # On the shard's own grid: at most a step later, and never at the moment of another shard.
+        step = 60 / max(1, capacity)
+        return (math.ceil(now / step - self._phase - 1e-9) + self._phase) * step
+
+
+def delay_s(due: float, now: float) -> int:
+    """Whole seconds, as SQS delays a message, so that it is there no sooner than it is due."""
+    return max(0, math.ceil(due - now - 1e-6))

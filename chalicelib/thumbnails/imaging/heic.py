@@ -1,0 +1,24 @@
+"""HEIC, by libheif in pi-heif's wheel: loaded with the first one, and only where the settings take it.
+
+It turns and cuts the picture itself (irot, imir, clap), puts tiles together and brings 10 bits down to 8.
+Of a burst, or a picture with depth, the primary image is shown.
+"""
+
+from __future__ import annotations
+
+from PIL import ImageFile
+
+from chalicelib.errors import Reject
+from chalicelib.thumbnails.imaging.deadline import Deadline, TimedFile
+
+
+def opened(data: bytes, deadline: Deadline) -> ImageFile.ImageFile:
+    """The primary image, not decoded. Raises Reject where pi-heif is not installed."""
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise Reject("heic cannot be decoded here: pi-heif is not installed") from error
+    pi_heif.options.THUMBNAILS = False
+    pi_heif.options.DECODE_THREADS = 1  # a function of 512 MB has a third of a processor
+    image: ImageFile.ImageFile = pi_heif.HeifImageFile(TimedFile(data, deadline))
+    return image

@@ -1,0 +1,159 @@
+"""Where every event is, at every moment, and whether what is promised of it holds.
+
+A message may hold several events, an event may be in several messages. Each change in a queue is reported
+here (sqs.Watcher), so a loss is seen when it happens, with the call that did it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dev.simulation.sqs import Message
+from dev.simulation.surroundings import Surroundings
+
+# In every key, and in every body that has no key; a percent-encoded key keeps it as it is.
+NAMED = re.compile(r"ev-(\d+)-")
+
+GOOD, UNREADABLE, IGNORED = "good", "unreadable", "ignored"
+
+
+@dataclass(slots=True)
+class Event:
+    """One upload, or whatever else came into the pipeline."""
+
+    number: int
+    kind: str  # good, unreadable or ignored
+    plan: str  # what the action does with it: ok, retry, poison, reject, slow, hang or crash
+    bad_tries: int = 0  # how many tries fail before one works
+    owed: bool = True  # False until a backfill's task has said that it is queued
+    copies: int = 0  # messages and waiting events that hold it, letters included
+    letters: int = 0
+    done: int = 0
+    tries: int = 0  # calls of the action since it was last redriven
+    crashes: int = 0  # of these, those that ended the process
+    failed_at: float = 0.0  # when the last try failed; 0 after one that ended the process
+    excuses: int = 0  # faults that met it, each of which may have doubled it
+    at: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"photos/ev-{self.number}-.jpg"
+
+
+class Census:
+    def __init__(self, world: Surroundings) -> None:
+        self.world = world
+        self.events: list[Event] = []
+        self.expired = 0
+
+    def new(self, kind: str, plan: str, bad_tries: int = 0) -> Event:
+        event = Event(len(self.events), kind, plan, bad_tries, at=self.world.loop.now)
+        self.events.append(event)
+        return event
+
+    def of_key(self, key: str) -> Event:
+        found = NAMED.search(key)
+        if found is None:
+            raise AssertionError(f"the action was called for {key!r}, which nobody uploaded")
+        return self.events[int(found[1])]
+
+    def named_in(self, text: str) -> tuple[int, ...]:
+        if len(text) > 10_000:
+            text = text[:5000] + text[-5000:]
+        found = NAMED.findall(text)
+        return (int(found[0]),) if len(found) == 1 else tuple(sorted({int(one) for one in found}))
+
+    # what happens to messages
+
+    def added(self, message: Message) -> None:
+        if not message.events:
+            message.events = self.named_in(message.body)
+        world = self.world
+        caller = world.caller
+        if caller is not None and caller.invocation is not None:
+            caller.invocation.sent.append(message)
+        for number in message.events:
+            event = self.events[number]
+            event.copies += 1
+            if message.queue is world.dead_letters:
+                event.letters += 1
+                world.invariants.letter(event, message)
+        if message.queue is world.destination and caller is not None:
+            world.invariants.forwarded(caller)
+
+    def removed(self, message: Message, why: str) -> None:
+        dead = message.queue is self.world.dead_letters
+        for number in message.events:
+            event = self.events[number]
+            event.copies -= 1
+            if dead:
+                event.letters -= 1
+                event.tries = event.crashes = 0
+                event.failed_at = 0.0
+            if why == "expired":
+                self.world.invariants.expired(event, message)
+            elif why != "moved":
+                self._is_somewhere(event)
+
+    def given(self, messages: list[Message]) -> None:
+        caller = self.world.caller
+        if caller is not None and caller.invocation is not None:
+            caller.invocation.received += messages
+
+    def hold(self, payload: Mapping[str, Any]) -> None:
+        """Lambda keeps an event until its function took it."""
+        for number in self.named_in(json.dumps(payload)):
+            self.events[number].copies += 1
+
+    def release(self, payload: Mapping[str, Any]) -> None:
+        for number in self.named_in(json.dumps(payload)):
+            event = self.events[number]
+            event.copies -= 1
+            self._is_somewhere(event)
+
+    def _is_somewhere(self, event: Event) -> None:
+        if not event.copies and not event.done and event.owed and event.kind != IGNORED:
+            self.world.violate("lost", f"event {event.number} is nowhere", event)
+
+    def hidden(self, message: Message, seconds: float) -> None:
+        self.world.invariants.hidden(message, seconds)
+
+    # what faults explain
+
+    def doubled(self, message: Message) -> None:
+        self._excuse(message.events)
+
+    def excuse_payload(self, payload: Mapping[str, Any]) -> None:
+        """An event that a function is given once more."""
+        self._excuse(self.named_in(json.dumps(payload)))
+
+    def excuse(self, request: Mapping[str, Any]) -> None:
+        """A call that fails, or whose answer is lost: what it was about may come twice."""
+        for entry in request.get("Entries") or (request,):
+            self.excuse_entry(entry)
+
+    def excuse_given(self, answer: Mapping[str, Any]) -> None:
+        """A receive whose answer is lost."""
+        for message in answer.get("Messages") or ():
+            self._excuse(self.named_in(message["Body"]))
+
+    def excuse_entry(self, entry: Mapping[str, Any]) -> None:
+        if body := entry.get("MessageBody"):
+            self._excuse(self.named_in(body))
+        elif handle := entry.get("ReceiptHandle"):
+            id_ = handle.partition("#")[0]
+            for queue in self.world.sqs.queues.values():
+                if message := queue.by_id.get(id_):
+                    self._excuse(message.events)
+
+    def excuse_messages(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._excuse(message.events)
+
+    def _excuse(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.events[number].excuses += 1

@@ -1,0 +1,271 @@
+"""Faults put into the product's own code, one at a time: what does not find them is worth nothing.
+
+Each is a change of one function's text. One that no longer fits the text is an error, not a fault found.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from dev.simulation import boundary, seeds
+from dev.simulation.scenario import from_seed
+
+MOST_SEEDS = 1500  # of one fault
+
+
+class Fault(NamedTuple):
+    """`old` in the source of `function` (module:name) becomes `new`."""
+
+    name: str
+    function: str
+    old: str
+    new: str
+
+
+class Found(NamedTuple):
+    """By which seed, as what; an empty kind is: not found."""
+
+    kind: str
+    seed: int
+    ticks: int
+
+
+FORWARD, TICK, ALLOWANCE = "chalicelib.drain.forward", "chalicelib.drain.tick", "chalicelib.drain.allowance"
+BATCH, SETTLE, TRIES = "chalicelib.consume.batch", "chalicelib.consume.settle", "chalicelib.queues.tries"
+ENQUEUE, TASK, LETTERS = "chalicelib.enqueue", "chalicelib.jobs.task", "chalicelib.queues.letters"
+CONTROL, MESSAGES = "chalicelib.control.dead_letters", "chalicelib.queues.messages"
+
+FAULTS = (
+    Fault(
+        "the drain deletes before it sends",
+        f"{FORWARD}:move",
+        "    todo = plan(messages, clock())\n",
+        "    todo = plan(messages, clock())\n    await _delete(sqs, source, messages, tally)\n",
+    ),
+    Fault(
+        "an ambiguous send taken for confirmed",
+        f"{FORWARD}:_send",
+        "sent.unanswered.extend(",
+        "sent.confirmed.extend(",
+    ),
+    Fault(
+        "a refused entry taken for confirmed",
+        f"{FORWARD}:_send",
+        "sent.refused.append(",
+        "sent.confirmed.append(",
+    ),
+    Fault(
+        "an ambiguous send not charged",
+        f"{FORWARD}:move",
+        "return len(sent.confirmed) + len(sent.unanswered)",
+        "return len(sent.confirmed)",
+    ),
+    Fault(
+        "an ambiguous send repeated within the tick",
+        "chalicelib.aws.lean.sqs:AsyncSqs.send_message_batch",
+        "repeat=self._repeat_sends",
+        "repeat=True",
+    ),
+    Fault(
+        "a split message deleted although a part was not taken",
+        f"{FORWARD}:_split",
+        "    if put_back.refused or put_back.unanswered or",
+        "    if False and",
+    ),
+    Fault(
+        "an unreadable message deleted without a letter",
+        f"{FORWARD}:plan",
+        "todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))",
+        "todo.ignore.append(message)",
+    ),
+    Fault("NotBefore ignored", f"{FORWARD}:plan", "if earlier.not_before > now:", "if False:"),
+    Fault(
+        "a postponed message deleted before it is sent on",
+        f"{FORWARD}:_postpone",
+        "[one.origin for one in sent.confirmed]",
+        "[one.origin for one in those]",
+    ),
+    Fault(
+        "the drain loses the number of tries",
+        f"{FORWARD}:_forwarded",
+        "Tries(earlier.count,",
+        "Tries(0,",
+    ),
+    Fault(
+        "the drain does not ask for message attributes",
+        f"{TICK}:_work",
+        'MessageAttributeNames=["All"]',
+        "MessageAttributeNames=[]",
+    ),
+    Fault(
+        "possible duplicates not counted",
+        f"{FORWARD}:_is_elsewhere",
+        "    for one in sent:",
+        "    for one in sent[:0]:",
+    ),
+    Fault(
+        "refused messages come back after hours",
+        "chalicelib.drain.refusals:Refusals.backoff_s",
+        "LONGEST_S)",
+        "100 * LONGEST_S)",
+    ),
+    Fault(
+        "an unreadable capacity taken for the deployed one",
+        f"{ALLOWANCE}:_capacity",
+        'raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e',
+        'return deployed, ""',
+    ),
+    Fault(
+        "every shard takes the whole capacity",
+        f"{ALLOWANCE}:allowed",
+        "mine = share(capacity, config.drain_shards, shard)",
+        "mine = capacity",
+    ),
+    Fault(
+        "a minute that is delivered twice forwards twice",
+        f"{TICK}:run",
+        "_last_minute.get(shard) == scheduled",
+        "False",
+    ),
+    Fault(
+        "the capacity given back after a tick that was cut",
+        f"{TICK}:_work",
+        "ledger.give_back(len(messages) - taken)",
+        "ledger.give_back(min(len(messages), len(messages) - taken + 1))",
+    ),
+    Fault(
+        "a receive taken for a try",
+        f"{BATCH}:_opened",
+        '    tried = Tries.read(record.get("messageAttributes"))\n',
+        '    tried = Tries.read(record.get("messageAttributes"))\n'
+        '    again = int(record["attributes"]["ApproximateReceiveCount"]) - 1\n'
+        "    tried = Tries(tried.count + again, tried.reason, tried.first_failure)\n",
+    ),
+    Fault(
+        "a delivery that never ran counts as a try",
+        f"{SETTLE}:Ended.not_tried",
+        "        self.state, self.reason, self.wait_s = UNTRIED",
+        "        self.tries = Tries(self.tries.count + 1)\n"
+        "        self.state, self.reason, self.wait_s = UNTRIED",
+    ),
+    Fault(
+        "the last try left out",
+        f"{SETTLE}:Ended.failed",
+        "count >= config.max_tries",
+        "count >= config.max_tries - 1",
+    ),
+    Fault(
+        "tries never end",
+        f"{SETTLE}:Ended.failed",
+        "count >= config.max_tries",
+        "count >= 1_000_000",
+    ),
+    Fault(
+        "delays cut to what SQS can delay",
+        f"{TRIES}:entry",
+        "due if wait_s > MAX_DELAY_S else 0.0",
+        "0.0",
+    ),
+    Fault(
+        "consume deletes what was not taken back",
+        f"{SETTLE}:_leave",
+        "if not why]\n",
+        "]\n",
+    ),
+    Fault(
+        "a retry sent to the destination, past the capacity",
+        f"{SETTLE}:_send_back",
+        "config.source_queue_url",
+        "config.destination_queue_url",
+    ),
+    Fault(
+        "a letter not written and taken for written",
+        f"{SETTLE}:_dead_letter",
+        "    answers = messages.send_letters(sqs, config.dead_letter_queue_url, those)",
+        '    answers = ["" for _ in those]',
+    ),
+    Fault(
+        "consume answers well although a message is not settled",
+        f"{BATCH}:consume_batch",
+        "    if unsettled:\n",
+        "    if False:\n",
+    ),
+    Fault(
+        "what hangs is forgotten at the margin",
+        f"{BATCH}:_late",
+        "    for number in sorted(left):",
+        "    for number in []:",
+    ),
+    Fault(
+        "consume waits for what hangs until Lambda ends it",
+        f"{BATCH}:_Batch.next_ended",
+        "timeout=max(0.0, self.remaining_s() - self.margin_s)",
+        "timeout=None",
+    ),
+    Fault("a letter without its reason", f"{LETTERS}:message", '        "Reason":', '        "Because":'),
+    Fault("enqueue takes a refusal for success", f"{ENQUEUE}:_raise_for", "    if refused:", "    if False:"),
+    Fault(
+        "enqueue reads the first record alone",
+        f"{ENQUEUE}:enqueue_events",
+        "    found = events.parts_of(payload)",
+        '    found = events.parts_of({**payload, "Records": payload["Records"][:1]})',
+    ),
+    Fault(
+        "a backfill's task succeeds although nothing was queued",
+        f"{TASK}:_result",
+        'code, text = "TemporaryFailure", f"{type(e).__name__}: {e}"',
+        'code, text = "Succeeded", ""',
+    ),
+    Fault(
+        "a redrive by reason deletes before the source has confirmed",
+        f"{CONTROL}:_by_reason",
+        "            messages.send(",
+        "            messages.try_to_send(",
+    ),
+)
+
+
+def search(number: int) -> Found:
+    """Seeds until one finds the fault."""
+    ticks = 0
+    with boundary.installed() as here, planted(FAULTS[number]):
+        for seed in range(MOST_SEEDS):
+            outcome = seeds.run(here, from_seed(seed))
+            ticks += outcome.ticks
+            if outcome.violation:
+                return Found(outcome.violation.kind, seed, ticks)
+    return Found("", MOST_SEEDS, ticks)
+
+
+@contextmanager
+def planted(fault: Fault) -> Iterator[None]:
+    """The fault is in the code for as long as the block lasts. Raises ValueError where it does not fit."""
+    function = _function(fault.function)
+    source = inspect.getsource(function)
+    if fault.old not in source:
+        raise ValueError(f"{fault.name}: {fault.function} does not hold {fault.old!r} any more")
+    inside = "class Inside:\n" if source[0].isspace() else ""  # of a method, its class
+    text = f"from __future__ import annotations\n{inside}{source.replace(fault.old, fault.new, 1)}"
+    names = dict(function.__globals__)
+    exec(compile(text, f"<{fault.name}>", "exec"), names)
+    changed = vars(names["Inside"]) if inside else names
+    kept = function.__code__
+    function.__code__ = changed[function.__name__].__code__
+    try:
+        yield
+    finally:
+        function.__code__ = kept
+
+
+def _function(path: str) -> FunctionType:
+    module, _, name = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    function: FunctionType = found
+    return function

@@ -1,0 +1,66 @@
+"""What a stage's log lines prove, and what they cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.commands.audit import audit
+
+
+def tick(forwarded, capacity=10, scheduled="2026-01-31T12:00:00Z", **more):
+    at = "2026-01-31T12:00:05.000Z"
+    line = {"message": "tick", "at": at, "shard": 0, "scheduled": scheduled, "capacity": capacity}
+    return {**line, "received": forwarded, "forwarded": forwarded, "duplicates": 0, **more}
+
+
+def enqueued(*ids, more=0):
+    uploads = [{"id": id_, "object": "o", "key": "k"} for id_ in ids]
+    return {"message": "enqueued", "enqueued": len(ids) + more, "uploads": uploads}
+
+
+def event(id_, outcome="done"):
+    return {"message": "event", "id": id_, "outcome": outcome}
+
+
+def test_events_that_ended_once_and_ticks_within_their_capacity_are_right():
+    found = audit([enqueued("a", "b"), tick(2), event("a"), event("b", "retry"), event("b", "rejected")])
+    assert found.problems == []
+    assert (len(found.queued), found.done, found.letters, found.forwarded) == (2, 1, 1, 2)
+    assert not found.unknown
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ([event("a"), event("a", "rejected")], "event a was done 1 times, and given up 1 times"),
+        ([tick(11)], "the tick of shard 0 that ended 2026-01-31T12:00:05.000Z forwarded 11, 10 were allowed"),
+        ([tick(3), tick(4)], "shard 0 forwarded 2 times in the minute 2026-01-31T12:00:00Z"),
+        (
+            [tick(3, received=5, failed=1)],
+            "the tick of shard 0 that ended 2026-01-31T12:00:05.000Z received 5 messages and accounts for 4",
+        ),
+    ],
+)
+def test_what_must_not_be_is_a_problem(lines, problem):
+    assert audit(lines).problems == [problem]
+
+
+def test_a_repeated_minute_that_forwarded_nothing_is_right():
+    assert audit([tick(3), tick(0, stopped="repeated")]).problems == []
+
+
+def test_a_tick_by_hand_names_no_minute_and_may_come_beside_another():
+    assert audit([tick(3, scheduled=""), tick(4, scheduled="")]).problems == []
+
+
+def test_what_cannot_be_known_is_counted():
+    found = audit(
+        [enqueued("a", "b", more=7), event("b", "retry"), event("c"), event("c"), tick(1, duplicates=2)]
+    )
+    assert found.problems == []
+    assert sorted(found.unknown.values()) == [1, 1, 1, 2, 7]
+
+
+def test_an_event_of_a_bulk_job_is_queued_once_its_task_says_so():
+    tasks = [{"id": "a", "said": "queued as m1"}, {"id": "b", "said": "ignored: a folder marker"}]
+    assert audit([{"message": "tasks", "tasks": tasks}]).queued == {"a"}

@@ -1,0 +1,214 @@
+"""The paced tick: two lanes, spread by the clock, within what is set and what the destination holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.drain import allowance
+from chalicelib.drain.clock import STOP_S, Clock
+from chalicelib.drain.tick import Process, paced
+from chalicelib.queues.tries import BULK, Tries
+from dev.fake_sqs.client import FakeSqs
+from tests.support.drained import HOST, config, event, events
+
+MINUTE = 1_769_860_800.0
+NOT_FOUND = CallFailed("GetParameter: ParameterNotFound", unknown=0, code="ParameterNotFound")
+
+
+class Parameter:
+    """What people set."""
+
+    def __init__(self):
+        self.value = ""
+        self.error = None
+        self.reads = 0
+
+    async def get_parameter(self, *, Name):  # noqa: N803  boto3's name
+        self.reads += 1
+        if self.error:
+            raise self.error
+        if not self.value:
+            raise NOT_FOUND
+        return {"Parameter": {"Name": Name, "Value": self.value}}
+
+
+class Lanes:
+    """A stage with two lanes, its clock already warm."""
+
+    def __init__(self, **changes):
+        self.sqs = FakeSqs()
+        self.sqs.now = MINUTE
+        self.ssm = Parameter()
+        self.config = config(stage="prod", bulk_queue_url=f"{HOST}/bulk", **{"capacity": 100, **changes})
+        self.queues = {
+            name: self.sqs.queues.create(name, visibility_s=360)
+            for name in ("source", "bulk", "destination", "dead")
+        }
+        self.process = Process(Clock())
+        self.process.paused = False
+        self.process.clock.begin(MINUTE - 600, MINUTE - 600, lambda at: 100)
+        self.minute = MINUTE
+
+    def fill(self, name, bodies):
+        for body in bodies:
+            self.sqs.queues.put(self.queues[name], body)
+
+    def tick(self):
+        self.sqs.now = max(self.sqs.now, self.minute + 1)
+        began = self.sqs.now
+        found = asyncio.run(
+            paced(
+                self.sqs,
+                self.ssm,
+                self.config,
+                lambda: 60.0 - (self.sqs.now - began),
+                self.minute,
+                self.process,
+                clock=lambda: self.sqs.now,
+            )
+        )
+        self.minute += 60
+        return found
+
+    def arrived(self):
+        """Keys in the destination, by when they are visible."""
+        queue = self.queues["destination"]
+        there = [(self.sqs.now, message) for message in queue.ready]
+        there += [(due, message) for due, _, message in queue.delayed]
+        return [
+            (at - self.minute + 60, json.loads(message.body)["Key"])
+            for at, message in sorted(there, key=lambda one: one[0])
+        ]
+
+
+@pytest.fixture(autouse=True)
+def _a_new_process(monkeypatch):
+    monkeypatch.setattr(allowance, "_last_known", {})
+
+
+@pytest.fixture
+def lanes():
+    return Lanes()
+
+
+def bulk(count):
+    return [
+        json.dumps({"Bucket": "images", "Key": f"old/{i:05d}", "Sequencer": f"{i:X}"}) for i in range(count)
+    ]
+
+
+def test_an_idle_tick_is_two_calls_and_reads_nothing(lanes):
+    assert lanes.tick().stopped == "empty"
+    assert len(lanes.sqs.requests) == 2
+    assert lanes.ssm.reads == 0
+
+
+def test_a_lone_upload_behind_very_much_bulk_goes_with_the_next_tick_at_once(lanes):
+    lanes.fill("bulk", bulk(1000))
+    lanes.fill("source", [event(1)])
+    lanes.tick()
+    arrived = {key: at for at, key in lanes.arrived()}
+    assert arrived["photos/0001.jpg"] <= 10  # bulk's least share is due before it
+
+
+def test_live_goes_first_and_bulk_gets_its_share_and_what_is_left(lanes):
+    lanes.fill("bulk", bulk(1000))
+    lanes.fill("source", events(1000))
+    result = lanes.tick()
+    assert (result.forwarded, result.forwarded_bulk, result.stopped) == (100, 10, "capacity")
+    lanes.sqs.queues.queue(f"{HOST}/source").ready.clear()
+    result = lanes.tick()
+    assert (result.forwarded, result.forwarded_bulk) == (100, 100)
+
+
+def test_bulks_share_is_exact_for_a_small_capacity():
+    lanes = Lanes(capacity=3, max_in_destination=0)
+    lanes.fill("bulk", bulk(100))
+    lanes.fill("source", events(100))
+    assert sum(lanes.tick().forwarded_bulk for _ in range(10)) == 3
+
+
+def test_a_bulk_message_carries_its_lane(lanes):
+    lanes.fill("bulk", bulk(1))
+    lanes.fill("source", [event(1)])
+    lanes.tick()
+    found = {
+        json.loads(m.body)["Key"]: Tries.read(m.attributes).lane
+        for m in lanes.queues["destination"].messages()
+    }
+    assert found == {"old/00000": BULK, "photos/0001.jpg": ""}
+
+
+def test_events_flow_evenly_and_nothing_is_due_after_the_end(lanes):
+    lanes.fill("source", events(500))
+    lanes.tick()
+    times = [at for at, _ in lanes.arrived()]
+    assert len(times) == 100
+    assert max(times) <= STOP_S + 1
+    seconds = [int(at) for at in times]
+    assert max(seconds.count(second) for second in seconds) <= 4  # 1.7 a second, in tens sent together
+
+
+def test_without_spread_a_tick_forwards_all_at_once():
+    lanes = Lanes(spread=False)
+    lanes.fill("source", events(500))
+    lanes.tick()
+    assert len(lanes.queues["destination"].ready) == 100
+
+
+def test_a_pause_forwards_nothing_and_ends_when_it_is_taken_back(lanes):
+    lanes.fill("source", events(20))
+    lanes.ssm.value = '{"paused": true}'
+    result = lanes.tick()  # a process that did not know it yet
+    assert (result.forwarded, result.stopped, result.returned) == (0, "paused", 10)
+    calls = len(lanes.sqs.requests)
+    assert lanes.tick().stopped == "paused"
+    assert len(lanes.sqs.requests) == calls  # and now it asks before it receives
+    lanes.ssm.value = ""
+    assert lanes.tick().forwarded == 20
+
+
+def test_a_new_process_that_cannot_read_what_is_set_forwards_nothing_and_says_so(lanes):
+    lanes.process = Process(Clock())
+    lanes.fill("source", events(5))
+    lanes.ssm.error = CallFailed("GetParameter: AccessDenied", unknown=0, code="AccessDeniedException")
+    result = lanes.tick()
+    assert (result.received, result.stopped) == (0, "errors")
+    assert "cannot be read" in result.errors[0]
+
+
+def test_a_capacity_that_was_lowered_acts_in_the_tick_that_reads_it(lanes):
+    lanes.fill("source", events(50))
+    lanes.ssm.value = '{"capacity": 3}'
+    result = lanes.tick()
+    assert (result.forwarded, result.received, result.returned) == (3, 10, 7)
+    assert len(lanes.queues["source"].bodies()) == 47
+
+
+def test_what_the_destination_holds_is_counted_before_more_is_forwarded(lanes):
+    lanes.fill("source", events(100))
+    lanes.fill("destination", [event(i) for i in range(195)])
+    result = lanes.tick()
+    assert (result.forwarded, result.stopped) == (5, "back_pressure")
+
+
+def test_received_is_the_sum_whatever_was_in_hand(lanes):
+    lanes.fill("source", [*events(15), "not json", '{"Event": "s3:TestEvent"}'])
+    lanes.fill("bulk", bulk(25))
+    lanes.ssm.value = '{"capacity": 12}'
+    found = lanes.tick().as_dict()
+    ended = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
+    assert found["received"] == sum(found[name] for name in ended)
+    assert found["failed"] == 0
+
+
+def test_a_tick_of_shards_is_each_ones_part():
+    lanes = Lanes(drain_shards=2)
+    lanes.config = replace(lanes.config, drain_shards=2)
+    lanes.fill("source", events(500))
+    assert lanes.tick().forwarded == 50
