@@ -1,12 +1,13 @@
 """The S3 event scheduler's table of contents; chalicelib tells the rest.
 
 images bucket -> enqueue -> source queue -> drain -> destination queue -> consume -> action
+                   whoever gives an event up -> dead-letter queue -> letters -> reports bucket
 
 Every function imports this file, and each handler what it alone needs: a cold start pays for no other.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from chalicelib.consume import actions
 from chalicelib.control.routes import routes as control
 from chalicelib.errors import ConfigError
 from chalicelib.jobs.routes import routes as jobs
+from chalicelib.letters.routes import routes as dead_letters
 from chalicelib.monitoring.routes import routes as monitoring
 from chalicelib.page.routes import routes as page
 from chalicelib.planning.routes import routes as planning
@@ -105,6 +107,16 @@ def consume(event: SQSEvent) -> dict[str, int]:
     return consume_batch(event.to_dict(), action(), clients.sqs(), config, remaining_ms(event))
 
 
+if config.reports_bucket:
+
+    @app.on_sqs_message(queue=queue_name(config.dead_letter_queue_url), batch_size=10)
+    def letters(event: SQSEvent) -> Mapping[str, Any]:
+        """Dead letters are filed in the reports bucket; and sent back or discarded, when the API says so."""
+        from chalicelib.letters.handler import handle
+
+        return handle(event.to_dict(), clients.s3(), clients.sqs(), config, remaining_ms(event))
+
+
 @app.lambda_function()
 def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """S3 Batch Operations: existing objects to the source queue, or tags merged and put back."""
@@ -115,5 +127,5 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 for middleware in (request_log.log_request, guard.refuse_other_sites):
     app.register_middleware(middleware, "http")
-for routes in (page, monitoring, control, jobs, planning, document):
+for routes in (page, monitoring, control, dead_letters, jobs, planning, document):
     app.register_blueprint(routes)

@@ -5,8 +5,11 @@ Written as ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`. Othe
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import overload
+
+# Of S3, SQS and Lambda; S3 dates an object to the second, and its event a little later or earlier.
+CLOCKS_APART = timedelta(seconds=5)
 
 
 def now() -> datetime:
@@ -37,7 +40,13 @@ def moment(text: object) -> datetime | None:
     return at if at and at.tzinfo else None
 
 
-def seconds_between(start: str | datetime | None, end: str | datetime | None) -> float | None:
-    """From one moment, or its text, to the other, to the millisecond; None where one of them is not known."""
+def waited_s(start: str | datetime | None, end: str | datetime | None) -> float | None:
+    """Seconds from one moment, or its text, to a later one, to the millisecond; None where that is not known.
+
+    Clocks are a little apart, so 0 where the later one is a little earlier. A start in the future is an
+    error of its writer, and says nothing.
+    """
     first, last = (at if isinstance(at, datetime) else moment(at) for at in (start, end))
-    return round((last - first).total_seconds(), 3) if first and last else None
+    if not first or not last or first - last > CLOCKS_APART:
+        return None
+    return max(0.0, round((last - first).total_seconds(), 3))

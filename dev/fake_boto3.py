@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -46,6 +47,7 @@ class FakeS3:
         self.buckets: dict[str, dict[str, dict[str, Any]]] = {bucket: {} for bucket in buckets}
         self.requests: list[tuple[str, str]] = []  # action and key
         self.before: Any = lambda action, request: None
+        self.page_keys = 1000
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         self._called("PutObject", request)
@@ -67,6 +69,30 @@ class FakeS3:
         if found is None:
             raise client_error("NoSuchKey", "The specified key does not exist.", 404, "GetObject")
         return {**found, "Body": io.BytesIO(found["Body"])}
+
+    def delete_object(self, **request: Any) -> dict[str, Any]:
+        self._called("DeleteObject", request)
+        self._bucket(request, "DeleteObject").pop(request["Key"], None)  # twice is no error
+        return {}
+
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        """A page of the keys that begin with Prefix, in UTF-8's order; `page_keys` of them where not told."""
+        self.requests.append(("ListObjectsV2", request.get("Prefix", "")))
+        self.before("ListObjectsV2", request)
+        bucket = self._bucket(request, "ListObjectsV2")
+        prefix, after = request.get("Prefix", ""), request.get("ContinuationToken", "")
+        keys = [key for key in bucket if key.startswith(prefix) and key.encode() > after.encode()]
+        keys.sort(key=str.encode)
+        page = keys[: request.get("MaxKeys", self.page_keys)]
+        answer: dict[str, Any] = {"KeyCount": len(page), "IsTruncated": len(page) < len(keys)}
+        if page:
+            answer["Contents"] = [{"Key": key, "Size": bucket[key]["ContentLength"]} for key in page]
+        if answer["IsTruncated"]:
+            answer["NextContinuationToken"] = page[-1]
+        return answer
+
+    def get_paginator(self, operation: str) -> _Pages:
+        return _Pages(getattr(self, operation))
 
     def head_object(self, **request: Any) -> dict[str, Any]:
         self._called("HeadObject", request)
@@ -91,6 +117,21 @@ class FakeS3:
             return self.buckets[request["Bucket"]]
         except KeyError:
             raise client_error("NoSuchBucket", "The specified bucket does not exist", 404, action) from None
+
+
+class _Pages:
+    """What get_paginator gives, for list_objects_v2."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            answer = self._page(**request)
+            yield answer
+            if not answer["IsTruncated"]:
+                return
+            request = {**request, "ContinuationToken": answer["NextContinuationToken"]}
 
 
 def client_error(code: str, message: str, status: int, action: str) -> ClientError:

@@ -9,8 +9,12 @@ twice. ministack has an importer of its own, used by its CloudFormation; both ca
 IAM: a batch call on a queue is checked as an action of its own. AWS wants the action of the single call:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 A rule of the default bus has its bus in the ARN, which AWS's has not; a log group lacks its `:*`.
+S3 says of an object that is not there 404 only to who may list the bucket, and to others 403:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
-SQS: move tasks, in dev/ministack_moves.py. CloudWatch: the metrics, in dev/ministack_metrics.py.
+Lambda: a message that a redrive policy moved says in its attributes from which queue.
+
+CloudWatch: the metrics, in dev/ministack_metrics.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -19,20 +23,24 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1 as apigateway
+from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_metrics, ministack_moves
+from dev import ministack_metrics
 
 Response = tuple[int, dict[str, str], Any]
 
 _answer = apigateway.handle_request
 _action = iam_actions.extract_iam_action
 _resource = iam_actions.extract_resource_arn
+_checks = iam_actions.s3_additional_checks
 _errors = stacks._validation_errors
+_run_batch = lambda_svc._run_sqs_batch
 
 
 async def handle_request(
@@ -93,15 +101,25 @@ def extract_iam_action(*request: Any) -> str | None:
 def extract_resource_arn(service: str, *request: Any) -> str:
     """The resource of a request as AWS has it.
 
-    A move names its queue by ARN, a rule of the default bus has no bus, and a log group ends in `:*`:
+    A rule of the default bus has no bus, and a log group ends in `:*`:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
     """
     arn: str = _resource(service, *request)
-    if service == "sqs" and (source := iam_actions._safe_json_field(request[3], "SourceArn")):
-        return str(source)
     if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
         return f"{arn}:*"
     return arn.replace(":rule/default/", ":rule/")
+
+
+def s3_additional_checks(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """What a request needs besides its own action: to be told that an object is gone, s3:ListBucket."""
+    checks: list[tuple[str, str]] = _checks(method, path, headers, body, query)
+    bucket, _, key = path.lstrip("/").partition("/")
+    known = s3._buckets.get(bucket)
+    if method in ("GET", "HEAD") and key and known and unquote(key) not in known["objects"]:
+        checks = [*checks, ("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
+    return checks
 
 
 def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, ...]]:
@@ -114,12 +132,22 @@ def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, 
     ]
 
 
+def run_sqs_batch(esm: Any, function: Any, event: Any, batch: list[Any], *rest: Any) -> Any:
+    """A batch for a function, with DeadLetterQueueSourceArn where SQS has it."""
+    moved_from = {message["id"]: message["sys"].get("DeadLetterQueueSourceArn") for message in batch}
+    for record in event["Records"]:
+        if arn := moved_from.get(record["messageId"]):
+            record["attributes"]["DeadLetterQueueSourceArn"] = arn
+    return _run_batch(esm, function, event, batch, *rest)
+
+
 apigateway.handle_request = handle_request
+lambda_svc._run_sqs_batch = run_sqs_batch
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
+iam_actions.s3_additional_checks = s3_additional_checks  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
-ministack_moves.add()
 ministack_metrics.add()
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from PIL import Image
 from chalicelib import events
 from chalicelib.consume import outcomes
 from chalicelib.errors import Reject
+from chalicelib.letters import store
+from chalicelib.letters.store import Letter
 from chalicelib.queues.depths import all_messages
 from infra.errors import CommandError
 from infra.stage import Stage
@@ -24,8 +26,7 @@ from infra.stage import Stage
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
-# A dead letter without our Reason was moved by the redrive policy.
-TRIED_TOO_OFTEN = "tried too often; see the function's log"
+LISTED_WITHIN = 60  # seconds
 
 SCHEDULED_EVENT = {
     "version": "0",
@@ -66,6 +67,7 @@ class Pipeline:
         self.sqs = boto3.client("sqs")
         self._lambda = boto3.client("lambda")
         self._logs = boto3.client("logs")
+        self._letters: dict[str, Letter] = {}  # read already, by their store keys
 
     def upload(self, key: str, contents: bytes) -> Upload:
         content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
@@ -106,19 +108,19 @@ class Pipeline:
         return {name: self.s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
 
     def dead_letters(self) -> dict[str, str]:
-        """The reasons in the dead-letter queue, by object key (or by body, when that cannot be read)."""
-        url, reasons, seen = self.settings["DEAD_LETTER_QUEUE_URL"], dict[str, str](), set[str]()
-        while True:
-            messages = self.sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2, MessageAttributeNames=["All"]
-            ).get("Messages", [])
-            if not messages or all(message["MessageId"] in seen for message in messages):
-                return reasons
-            for message in messages:
-                seen.add(message["MessageId"])
-                reason = message.get("MessageAttributes", {}).get("Reason", {"StringValue": TRIED_TOO_OFTEN})
-                for key in _keys(message["Body"]):
-                    reasons[key] = reason["StringValue"]
+        """The reasons of the filed dead letters, by object key (or by body, when that cannot be read)."""
+        bucket = self.settings["REPORTS_BUCKET"]
+        found = store.listing(self.s3, bucket, within_s=LISTED_WITHIN)
+        for one in found.letters:
+            if one.store_key not in self._letters and (letter := store.get(self.s3, bucket, one.store_key)):
+                self._letters[one.store_key] = letter
+        there = {one.store_key for one in found.letters}
+        return {
+            key: letter["reason"]
+            for name, letter in self._letters.items()
+            if name in there
+            for key in _keys(letter["body"])
+        }
 
     def logged_keys(self) -> set[str]:
         """The keys the `log` action has written a line for."""

@@ -11,7 +11,8 @@ from infra.deploying import stack
 from infra.stage import Stage
 
 RESOURCES: dict[str, Any] = cfn_yaml.load(str(stack.TEMPLATE))["Resources"]
-FUNCTION_OF = {"source": "drain", "bulk": "drain", "destination": "consume"}  # who receives from the queue
+# Who receives from the queue.
+FUNCTION_OF = {"source": "drain", "bulk": "drain", "destination": "consume", "dead-letter": "letters"}
 
 
 def queue(name: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Stage:
             )
         # The API of a stage `dev-drain` would have the name of the stage `dev`'s drain; and a log group of a
         # stage `dev-drain-x` begins with the name of that drain's, for which Chalice would take it.
-        if found := re.search(r"-(enqueue|drain|consume|backfill)(?=-|$)", self.name):
+        if found := re.search(r"-(enqueue|drain|consume|letters|backfill)(?=-|$)", self.name):
             raise CommandError(f"STAGE is {self.name!r}: may not hold {found[0]!r}, which names a function")
 
     @property

@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw
+import pillow_heif
+from PIL import Image, ImageCms, ImageDraw
+from PIL.ImageCms import ImageCmsProfile
 
 from benchmarks.thumbnails.workers import ROOT
-from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.config.thumbnails import FORMATS, ThumbnailSettings
+from chalicelib.thumbnails.imaging import colour
 from chalicelib.thumbnails.make import make
 from dev import photos
 from dev.pictures import LAID_DOWN, encoded, oriented
@@ -48,7 +51,15 @@ def kinds(photograph: Image.Image) -> list[tuple[str, bytes, dict[str, object]]]
     see_through = photograph.convert("RGBA")
     see_through.putalpha(Image.radial_gradient("L").resize(photograph.size).point(lambda value: 255 - value))
     palette = photograph.quantize(256)
-    film = [photograph.resize((600, 375)), photograph.resize((600, 375)).rotate(180)]
+    film = [photograph.resize((600, 375)).rotate(90 * quarter) for quarter in range(3)]
+    moving: dict[str, object] = {"save_all": True, "append_images": film[1:], "duration": 400, "loop": 0}
+    heic = io.BytesIO()
+    pillow_heif.from_pillow(photograph).save(heic, quality=70)
+    p3 = colour.coded_profile(12, 13)
+    in_p3 = ImageCms.profileToProfile(
+        photograph, ImageCms.createProfile("sRGB"), ImageCmsProfile(io.BytesIO(p3))
+    )
+    assert in_p3 is not None
     found: list[tuple[str, bytes, dict[str, object]]] = [
         (f"JPEG, orientation {number}", oriented(number, "jpeg", photograph, quality=92), {})
         for number in [1, *LAID_DOWN]
@@ -71,18 +82,33 @@ def kinds(photograph: Image.Image) -> list[tuple[str, bytes, dict[str, object]]]
         ("alpha kept, WebP", encoded(see_through, "png"), {}),
         ("alpha on #204080", encoded(see_through, "png"), {"output": "jpeg", "background": (32, 64, 128)}),
         ("grey and alpha", encoded(see_through.convert("LA"), "png"), {}),
-        ("GIF, first frame of 2", encoded(film[0], "gif", save_all=True, append_images=film[1:]), {}),
+        ("HEIC", heic.getvalue(), {"formats": FORMATS}),
+        ("BMP", encoded(photograph, "bmp"), {}),
+        ("Display P3, JPEG", encoded(in_p3, "jpeg", quality=92, icc_profile=p3), {}),
+        ("P3 taken for sRGB", encoded(in_p3, "jpeg", quality=92), {}),
+        *(
+            (f"GIF, frame {number + 1} of 3", encoded(film[0], "gif", **moving), {"frame": number})
+            for number in range(3)
+        ),
+        *(
+            (f"APNG, frame {number + 1} of 3", encoded(film[0], "png", **moving), {"frame": number})
+            for number in range(3)
+        ),
         ("linear light", encoded(photograph, "png"), {"linear": True}),
         ("AVIF output", encoded(photograph, "png"), {"output": "avif"}),
         ("PNG output", encoded(photograph, "png"), {"output": "png"}),
         ("cover", encoded(photograph, "png"), {"fit": "cover"}),
+        ("cover, focal point 0, 0.5", encoded(photograph, "png"), {"fit": "cover", "focus": (0.0, 0.5)}),
     ]
 
 
-def shown_by(data: bytes, **options: object) -> Image.Image:
-    """The thumbnail, over a chequerboard where it lets something through."""
-    (made,) = make(data, ThumbnailSettings(sizes=(SIZE,), **options))  # type: ignore[arg-type]
+def shown_by(
+    data: bytes, frame: int = 0, focus: tuple[float, float] = (0.5, 0.5), **options: object
+) -> Image.Image:
+    """The thumbnail, or a frame of it, over a chequerboard where it lets something through."""
+    (made,) = make(data, ThumbnailSettings(sizes=(SIZE,), **options), focus=focus)  # type: ignore[arg-type]
     with Image.open(io.BytesIO(made.data)) as image:
+        image.seek(frame)
         picture = image.convert("RGBA")
     y, x = np.mgrid[0 : picture.height, 0 : picture.width]
     board = Image.fromarray(np.where((x // 8 + y // 8) % 2, 200, 240).astype(np.uint8)).convert("RGBA")

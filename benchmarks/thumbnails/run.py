@@ -18,11 +18,11 @@ from benchmarks.thumbnails.workers import ENGINES, ROOT, Worker
 
 RESULTS = ROOT / "benchmarks" / "results"
 SIZE = 256
-SEVERAL = [1024, 512, 256]
+DEFAULT = [1024, 256]
+DEFAULT_KINDS = ("jpeg_baseline", "phone", "jpeg_progressive", "png", "webp")
 BASE = "sharp"
 
 Ratios = dict[str, list[float]]  # by engine, one a photograph
-Closeness = dict[str, dict[str, list[float]]]  # by engine and by what, one a size
 
 
 def main() -> None:
@@ -41,17 +41,10 @@ def main() -> None:
             for name, close in likeness[kind].items():
                 close.append(quality_of(workers[name], path))
             print(f"{kind} {path.name}: {measured['ours']:.2f}", flush=True)
-    several: dict[str, Ratios] = {}
-    several_close: dict[str, list[Closeness]] = {}
     pair = {name: workers[name] for name in ("ours", BASE)}
-    for kind, paths in photographs.items():
-        several[kind] = {name: [] for name in pair}
-        for path in paths:
-            for name, ratio in interleaved(pair, path, SEVERAL, rounds).items():
-                several[kind][name].append(ratio)
-        several_close[kind] = [
-            {name: quality_of_several(worker, path) for name, worker in pair.items()} for path in paths
-        ]
+    photographs["phone"] = fetch.as_phones_make_them(photographs["jpeg_baseline"])
+    by_default = {kind: default_sizes(pair, kind, photographs[kind], rounds) for kind in DEFAULT_KINDS}
+    heic = against_jpeg(workers["ours"], photographs["phone"][:3], rounds)
     for worker in workers.values():
         worker.close()
     large = memory.pictures(photographs["jpeg_baseline"][0])
@@ -60,7 +53,7 @@ def main() -> None:
         for kind, path in large.items()
         for sizes in ("256", "256,1024")
     }
-    results = summary(ratios, several, likeness, peaks) | {"three_sizes": trade(several, several_close)}
+    results = summary(ratios, likeness, peaks) | {"default_sizes": by_default, "heic": heic}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "thumbnails.json").write_text(json.dumps(results, indent=2) + "\n")
     plot.draw(results, RESULTS / "thumbnails.svg")
@@ -106,50 +99,56 @@ def compared(path: Path, size: int, made: Path) -> tuple[quality.Pixels, quality
         return best, quality.on_grey(image)
 
 
-def quality_of_several(worker: Worker, path: Path) -> dict[str, list[float]]:
-    """PSNR by SEVERAL: before encoding, and of luma and chroma in a JPEG of quality 100 (where the kind
-    becomes one)."""
+def default_sizes(pair: dict[str, Worker], kind: str, paths: list[Path], rounds: int) -> dict[str, Any]:
+    """What the default sizes of one class cost, how close the larger one is, and their bytes, to sharp's."""
+    ratios, luma, sizes = [], [], []
+    for path in paths:
+        ratios.append(interleaved(pair, path, DEFAULT, rounds)["ours"])
+        if form_of(path) == "jpeg":
+            ours, sharps = (luma_of(worker, path) for worker in pair.values())
+            luma.append(ours - sharps)
+        ours, sharps = (bytes_of(worker, path) for worker in pair.values())
+        sizes.append(ours / sharps)
+        print(f"default sizes, {kind} {path.name}: {ratios[-1]:.2f}", flush=True)
+    return {
+        "ratio_cpu": geometric(ratios),
+        "luma_db_1024_mean": round(statistics.mean(luma), 2),
+        "luma_db_1024_least": round(min(luma), 2),
+        "bytes_ratio": geometric(sizes),
+        "ratio_cpu_least_and_most": [round(min(ratios), 2), round(max(ratios), 2)],
+    }
+
+
+def luma_of(worker: Worker, path: Path) -> float:
+    """PSNR of brightness at DEFAULT's larger size, in a JPEG of quality 100."""
     out = fetch.CACHE / "quality"
-    found: dict[str, list[float]] = {"pixels": [], "jpeg_luma": [], "jpeg_chroma": []}
-    worker.cpu(path, SEVERAL, "png", out=out)
-    for number, size in enumerate(SEVERAL):
-        found["pixels"].append(quality.psnr(*compared(path, size, Path(f"{out}{number}"))))
-    if form_of(path) != "jpeg":
-        return found
-    worker.cpu(path, SEVERAL, "fine", out=out)
-    for number, size in enumerate(SEVERAL):
-        best, made = map(quality.luma_and_chroma, compared(path, size, Path(f"{out}{number}")))
-        found["jpeg_luma"].append(quality.psnr(best[0], made[0]))
-        found["jpeg_chroma"].append(quality.psnr(best[1], made[1]))
-    return found
+    worker.cpu(path, DEFAULT, "fine", out=out)
+    best, made = map(quality.luma_and_chroma, compared(path, DEFAULT[0], Path(f"{out}0")))
+    return quality.psnr(best[0], made[0])
 
 
-def trade(several: dict[str, Ratios], close: dict[str, list[Closeness]]) -> dict[str, Any]:
-    """What three sizes cost, and how close they are, against sharp: what was given for the time shows."""
+def bytes_of(worker: Worker, path: Path) -> int:
+    """Of both default sizes as they are delivered, at the same quality."""
+    out = fetch.CACHE / "quality"
+    worker.cpu(path, DEFAULT, form_of(path), out=out)
+    return sum(Path(f"{out}{number}").stat().st_size for number in range(len(DEFAULT)))
 
-    def differences(kinds: Iterable[str], what: str, number: int) -> list[float]:
-        photographs = [each for kind in kinds for each in close[kind] if each["ours"][what]]
-        return [each["ours"][what][number] - each[BASE][what][number] for each in photographs]
 
-    def row(kinds: list[str]) -> dict[str, Any]:
-        return {
-            "ratio_cpu_vs_sharp": geometric(ratio for kind in kinds for ratio in several[kind]["ours"]),
-            "psnr_minus_sharp_db": {
-                what: {
-                    str(size): {"mean": round(statistics.mean(found), 2), "least": round(min(found), 2)}
-                    for number, size in enumerate(SEVERAL)
-                    if (found := differences(kinds, what, number))
-                }
-                for what in ("pixels", "jpeg_luma", "jpeg_chroma")
-            },
-        }
-
-    return {kind: row([kind]) for kind in several} | {"all": row(list(several))}
+def against_jpeg(worker: Worker, paths: list[Path], rounds: int) -> dict[str, Any]:
+    """The default sizes of a 12-megapixel HEIC against those of the same picture as JPEG, both ours: sharp's
+    own builds do not decode HEIC."""
+    ratios, seconds = [], []
+    for jpeg, heic in zip(paths, fetch.as_heic(paths), strict=True):
+        for path in (jpeg, heic):
+            worker.cpu(path, DEFAULT, "jpeg")  # warm
+        both = [[worker.cpu(path, DEFAULT, "jpeg") for path in (jpeg, heic)] for _ in range(rounds)]
+        ratios.append(statistics.median(new / old for old, new in both))
+        seconds.append(statistics.median(new for _, new in both))
+    return {"ratio_cpu_to_our_jpeg": geometric(ratios), "cpu_seconds": round(statistics.mean(seconds), 3)}
 
 
 def summary(
     ratios: dict[str, Ratios],
-    several: dict[str, Ratios],
     likeness: dict[str, dict[str, list[tuple[float, float]]]],
     peaks: dict[str, tuple[float | None, str]],
 ) -> dict[str, Any]:
@@ -173,8 +172,7 @@ def summary(
         for name in ("ours", BASE)
     }
     return {
-        "ratio_cpu_vs_sharp": by_engine["ours"]
-        | {"multi_size": geometric(ratio for each in several.values() for ratio in each["ours"])},
+        "ratio_cpu_vs_sharp": by_engine["ours"],
         "psnr_minus_sharp_db": {
             "jpeg": round(statistics.mean(jpegs["ours"]) - statistics.mean(jpegs[BASE]), 2),
             **{
@@ -211,15 +209,15 @@ def table(results: dict[str, Any]) -> str:
     for name in next(iter(results["quality_before_encoding"].values())):
         cells = [results["quality_before_encoding"][kind][name] for kind in kinds[:-1]]
         lines.append(f"{name:26}" + "".join(f"{c['psnr_db']:10.1f}  {c['ssim']:.4f}" for c in cells))
-    for kind, row in results["three_sizes"].items():
+    for kind, row in results["default_sizes"].items():
         lines.append(
-            f"three sizes, {kind}: {row['ratio_cpu_vs_sharp']:.2f} of sharp's one decode; PSNR - sharp's, dB"
+            f"1024 and 256, {kind}: {row['ratio_cpu']:.2f} of sharp; luma at 1024 "
+            f"{row['luma_db_1024_mean']:+.2f} dB (least {row['luma_db_1024_least']:+.2f}); "
+            f"{row['bytes_ratio']:.3f} of its bytes"
         )
-        for what, sizes in row["psnr_minus_sharp_db"].items():
-            cells = (
-                f"{size}: {each['mean']:+.1f} (least {each['least']:+.1f})" for size, each in sizes.items()
-            )
-            lines.append(f"    {what:12}" + "  ".join(cells))
+    lines.append(
+        f"1024 and 256 of a 12 MP HEIC: {results['heic']['ratio_cpu_to_our_jpeg']:.1f} of the same as JPEG"
+    )
     lines += [f"100 MP {kind}: {said}" for kind, said in results["peak_100mp_said"].items()]
     return "\n".join(lines)
 

@@ -19,10 +19,10 @@ Engine = Callable[[bytes, list[int], str], list[bytes]]
 
 
 def ours() -> Engine:
-    from chalicelib.config.thumbnails import ThumbnailSettings
+    from chalicelib.config.thumbnails import FORMATS, ThumbnailSettings
     from chalicelib.thumbnails.make import make
 
-    plain = ThumbnailSettings(memory_budget=2_000_000_000)
+    plain = ThumbnailSettings(memory_budget=2_000_000_000, formats=FORMATS)
 
     def thumbnails(data: bytes, sizes: list[int], form: str) -> list[bytes]:
         settings = replace(plain, sizes=tuple(sizes), output=form)  # type: ignore[arg-type]
@@ -76,15 +76,17 @@ def floor() -> Engine:
     from PIL import Image
 
     from chalicelib.config.thumbnails import ThumbnailSettings
-    from chalicelib.thumbnails.imaging import deadline, header, png, webp
-    from chalicelib.thumbnails.imaging.strategy import choose
+    from chalicelib.thumbnails.imaging import png
+    from chalicelib.thumbnails.imaging.webp import ReducibleWebp
+    from chalicelib.thumbnails.make import opened
 
     def decode(data: bytes, sizes: list[int], form: str) -> list[bytes]:
-        settings, forever = ThumbnailSettings(sizes=tuple(sizes)), deadline.Deadline(600)
-        if opened := webp.opened(data, forever):
-            opened.reduced(choose(opened, data, settings).scaled, forever)
+        source = opened(data, ThumbnailSettings(sizes=tuple(sizes)))
+        image = source.image
+        assert image is not None
+        if isinstance(image, ReducibleWebp):
+            image.reduced(source.route.scaled, source.deadline)
             return []
-        image = header.open_image(data, settings.formats, forever)
         if image.format == "PNG":
             inflate = zlib.decompressobj()
             for kind, body in png.chunks(data):
@@ -92,7 +94,7 @@ def floor() -> Engine:
                     inflate.decompress(body)
             return []
         if image.format == "JPEG":
-            shrink = choose(image, data, settings).shrink
+            shrink = source.route.shrink
             image.draft(None, (image.width // shrink, image.height // shrink))
         image.load()
         assert isinstance(image, Image.Image)

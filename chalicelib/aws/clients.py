@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
@@ -64,7 +64,6 @@ class Clients(Protocol):
     sqs: Callable[[], SQSClient]
     ssm: Callable[[], SSMClient]
     cloudwatch_logs: Callable[[], CloudWatchLogsClient]
-    events: Callable[[], EventBridgeClient]
 
 
 s3: Callable[[], S3Client] = partial(_client, "s3")
@@ -73,5 +72,5 @@ sqs: Callable[[], SQSClient] = partial(_client, "sqs")
 ssm: Callable[[], SSMClient] = partial(_client, "ssm")
 cloudwatch: Callable[[], CloudWatchClient] = partial(_client, "cloudwatch")
 cloudwatch_logs: Callable[[], CloudWatchLogsClient] = partial(_client, "logs")
-events: Callable[[], EventBridgeClient] = partial(_client, "events")
+functions: Callable[[], LambdaClient] = partial(_client, "lambda")
 stepfunctions: Callable[[], SFNClient] = partial(_client, "stepfunctions")

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 # Nothing anyone does to the queue makes these work: the object has to change.
+# S3's code: what it means, and the code of the dead letter.
 PERMANENT = {
-    "NoSuchKey": "the object is gone",
-    "NoSuchVersion": "the object's version is gone",
-    "InvalidObjectState": "the object is archived; restore it, then upload or redrive it",
-    "KeyTooLongError": "the key is too long",
+    "NoSuchKey": ("the object is gone", "gone"),
+    "NoSuchVersion": ("the object's version is gone", "gone"),
+    "InvalidObjectState": ("the object is archived; restore it, then upload or redrive it", "archived"),
+    "KeyTooLongError": ("the key is too long", "key-too-long"),
 }
 
 
@@ -36,7 +37,8 @@ def errors_translated(doing: str) -> Iterator[None]:
         error = e.response.get("Error", {})
         code = error.get("Code", "unknown")
         if code in PERMANENT:
-            raise Reject(f"{doing}: {PERMANENT[code]} ({code})") from e
+            means, kind = PERMANENT[code]
+            raise Reject(f"{doing}: {means} ({code})", kind) from e
         raise Retry(f"{doing}: {code}: {error.get('Message', '')}") from e
     except BotoCoreError as e:
         raise Retry(f"{doing}: {e}") from e

@@ -110,7 +110,12 @@ class ThumbnailSettings:
             formats=of.read("THUMBNAIL_FORMATS", _formats, cls.formats),
             accept_truncated=of.flag("THUMBNAIL_ACCEPT_TRUNCATED", cls.accept_truncated),
             time_limit=of.whole("THUMBNAIL_TIME_LIMIT", 1, 900, cls.time_limit),
-            cache_control=of.read("THUMBNAIL_CACHE_CONTROL", _cache_control, cls.cache_control),
+            cache_control=of.text(
+                "THUMBNAIL_CACHE_CONTROL",
+                _CACHE_CONTROL,
+                "a Cache-Control header's value, such as public, max-age=86400",
+                cls.cache_control,
+            ),
             memory_budget=budget_of(function_mb or DEFAULT_FUNCTION_MB),
             process_limit=function_mb * 1024 * 1024,
         )
@@ -138,8 +143,8 @@ def _size(match: re.Match[str], usual: Fit) -> int | Size:
     if not (name or height or fit):
         return int(width)
     named = name or (f"{width}x{height}" if height else width)
-    wanted: Fit = fit if fit in ("inside", "cover") else usual  # type: ignore[assignment]
-    return Size(named, int(width), int(height or width), wanted)
+    own: Fit = "cover" if fit == "cover" else "inside"
+    return Size(named, int(width), int(height or width), own if fit else usual)
 
 
 def _sides(sizes: Sequence[int | Size]) -> list[int]:
@@ -168,12 +173,6 @@ def _colour(text: str) -> tuple[int, int, int]:
         raise ValueError("a colour such as #ffffff")
     red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue
-
-
-def _cache_control(text: str) -> str:
-    if not _CACHE_CONTROL.fullmatch(text):
-        raise ValueError("a Cache-Control header's value, such as public, max-age=86400")
-    return text
 
 
 def _listed(value: str) -> list[str]:

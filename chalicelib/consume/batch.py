@@ -184,7 +184,7 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
             batch.circuit.succeeded()
             now = times.now()
             outcomes.line(created, delivery, DONE, now, one.results[-1])
-            if (took := times.seconds_between(created.event_time, now)) is not None:
+            if (took := times.waited_s(created.event_time, now)) is not None:
                 one.seconds.append(took)
     except Reject as e:
         one.rejected(e.code, e.reason)

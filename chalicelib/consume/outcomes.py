@@ -82,7 +82,7 @@ def line(
         uploaded=created.event_time,
         forwarded=times.iso(delivery.forwarded),
         started=times.iso(delivery.started),
-        seconds=times.seconds_between(created.event_time, now),
+        seconds=times.waited_s(created.event_time, now),
         thumbnails=list(work.thumbnails),
         bytes_in=work.bytes_in,
         bytes_out=work.bytes_out,

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricDa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
@@ -133,7 +133,7 @@ def series(
         "series": {
             "backlog": level("source"),
             "destination": level("destination"),
-            "dead_letters": level("dead_letter"),
+            "dead_letters": _carried(level("letters")),
             "arrived": events("arrived"),
             "forwarded": events("forwarded"),
             "done": events("done"),
@@ -175,8 +175,9 @@ def _series_metrics(config: Config) -> dict[str, list[Metric]]:
         "rejected_drain": [_ours(config, "drain", "Rejected")],
         "rejected_enqueue": [_ours(config, "enqueue", "Rejected")],
     }
-    for name, url in _queues(config).items():
-        wanted[name] = [_queue(url, "ApproximateNumberOfMessagesVisible", "Maximum")]
+    for name in ("source", "destination"):
+        wanted[name] = [_queue(_queues(config)[name], "ApproximateNumberOfMessagesVisible", "Maximum")]
+    wanted["letters"] = [_ours(config, "letters", "Letters", "Maximum")]
     for name, functions in _functions(config).items():
         wanted[f"errors_{name}"] = [_lambda(function, "Errors") for function in functions]
     return wanted
@@ -188,6 +189,7 @@ def _functions(config: Config) -> dict[str, list[str]]:
         "enqueue": ["enqueue"] if config.s3_notifies == "lambda" else [],
         "drain": shard_names(config.drain_shards),
         "consume": ["consume"],
+        "letters": ["letters"] if config.reports_bucket else [],
         "backfill": ["backfill"],
     }
     return {name: [config.function_name(one) for one in several] for name, several in ours.items() if several}
@@ -254,6 +256,14 @@ def _filled(values: Minutes, minutes: range) -> list[float]:
 def _latest(values: Minutes, since: int) -> float | None:
     recent = [minute for minute in values if minute >= since]
     return values[max(recent)] if recent else None
+
+
+def _carried(values: Sequence[float | None]) -> list[float | None]:
+    """Each value until the next one: what is written only when it changes."""
+    found: list[float | None] = []
+    for value in values:
+        found.append(value if value is not None or not found else found[-1])
+    return found
 
 
 def _mean(values: Minutes, weights: Minutes) -> float | None:

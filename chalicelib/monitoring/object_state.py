@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from chalicelib import times
 from chalicelib.queues import messages
 from chalicelib.thumbnails.stored import StoredThumbnail
 
-State = Literal["done", "rejected", "retrying", "waiting", "not seen"]
+State = Literal["done", "rejected", "retrying", "waiting", "deleted", "ignored", "folder marker", "not seen"]
 # By the outcome of the newest line about an object.
-STATES: Mapping[str, State] = {"done": "done", "rejected": "rejected", "retry": "retrying"}
-# S3 dates an object to the second, and its event a little later or earlier.
-CLOCKS_APART = timedelta(seconds=5)
+STATES: Mapping[str, State] = {
+    "done": "done",
+    "rejected": "rejected",
+    "retry": "retrying",
+    "untried": "waiting",
+}
+SUPERSEDED = "superseded"  # the result of an event that a newer one of its key overtook
+WHERE = "which queue it waits in: SQS cannot be searched"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Evidence:
     exists: bool | None
     etag: str | None = None
     last_modified: datetime | None = None
-    handled: bool = True  # whether the stage takes keys like this
+    ignored: str = ""  # why the stage leaves such objects alone, where it does
+    folder_marker: bool = False
     thumbnails: Sequence[StoredThumbnail] | None = ()
     sizes: int = 0  # how many thumbnails make the work whole; 0 where the action makes none
     outcomes: Sequence[Mapping[str, Any]] | None = ()  # consume's lines about it, newest first
@@ -69,21 +75,24 @@ def decide(evidence: Evidence, now: datetime) -> ObjectState:
     current = [one for one in evidence.thumbnails or () if one.source_etag == evidence.etag]
     if evidence.exists and evidence.sizes and len(current) >= evidence.sizes:
         found = ObjectState("done", "the thumbnails' metadata", times=_times_of(current[-1]))
-    elif latest:
-        state = STATES[latest["outcome"]]
-        found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
-        if state == "rejected" and evidence.no_letter:
-            found.not_known.append(
-                "where its dead letter is: it is no longer in the queue, so it was sent back or has expired"
-            )
+    elif latest and not _waits_again(evidence, latest):
+        found = _by_outcome(evidence, latest)
     elif evidence.letters:
         letter = evidence.letters[0]
-        found = ObjectState("rejected", "the dead-letter queue", letter["reason"])
+        found = ObjectState("rejected", "the dead letters", letter["reason"])
+    elif evidence.exists is not False and evidence.ignored:
+        state: State = "folder marker" if evidence.folder_marker else "ignored"
+        found = ObjectState(
+            state, "the object alone" if evidence.folder_marker else "the settings", evidence.ignored
+        )
     elif evidence.exists:
         found = _without_outcome(evidence, now)
+    elif evidence.exists is False and evidence.enqueued:
+        why = "the object is deleted: when its turn comes, its event ends as gone"
+        found = ObjectState("waiting", "enqueue's log", why, not_known=[WHERE])
     elif evidence.thumbnails:
-        found = ObjectState("done", "the thumbnails' metadata", times=_times_of(evidence.thumbnails[-1]))
-        found.not_known.append("anything newer: the object itself is gone")
+        found = ObjectState("deleted", "the thumbnails' metadata", times=_times_of(evidence.thumbnails[-1]))
+        found.reason = "it was done before it was deleted"
     else:
         found = ObjectState("not seen", "no object, thumbnail, dead letter or log line")
     if evidence.last_modified and not found.times.get("uploaded"):
@@ -100,32 +109,54 @@ def legs(way: Mapping[str, str | None]) -> Legs:
         "forwarded": forwarded,
         "started": started,
         "done": done,
-        "waited_in_source": _between(uploaded, forwarded),
-        "waited_in_destination": _between(forwarded, started),
-        "worked": _between(started, done),
+        "waited_in_source": times.waited_s(uploaded, forwarded),
+        "waited_in_destination": times.waited_s(forwarded, started),
+        "worked": times.waited_s(started, done),
     }
 
 
 def _latest(evidence: Evidence) -> Mapping[str, Any] | None:
-    """The newest outcome that is about the present contents."""
+    """The newest outcome that is about the present contents; one that was overtaken is about older ones."""
     for line in evidence.outcomes or ():
+        if line.get("result") == SUPERSEDED:
+            continue
         at = times.moment(line["at"])
-        if not evidence.last_modified or not at or at > evidence.last_modified - CLOCKS_APART:
+        if not evidence.last_modified or not at or at > evidence.last_modified - times.CLOCKS_APART:
             return line
     return None
 
 
+def _waits_again(evidence: Evidence, latest: Mapping[str, Any]) -> bool:
+    """Whether a deleted object's last upload came after its last outcome, so that its event still waits."""
+    if evidence.exists is not False or not evidence.enqueued:
+        return False
+    arrived, ended = times.moment(evidence.enqueued[0].get("at")), times.moment(latest["at"])
+    return bool(arrived and ended and arrived > ended)
+
+
+def _by_outcome(evidence: Evidence, latest: Mapping[str, Any]) -> ObjectState:
+    """What consume has logged last is the state."""
+    state = STATES[latest["outcome"]]
+    found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
+    if state == "done" and evidence.exists is False:
+        found.state, found.reason = "deleted", "it was done before it was deleted"
+    if state == "rejected" and evidence.no_letter:
+        found.not_known.append(
+            "where its dead letter is: it was sent back or discarded, or is being filed just now"
+        )
+    return found
+
+
 def _without_outcome(evidence: Evidence, now: datetime) -> ObjectState:
     """There is an object, and nothing is known to have become of it."""
-    where = "which queue it waits in: SQS cannot be searched"
-    if not evidence.handled:
-        return ObjectState("not seen", "the settings", "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out")
     if evidence.enqueued:
-        return ObjectState("waiting", "enqueue's log", not_known=[where])
+        return ObjectState("waiting", "enqueue's log", not_known=[WHERE])
     if evidence.last_modified and now - evidence.last_modified > messages.KEPT:
-        why = "it is older than any event that may still wait; a backfill job brings it in"
+        why = (
+            "SQS keeps an event that nobody handles for 14 days, and it is older; a backfill job brings it in"
+        )
         return ObjectState("not seen", "the object alone", why)
-    return ObjectState("waiting", "the object alone", not_known=[where, "whether S3 has told of it"])
+    return ObjectState("waiting", "the object alone", not_known=[WHERE, "whether S3 has told of it"])
 
 
 def _times_of(thumbnail: StoredThumbnail) -> dict[str, str | None]:
@@ -142,12 +173,6 @@ def _times_in(line: Mapping[str, Any]) -> dict[str, str | None]:
     return {**{name: line.get(name) for name in ("uploaded", "forwarded", "started")}, "done": done}
 
 
-def _between(start: str | None, end: str | None) -> float | None:
-    """Never below 0: the clocks of S3, SQS and Lambda are a little apart."""
-    seconds = times.seconds_between(start, end)
-    return None if seconds is None else max(0.0, seconds)
-
-
 def _not_asked(evidence: Evidence) -> list[str]:
     missing = {
         "whether the object exists": evidence.exists,
@@ -161,5 +186,5 @@ def _not_asked(evidence: Evidence) -> list[str]:
         at = f"{evidence.read_since:%Y-%m-%d %H:%M} UTC"
         lines.append(f"what consume logged before {at}: there is more than can be read in time")
     if evidence.letters is not None and not evidence.letters and not evidence.letters_complete:
-        lines.append("whether it is a dead letter: there are more than are looked through")
+        lines.append("whether it is a dead letter: there are more than can be listed in time")
     return lines

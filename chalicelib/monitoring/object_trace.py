@@ -10,9 +10,9 @@ from chalicelib import times
 from chalicelib.aws import objects
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
-from chalicelib.control import dead_letters
 from chalicelib.errors import BadRequest
 from chalicelib.events import MAX_KEY_BYTES, ObjectCreated
+from chalicelib.letters import browse
 from chalicelib.monitoring import log_search, object_state, parallel
 from chalicelib.monitoring.object_state import Evidence
 from chalicelib.thumbnails.stored import StoredThumbnail, thumbnails_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # An event is in the log within this time before its object's own date.
 EARLIER = timedelta(minutes=5)
 A_SECOND = timedelta(seconds=1)
-EVERY_LETTER = {"limit": str(dead_letters.MAX_READ)}
 
 
 class SourceObject(TypedDict):
@@ -78,7 +77,7 @@ def trace(
             "thumbnails": lambda: thumbnails_of(clients.s3(), config, key),
             "consume": lambda: about("consume"),
             "enqueue": lambda: about("enqueue"),
-            "letters": lambda: dead_letters.letters(EVERY_LETTER, clients.sqs(), config),
+            "letters": lambda: browse.of_object(clients.s3(), config, key),
         }
     )
     evidence = _evidence(key, head, found, since, config)
@@ -115,20 +114,22 @@ def _evidence(
     def whole(answer: Any) -> Any:
         return None if parallel.failed(answer) else answer
 
+    created = ObjectCreated(config.images_bucket, key, size=head.get("size"))
     letters, consumed, enqueued = (whole(found[name]) for name in ("letters", "consume", "enqueue"))
     lines = None if consumed is None else [line for line in consumed.lines if _is_outcome(line, key)]
     return Evidence(
         exists=None if parallel.failed(head) else head["exists"],
         etag=head.get("etag"),
         last_modified=head.get("last_modified"),
-        handled=key.startswith(config.images_prefix) and key.endswith(config.images_suffix),
+        ignored=config.why_ignored(created),
+        folder_marker=created.is_folder_marker,
         thumbnails=whole(found["thumbnails"]),
         sizes=len(config.thumbnails.sizes) if config.action == "resize" else 0,
         outcomes=lines,
         read_since=consumed.since if consumed and consumed.since > since + A_SECOND else None,
         enqueued=None if enqueued is None else enqueued.lines,
-        letters=None if letters is None else [one for one in letters["letters"] if one["key"] == key],
-        letters_complete=bool(letters and letters["complete"]),
+        letters=None if letters is None else letters[0],
+        letters_complete=bool(letters and letters[1]),
     )
 
 

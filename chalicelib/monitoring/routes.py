@@ -14,6 +14,7 @@ from chalicelib.errors import BadRequest
 from chalicelib.times import now
 
 if TYPE_CHECKING:
+    from chalicelib.letters.browse import Counted
     from chalicelib.monitoring.cache import TimedCache
     from chalicelib.monitoring.log_search import Recent, RecentQuery, Tick
     from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 routes = Routes(__name__)
 # Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
 MEASURED_S, TICK_S = 30, 5
+# The dead letters are counted by a listing, which grows with them: it takes a twentieth of the time at most.
+LETTERS_S, LETTERS_SHARE = 5, 0.05
 
 
 @cache
@@ -46,10 +49,14 @@ def get_health() -> Health:
 @routes.get("/status")
 def get_status() -> Status:
     """Where everything stands."""
+    from chalicelib.letters import browse
     from chalicelib.monitoring import log_search, measures, status
 
     def measured() -> Measured:
         return measures.of_status(clients.cloudwatch(), config(), now())
+
+    def letters() -> Counted:
+        return browse.counted(clients.s3(), clients.sqs(), config())
 
     def last_tick() -> Tick | None:
         return log_search.last_tick(clients.cloudwatch_logs(), config(), now())
@@ -61,6 +68,7 @@ def get_status() -> Status:
         clients,
         measured=lambda: cached()("measures", MEASURED_S, measured),
         last_tick=lambda: cached()("last_tick", tick_kept_s, last_tick),
+        dead_letters=lambda: cached()("letters", LETTERS_S, letters, LETTERS_SHARE),
     )
 
 

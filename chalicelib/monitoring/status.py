@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.config.override import Override
     from chalicelib.control.capacity_override import Schedule
     from chalicelib.jobs.commands import JobSummary
+    from chalicelib.letters.browse import Counted
     from chalicelib.monitoring.log_search import Tick
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
@@ -37,7 +38,7 @@ class Queues(TypedDict):
     source: QueueDepths | Failed  # the live lane
     bulk: QueueDepths | Failed | None
     destination: QueueDepths | Failed
-    dead_letter: QueueDepths | Failed
+    dead_letter: QueueDepths | Failed  # those that are being filed
 
 
 class SetBy(TypedDict):
@@ -59,6 +60,7 @@ class Status(TypedDict):
     stage: str
     at: str
     queues: Queues
+    dead_letters: Counted | Failed  # those that are filed
     capacity: int | None
     capacity_deployed: int
     capacity_set: int | None
@@ -80,13 +82,15 @@ def snapshot(
     clients: Clients,
     measured: Callable[[], Measured],
     last_tick: Callable[[], Tick | None],
+    dead_letters: Callable[[], Counted],
 ) -> Status:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
-    A client is made where it is needed, so that one that cannot be made costs only its part. `measured` and
-    `last_tick` are measures.of_status and log_search.last_tick, or what was kept of them.
+    A client is made where it is needed, so that one that cannot be made costs only its part. `measured`,
+    `last_tick` and `dead_letters` are measures.of_status, log_search.last_tick and browse.counted, or what is
+    kept of them.
     """
-    found = _asked(config, clients, measured, last_tick)
+    found = _asked(config, clients, measured, last_tick, dead_letters)
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
         numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
@@ -110,6 +114,7 @@ def snapshot(
             "destination": _with_age("destination", found, numbers),
             "dead_letter": _with_age("dead_letter", found, numbers),
         },
+        "dead_letters": found["dead_letters"],
         "capacity": capacity,
         "capacity_deployed": set_to["capacity_deployed"],
         "capacity_set": set_to["capacity_set"],
@@ -138,6 +143,7 @@ def _asked(
     clients: Clients,
     measured: Callable[[], Measured],
     last_tick: Callable[[], Tick | None],
+    dead_letters: Callable[[], Counted],
 ) -> dict[str, Any]:
     """Each part by its name, or its error."""
     return parallel.ask(
@@ -150,6 +156,7 @@ def _asked(
             "jobs": lambda: active_jobs(clients.s3control(), config),
             "measured": measured,
             "last_tick": last_tick,
+            "dead_letters": dead_letters,
         }
     )
 
@@ -178,6 +185,14 @@ def _most_in_destination(capacity: int | None, config: Config) -> int | None:
     return config.max_in_destination or None
 
 
+def _waiting(found: Mapping[str, Any]) -> int | None:
+    """Events of both lanes, those in flight too: they are not forwarded yet. None where one is not known."""
+    lanes = [found[name] for name in ("source", "bulk") if found[name] is not None]
+    if any(parallel.failed(lane) for lane in lanes):
+        return None
+    return sum(int(lane["visible"]) + int(lane["in_flight"]) for lane in lanes)
+
+
 def _eta(
     found: Mapping[str, Any],
     schedule: Schedule | Failed,
@@ -187,9 +202,8 @@ def _eta(
 ) -> Eta:
     """When both lanes will be empty."""
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
-    waiting = [found[name].get("visible") for name in ("source", "bulk") if found[name] is not None]
     return eta(
-        None if None in waiting else sum(waiting),
+        _waiting(found),
         leaving,
         arrivals,
         paused=False if parallel.failed(schedule) else schedule["paused"],
@@ -203,4 +217,4 @@ def _until_next_tick(last: dict[str, Any] | None) -> float:
     ended = times.moment(last.get("at")) if last else None
     if not ended:
         return TICK_S
-    return TICK_S - (times.now() - ended).total_seconds() % TICK_S
+    return TICK_S - max(0.0, (times.now() - ended).total_seconds()) % TICK_S

@@ -42,6 +42,7 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "UploadToDone": SECONDS,  # of each event that was done and knows when it was uploaded
     },
     "backfill": {"TasksSucceeded": COUNT, "TasksFailed": COUNT},
+    "letters": {"Letters": COUNT},  # how many are filed, when that has changed
     "api": {"Requests": COUNT, "RequestsFailed": COUNT},
 }
 

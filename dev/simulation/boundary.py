@@ -24,9 +24,10 @@ from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
 from chalicelib.consume.circuit import Circuit
+from chalicelib.queues.fairness import Fairness
 from chalicelib.telemetry import logs
 from dev.simulation.deployed import SERVICES, app, limits
-from dev.simulation.lambdas import SANDBOX, Sandbox
+from dev.simulation.lambdas import SANDBOX, Sandbox, iso
 from dev.simulation.network import BlockingTransport, BotoClient, Transport, Unsigned
 from dev.simulation.threads import Queue, Thread, ThreadPool, as_completed, wait_for
 from dev.simulation.world import World, base_config
@@ -91,6 +92,16 @@ class Boundary:
         sandbox = SANDBOX.get()
         if sandbox is not None and sandbox.alive and sandbox.invocation is not None:
             sandbox.invocation.lines.append((message, fields))
+            if self.here.tracing:
+                at = iso(self.here.loop.now)
+                self.here.log.append({"at": at, "message": message, **fields})
+
+    def fairness(self) -> Fairness:
+        known = self.sandbox().known
+        if "fairness" not in known:
+            known["fairness"] = Fairness(self.here.config.fair_by)
+        found: Fairness = known["fairness"]
+        return found
 
     # threads, processes and time
 
@@ -212,6 +223,7 @@ def installed() -> Iterator[Boundary]:
     put(asyncio, "Runner", boundary.runner())
     put(application, "action", lambda: boundary.here.act)
     put(application, "queues", boundary.blocking_sqs)
+    put(application, "fairness", boundary.fairness)
     put(application, "config", application.config)
     for module_name, state, make in PROCESS_STATE:
         of_sandbox: Any = OfSandbox if make is dict else OfSandboxObject
@@ -252,6 +264,9 @@ class OfSandbox(OfSandboxObject):
 
     def __contains__(self, key: object) -> bool:
         return key in self._mine()
+
+    def setdefault(self, key: str, default: Any) -> Any:
+        return self._mine().setdefault(key, default)
 
 
 def prepare() -> None:

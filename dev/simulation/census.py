@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dev.simulation.sqs import Message
+from dev.simulation.sqs import DELAYED, Message
 from dev.simulation.surroundings import Surroundings
 
 # In every key, and in every body that has no key; a percent-encoded key keeps it as it is.
@@ -36,6 +36,7 @@ class Event:
     tries: int = 0  # calls of the action since it was last redriven
     crashes: int = 0  # of these, those that ended the process
     failed_at: float = 0.0  # when the last try failed; 0 after one that ended the process
+    lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
 
@@ -79,11 +80,15 @@ class Census:
         for number in message.events:
             event = self.events[number]
             event.copies += 1
+            if message.queue in world.lanes:
+                event.lane = event.lane or message.queue.name
+                world.invariants.lane(event, message)
             if message.queue is world.dead_letters:
                 event.letters += 1
                 world.invariants.letter(event, message)
         if message.queue is world.destination and caller is not None:
             world.invariants.forwarded(caller)
+            world.invariants.due(message.until if message.state == DELAYED else world.loop.now)
 
     def removed(self, message: Message, why: str) -> None:
         dead = message.queue is self.world.dead_letters
@@ -94,6 +99,7 @@ class Census:
                 event.letters -= 1
                 event.tries = event.crashes = 0
                 event.failed_at = 0.0
+                event.lane = ""
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":

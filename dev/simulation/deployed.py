@@ -17,8 +17,8 @@ from infra.stage import Account, Stage
 STAGE = "local"  # the one in config.json that needs no account
 SHARDS = 4  # as many as a simulated stage may have
 ACCOUNT = Account("123456789012", "eu-central-1")
-SERVICES = ("sqs", "ssm", "s3", "events", "stepfunctions")
-QUEUES = ("source", "destination", "dead-letter")
+SERVICES = ("sqs", "ssm", "s3", "stepfunctions")
+QUEUES = ("source", "bulk", "destination", "dead-letter")
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 
 from chalicelib.capacity import share
+from chalicelib.config import override
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Event
 from dev.simulation.lambdas import Invocation, Sandbox
 from dev.simulation.sqs import Message
 from dev.simulation.surroundings import Surroundings
 
 MAX_BACKOFF_S = 900  # docs/decisions/0004-refused-entries.md
+WIRE_S = 0.1  # what a call takes on its way, two of them at most
 EARLY_S = 2.0  # a delay is carried in whole seconds
 # A tick's numbers, each message received being in one of them.
 PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
@@ -19,6 +22,7 @@ PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "
 class Invariants:
     def __init__(self, world: Surroundings) -> None:
         self.world = world
+        self._dues: list[float] = []
 
     def forwarded(self, sandbox: Sandbox) -> None:
         """Never more than the capacity that the tick knew, whatever was answered; by nobody but a tick."""
@@ -34,10 +38,39 @@ class Invariants:
         if sandbox.known.setdefault("forwarded in", {}).setdefault(minute, invocation) is not invocation:
             world.violate("capacity", f"{sandbox.label} forwards a second time in the minute {minute}")
         arrived = sum(message.queue is world.destination for message in invocation.sent)
-        capacity = sandbox.known.get("capacity")
-        allowed = 0 if capacity is None else share(capacity, invocation.config.drain_shards, invocation.shard)
+        known = sandbox.known.get("override")
+        config = invocation.config
+        allowed = 0  # as long as the process does not know what people have set
+        if known is not None and not known.paused:
+            capacity = override.capacity_at(config, known, world.loop.now)
+            allowed = share(capacity, config.drain_shards, invocation.shard)
         if arrived > allowed:
             world.violate("capacity", f"{sandbox.label} forwarded {arrived}, allowed are {allowed}")
+
+    def due(self, at: float) -> None:
+        """What the downstream feels: in any 60 seconds at most CAPACITY and a sixtieth, one at the least.
+
+        Kept where the capacity stays what it is, and where no call takes seconds on its way.
+        """
+        world = self.world
+        if not world.is_even:
+            return
+        dues, capacity = self._dues, world.config.capacity
+        most = capacity + max(1, capacity // 60) + world.config.drain_shards - 1
+        here = bisect.bisect(dues, at)
+        dues.insert(here, at)
+        for first in range(max(0, here - most), min(here, len(dues) - 1 - most) + 1):
+            span_s = dues[first + most] - dues[first]
+            if span_s < 60 - WIRE_S:
+                text = f"{most + 1} events due within {span_s:.2f} s, at a capacity of {capacity}"
+                world.violate("too fast", text)
+                return
+
+    def lane(self, event: Event, message: Message) -> None:
+        """An event keeps its lane on every return."""
+        if event.lane != message.queue.name and not event.excuses and not event.letters:
+            text = f"event {event.number} came from {event.lane}, and is in {message.queue.name}"
+            self.world.violate("lane", text, event)
 
     def letter(self, event: Event, message: Message) -> None:
         """Nothing is given up but what never works, and what was really tried."""
@@ -69,7 +102,7 @@ class Invariants:
 
     def hidden(self, message: Message, seconds: float) -> None:
         """What was refused is to move again within a quarter of an hour once it can."""
-        if message.queue is self.world.source and seconds > MAX_BACKOFF_S:
+        if message.queue in self.world.lanes and seconds > MAX_BACKOFF_S:
             text = f"event {message.events} is hidden for {seconds:.0f} s"
             self.world.violate("hidden too long", text)
 
@@ -123,7 +156,7 @@ class Invariants:
         for message in received.values():
             still_there = bool(message.state) and message.state != "gone" and not message.undeleted
             for number in message.events:
-                if number in copies and still_there and message.queue is self.world.source:
+                if number in copies and still_there and message.queue in self.world.lanes:
                     copies[number] += 1
         return sum(max(0, count - before[number]) for number, count in copies.items() if before[number])
 
@@ -157,7 +190,7 @@ class Invariants:
     def waits_too_long(self) -> None:
         """After the faults end all is done within the time that the numbers imply."""
         world = self.world
-        for queue in (world.source, world.destination):
+        for queue in (*world.lanes, world.destination):
             for message in queue.by_id.values():
                 for number in message.events:
                     event = world.census.events[number]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit
 
+from chalicelib.config import override
 from dev.simulation.sqs import Message, Queue, system_attributes
 from dev.simulation.surroundings import Surroundings
 
@@ -102,9 +103,9 @@ class Sandbox:
             invocation.given += len(answer.get("Messages") or ())
         elif action == "GetParameter":
             if status == 200:
-                self.known["capacity"] = int(answer["Parameter"]["Value"])
+                self.known["override"] = override.read(answer["Parameter"]["Value"])
             elif answer["__type"].endswith("ParameterNotFound"):
-                self.known["capacity"] = invocation.config.capacity
+                self.known["override"] = override.NONE
 
     def kill_in(self, invocation: Invocation, how: str = "killed") -> None:
         """Ends the process if it is still at this invocation."""
@@ -359,52 +360,46 @@ def record(message: Message) -> dict[str, Any]:
 class Schedule:
     """EventBridge's rule of one shard: an event each minute, at least once."""
 
-    def __init__(
-        self, world: Surroundings, events: AsyncEvents, function: str, shard: int, phase_s: float
-    ) -> None:
+    def __init__(self, world: Surroundings, events: AsyncEvents, function: str, shard: int) -> None:
         self._world = world
         self._events = events
         self.function = function
         self.shard = shard
-        self.enabled = True
-        self.removed = False
-        self._phase_s = phase_s
         self._next = float("inf")
         self.ticks = 0
 
     def expect(self, at: float) -> None:
         """A minute with nothing to forward is left out, most of the time: it would only take time."""
         now = self._world.loop.now
-        minute = (max(at, now) - self._phase_s) // 60 * 60 + 60 + self._phase_s
+        minute = max(at, now) // 60 * 60 + 60
         if minute < self._next:
             self._next = minute
             self._world.loop.call_at(minute, self._fire, minute)
 
     def _fire(self, minute: float) -> None:
-        if minute != self._next or self.removed:
+        if minute != self._next:
             return
         self._next = float("inf")
         world = self._world
-        if self.enabled:
-            network = world.network
-            event = {
-                "version": "0",
-                "id": f"{self.function}-{minute:.0f}",
-                "detail-type": "Scheduled Event",
-                "source": "aws.events",
-                "account": "123456789012",
-                "time": datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "region": "eu-central-1",
-                "resources": [f"arn:aws:events:eu-central-1:123456789012:rule/{self.function}"],
-                "detail": {},
-            }
-            for _ in range(1 + network.strikes(network.faults.invoked_twice)):
-                self.ticks += 1
-                late_s = network.chance.random() ** 4 * 30
-                world.loop.call_later(late_s, self._events.send, self.function, event, "drain", self.shard)
-        following = world.source.next_visible(world.loop.now)
-        if following is not None:
-            self.expect(following)
+        network = world.network
+        event = {
+            "version": "0",
+            "id": f"{self.function}-{minute:.0f}",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "123456789012",
+            "time": datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": "eu-central-1",
+            "resources": [f"arn:aws:events:eu-central-1:123456789012:rule/{self.function}"],
+            "detail": {},
+        }
+        for _ in range(1 + network.strikes(network.faults.invoked_twice)):
+            self.ticks += 1
+            late_s = network.chance.random() ** 4 * 30
+            world.loop.call_later(late_s, self._events.send, self.function, event, "drain", self.shard)
+        for lane in world.lanes:
+            if (following := lane.next_visible(world.loop.now)) is not None:
+                self.expect(following)
 
 
 def iso(at: float) -> str:

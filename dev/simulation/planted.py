@@ -44,8 +44,8 @@ FAULTS = (
     Fault(
         "the drain deletes before it sends",
         f"{FORWARD}:move",
-        "    todo = plan(messages, clock())\n",
-        "    todo = plan(messages, clock())\n    await _delete(sqs, source, messages, tally)\n",
+        "    if timing:\n",
+        "    await _delete(sqs, lane.queue_url, messages, tally)\n    if timing:\n",
     ),
     Fault(
         "an ambiguous send taken for confirmed",
@@ -98,7 +98,7 @@ FAULTS = (
     ),
     Fault(
         "the drain does not ask for message attributes",
-        f"{TICK}:_work",
+        f"{TICK}:_receive",
         'MessageAttributeNames=["All"]',
         "MessageAttributeNames=[]",
     ),
@@ -116,27 +116,27 @@ FAULTS = (
     ),
     Fault(
         "an unreadable capacity taken for the deployed one",
-        f"{ALLOWANCE}:_capacity",
+        f"{ALLOWANCE}:_override",
         'raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e',
-        'return deployed, ""',
+        "found = overrides.NONE",
     ),
     Fault(
         "every shard takes the whole capacity",
         f"{ALLOWANCE}:allowed",
-        "mine = share(capacity, config.drain_shards, shard)",
-        "mine = capacity",
+        "return share(overrides.capacity_at(config, override, at), config.drain_shards, shard)",
+        "return overrides.capacity_at(config, override, at)",
     ),
     Fault(
         "a minute that is delivered twice forwards twice",
         f"{TICK}:run",
-        "_last_minute.get(shard) == scheduled",
+        "process.last_minute == scheduled",
         "False",
     ),
     Fault(
-        "the capacity given back after a tick that was cut",
+        "one too many given back to the capacity",
         f"{TICK}:_work",
-        "ledger.give_back(len(messages) - taken)",
-        "ledger.give_back(min(len(messages), len(messages) - taken + 1))",
+        "state.give_back(len(messages) - taken)",
+        "state.give_back(min(len(messages), len(messages) - taken + 1))",
     ),
     Fault(
         "a receive taken for a try",
@@ -180,8 +180,8 @@ FAULTS = (
     Fault(
         "a retry sent to the destination, past the capacity",
         f"{SETTLE}:_send_back",
-        "config.source_queue_url",
-        "config.destination_queue_url",
+        "config.lane_url(",
+        "config.destination_queue_url or (",
     ),
     Fault(
         "a letter not written and taken for written",
@@ -227,6 +227,36 @@ FAULTS = (
         "            messages.send(",
         "            messages.try_to_send(",
     ),
+    Fault(
+        "a clock that does not move on: all is due at once",
+        "chalicelib.drain.clock:Clock.due",
+        "self._free_at = due + 60 / max(1, capacity_at(due))",
+        "self._free_at = due",
+    ),
+    Fault(
+        "a new process's clock begins now",
+        "chalicelib.drain.clock:Clock.begin",
+        "end = scheduled + COLD_S",
+        "end = now - 60",
+    ),
+    Fault(
+        "a pause that a tick does not see",
+        f"{ALLOWANCE}:allowed",
+        "    if override.paused:\n",
+        "    if False:\n",
+    ),
+    Fault(
+        "a failed event loses its lane",
+        f"{TRIES}:Tries.read",
+        'lane=BULK if _text(attributes, "Lane") == BULK else ""',
+        'lane=""',
+    ),
+    Fault(
+        "a pause of the circuit that hardly ends",
+        "chalicelib.consume.circuit:Circuit.failed",
+        "self._pause_s *",
+        "10_000 * self._pause_s *",
+    ),
 )
 
 
@@ -255,7 +285,8 @@ def planted(fault: Fault) -> Iterator[None]:
     exec(compile(text, f"<{fault.name}>", "exec"), names)
     changed = vars(names["Inside"]) if inside else names
     kept = function.__code__
-    function.__code__ = changed[function.__name__].__code__
+    replacing = changed[function.__name__]
+    function.__code__ = getattr(replacing, "__func__", replacing).__code__
     try:
         yield
     finally:
@@ -267,5 +298,5 @@ def _function(path: str) -> FunctionType:
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    function: FunctionType = found
+    function: FunctionType = getattr(found, "__func__", found)
     return function

@@ -55,7 +55,7 @@ class Scenario:
     shards: int
     threads: int
     pollers: int
-    max_in_destination: int
+    max_in_destination: int | None  # None: twice the capacity
     length_s: float  # of the time with faults
     faults: Faults
     uploads: tuple[Upload, ...]
@@ -81,7 +81,7 @@ def from_seed(seed: int) -> Scenario:
         shards=chance.choice((1, 1, 1, 2, SHARDS - 1)),
         threads=chance.choice((1, 4, 10)),
         pollers=chance.choice((1, 2, 5)),
-        max_in_destination=chance.choice((0, 0, 5, 100)),
+        max_in_destination=chance.choice((None, None, 0, 5, 100)),
         length_s=length_s,
         faults=_faults(chance, length_s > LONG_S),
         uploads=tuple(_upload(chance, length_s) for _ in range(chance.randint(1, 8))),
@@ -95,6 +95,9 @@ def _faults(chance: random.Random, long: bool) -> Faults:
         return NO_FAULTS
     drawn: dict[str, Any] = {}
     for kind in chance.sample(KINDS, chance.randint(1, 5)):
+        if kind == "failing":
+            drawn[kind] = chance.choice((0.05, 0.5, 1.0))  # a downstream is out now and then
+            continue
         most = LEVELS[1] if long and kind in DOUBLING else RARE.get(kind, 1.0)
         drawn[kind] = min(chance.choice(LEVELS), most)
     return Faults(**drawn)

@@ -20,6 +20,8 @@ class Surroundings(Protocol):
     config: Config
     sqs: Sqs
     source: Queue
+    bulk: Queue
+    lanes: tuple[Queue, ...]  # source and bulk
     destination: Queue
     dead_letters: Queue
     census: Any
@@ -29,6 +31,7 @@ class Surroundings(Protocol):
     tracing: bool
     graveyard: list[Any]  # what dead processes wait for
     quiet_since: float
+    is_even: bool  # whether the capacity stays, and calls are quick
 
     def config_of(self, function: str) -> Config: ...
 

@@ -6,13 +6,13 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote_plus
 
-from chalicelib import times
 from chalicelib.capacity import shard_names
-from chalicelib.config import Config
+from chalicelib.config import Config, override
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.control import capacity_override, dead_letters
 from chalicelib.errors import Reject, RestError, Retry
@@ -59,6 +59,17 @@ class Ssm:
         self._world = world
         self.values: dict[str, str] = {}
 
+    @property
+    def override(self) -> override.Override:
+        """What people have set."""
+        return next((override.read(value) for value in self.values.values()), override.NONE)
+
+    def resume(self) -> None:
+        """Nobody forgets for ever that a stage is paused."""
+        if self.override.paused:
+            (name,) = self.values
+            self.values[name] = replace(self.override, paused=False).to_text()
+
     def call(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         name = request["Name"]
         if action == "PutParameter":
@@ -70,27 +81,6 @@ class Ssm:
             del self.values[name]
             return {}
         return {"Parameter": {"Name": name, "Value": self.values[name]}}
-
-
-class EventBridge:
-    """The rules of the drains."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def call(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request["Name"]
-        rule = next(
-            (rule for shard, rule in self._world.schedules.items() if name.endswith(f"-{shard}-event")), None
-        )
-        if rule is None:
-            raise Refused("ResourceNotFoundException", name)
-        if action == "DescribeRule":
-            return {"State": "ENABLED" if rule.enabled else "DISABLED"}
-        rule.enabled = action == "EnableRule"
-        if rule.enabled:
-            rule.expect(self._world.loop.now)
-        return {}
 
 
 @cache
@@ -108,6 +98,7 @@ class World:
         self.app = deployed.app()
         self.tracing = tracing
         self.story: list[tuple[float, str, str, tuple[int, ...]]] = []
+        self.log: list[dict[str, Any]] = []  # the functions' log lines
         self.violation: Violation | None = None
         self.caller: Sandbox | None = None
         self.graveyard: list[Any] = []
@@ -120,6 +111,8 @@ class World:
         self.sqs = Sqs(self.loop.time, random.Random(scenario.seed + 2), self.census)
         self.dead_letters = self._queue("dead-letter", None)
         self.source = self._queue("source", self.dead_letters)
+        self.bulk = self._queue("bulk", self.dead_letters)
+        self.lanes: tuple[Queue, ...] = (self.source, self.bulk)
         self.destination = self._queue("destination", self.dead_letters)
         self.sqs.given = self.census.given
         self.network = Network(self, random.Random(scenario.seed + 3))
@@ -130,11 +123,11 @@ class World:
             "sqs": self.sqs,
             "AmazonSSM": self.ssm,
             "ssm": self.ssm,
-            "events": EventBridge(self),
         }
         self.config = replace(
             base_config(),
             source_queue_url=self.source.url,
+            bulk_queue_url=self.bulk.url,
             destination_queue_url=self.destination.url,
             dead_letter_queue_url=self.dead_letters.url,
             capacity=scenario.capacity,
@@ -149,7 +142,11 @@ class World:
         self.schedules: dict[str, Schedule] = {}
         for shard, name in enumerate(shard_names(scenario.shards)):
             self._schedule(name, shard)
-        self.source.on_visible = self._expect_ticks
+        for lane in self.lanes:
+            lane.on_visible = self._expect_ticks
+        slow = scenario.faults.slow or scenario.faults.twice
+        changes = {"capacity", "capacity back", "deploy"}
+        self.is_even = not slow and not any(one.action in changes for one in scenario.orders)
 
     # parts
 
@@ -164,7 +161,7 @@ class World:
         )
 
     def _schedule(self, name: str, shard: int) -> None:
-        self.schedules[name] = Schedule(self, self.events, name, shard, self.chance.random() * 60)
+        self.schedules[name] = Schedule(self, self.events, name, shard)
 
     def _expect_ticks(self, at: float) -> None:
         for one in self.schedules.values():
@@ -337,18 +334,10 @@ class World:
 
     def order(self, order: Order) -> None:
         perform = {
-            "pause": lambda boto: capacity_override.set_paused(
-                True, None, boto("ssm"), self.config, "operator", times.now()
-            ),
-            "resume": lambda boto: capacity_override.set_paused(
-                False, None, boto("ssm"), self.config, "operator", times.now()
-            ),
-            "capacity": lambda boto: capacity_override.put_capacity(
-                {"capacity": order.argument}, boto("ssm"), self.config, "operator", times.now()
-            ),
-            "capacity back": lambda boto: capacity_override.put_capacity(
-                {"capacity": None}, boto("ssm"), self.config, "operator", times.now()
-            ),
+            "pause": lambda boto: self._set_paused(True, boto("ssm")),
+            "resume": lambda boto: self._set_paused(False, boto("ssm")),
+            "capacity": lambda boto: self._set_capacity(order.argument, boto("ssm")),
+            "capacity back": lambda boto: self._set_capacity(None, boto("ssm")),
             "redrive": lambda boto: self._redrive(boto, None),
             "redrive by reason": lambda boto: self._redrive(boto, {"reason": "the plan says never"}),
             "look": lambda boto: dead_letters.letters({}, boto("sqs"), self.config),
@@ -359,6 +348,14 @@ class World:
             self._backfill(min(order.argument, 10))
         elif perform:
             self._by_hand(order.action, perform)
+
+    def _set_paused(self, paused: bool, ssm: Any) -> None:
+        now = datetime.fromtimestamp(self.loop.now, UTC)
+        capacity_override.set_paused(paused, None, ssm, self.config, "somebody", now)
+
+    def _set_capacity(self, capacity: int | None, ssm: Any) -> None:
+        now = datetime.fromtimestamp(self.loop.now, UTC)
+        capacity_override.put_capacity({"capacity": capacity}, ssm, self.config, "somebody", now)
 
     def _by_hand(self, what: str, perform: Callable[[Callable[[str], Any]], Any]) -> None:
         """One request of the REST API, in a sandbox of its function; its errors are the caller's."""
@@ -429,6 +426,7 @@ class World:
     def run(self) -> Outcome:
         scenario = self.scenario
         self._handlers = {}
+        random.seed(scenario.seed)  # whoever draws without a generator of his own
         self.network.set_faults(scenario.faults)
         for upload in scenario.uploads:
             self.loop.call_at(BEGIN + upload.at, self.upload, upload)
@@ -458,9 +456,8 @@ class World:
         """Until nothing moves any more; then all must have ended, and in time."""
         self.loop.run(self.loop.now + 2 * self.limits.timeouts_s["api_handler"])  # nobody's pause comes later
         self.quiet_since = self.loop.now
-        for one in self.schedules.values():
-            one.enabled = True
-            one.expect(self.loop.now)
+        self.ssm.resume()
+        self._expect_ticks(self.loop.now)
         self.loop.run(self.loop.now + self._implied_s())
         if not self.loop.stopped:
             self.invariants.waits_too_long()
@@ -474,10 +471,10 @@ class World:
         kills its process also waits until it is visible again.
         """
         config = self.config
-        capacity = min([config.capacity, *map(int, self.ssm.values.values())])
+        capacity = override.capacity_at(config, self.ssm.override, self.loop.now)
         passes = sum(1 + config.max_tries for event in self.census.events)
         delays = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
-        hidden = max(one.visibility_s for one in (self.source, self.destination))
+        hidden = max(one.visibility_s for one in (*self.lanes, self.destination))
         return REST_SLACK_S + delays + 60 * passes / capacity + config.max_tries * hidden
 
     def told(self) -> list[str]:

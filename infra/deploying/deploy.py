@@ -109,6 +109,7 @@ def _parameters(
         "Versioning": settings.get("VERSIONING", "Suspended"),
         "SourceVisibility": str(stage.visibility("drain")),
         "DestinationVisibility": str(stage.visibility("consume")),
+        "DeadLetterVisibility": str(stage.visibility("letters")),
         "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
         "AlarmEmail": settings.get("ALARM_EMAIL", ""),
         "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),

@@ -18,7 +18,7 @@ import boto3
 
 from chalicelib.config.stage import APP
 from infra.errors import CommandError
-from infra.permissions import aws_calls
+from infra.permissions import aws_calls, policies
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -37,18 +37,20 @@ def remove_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
     Chalice would make each a second time, which AWS refuses.
     """
     known = {resource.get("event_uuid") for resource in stage.deployed()}
+    for function in policies.POLLED:
+        for uuid in _mappings(client, stage.function_name(function)):
+            if uuid not in known:
+                say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
+                client.delete_event_source_mapping(UUID=uuid)
+                _wait_until_gone(client, uuid)
+
+
+def _mappings(client: LambdaClient, function: str) -> list[str]:
     try:
-        pages = client.get_paginator("list_event_source_mappings").paginate(
-            FunctionName=stage.function_name("consume")
-        )
-        found = [mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"]]
+        pages = client.get_paginator("list_event_source_mappings").paginate(FunctionName=function)
+        return [mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"]]
     except client.exceptions.ResourceNotFoundException:
-        return  # no function yet
-    for uuid in found:
-        if uuid not in known:
-            say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
-            client.delete_event_source_mapping(UUID=uuid)
-            _wait_until_gone(client, uuid)
+        return []  # no function yet
 
 
 def remove_apis(client: APIGatewayClient, functions: LambdaClient, stage: Stage, say: Say) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from chalice.policy import PolicyBuilder
 
 from chalicelib.config.stage import capacity_parameter, queue_name
+from chalicelib.letters import runs, store
 from infra.permissions import aws_calls
 from infra.stage import Account, Stage
 
@@ -27,6 +28,9 @@ DESTINATION, DEAD = "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
+LETTERS = "the dead letters in the reports bucket"
+RUNS = "the progress of redrives and discards in the reports bucket"
+LETTERS_FUNCTION = "the function that files dead letters and sends them back"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -51,6 +55,15 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:DeleteObject": (THUMBNAILS,),
         "states:StartExecution": ("STATE_MACHINE_ARN",),
     },
+    "letters": {
+        "s3:PutObject": (LETTERS, RUNS),
+        "s3:GetObject": (LETTERS, RUNS),
+        "s3:DeleteObject": (LETTERS,),
+        "s3:ListBucket": (REPORTS,),
+        "sqs:SendMessage": (SOURCE,),
+        # Those that are filed, when another one of their batch is not.
+        "sqs:DeleteMessage": (DEAD,),
+    },
     "backfill": {
         "sqs:SendMessage": (BULK,),
         # The size of an object that is named like a folder marker.
@@ -63,12 +76,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "api_handler": {
         "sqs:GetQueueAttributes": (SOURCE, BULK, DESTINATION, DEAD),
-        "sqs:ReceiveMessage": (DEAD,),
-        "sqs:DeleteMessage": (DEAD,),
-        "sqs:ChangeMessageVisibility": (DEAD,),
-        "sqs:SendMessage": (SOURCE,),
-        "sqs:StartMessageMoveTask": (DEAD,),
-        "sqs:ListMessageMoveTasks": (DEAD,),
+        "lambda:InvokeFunction": (LETTERS_FUNCTION,),
         "ssm:GetParameter": (CAPACITY,),
         "ssm:PutParameter": (CAPACITY,),
         "cloudwatch:GetMetricData": (EVERYTHING,),
@@ -96,18 +104,11 @@ CONTROL = {
     "update_job_status": {"s3:UpdateJobStatus"},
     "update_job_priority": {"s3:UpdateJobPriority"},
 }
-# Nor has it these calls. The first needs the others of the two queues too.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+# Nor has it these two. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 UNKNOWN_TO_CHALICE = {
-    "start_message_move_task": {
-        "sqs:StartMessageMoveTask",
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:SendMessage",
-    },
-    "list_message_move_tasks": {"sqs:ListMessageMoveTasks"},
-    "delete_objects": {"s3:DeleteObject"},
+    ("lambda", "invoke"): {"lambda:InvokeFunction"},
+    ("s3", "delete_objects"): {"s3:DeleteObject"},
 }
 # The same calls with a version id need these as well. Only a job's tasks name versions of objects.
 ALSO = {
@@ -123,7 +124,7 @@ CONDITIONS: Mapping[str, Mapping[str, object]] = {
 # What Lambda itself does in the function's name; Chalice adds it only to policies it makes itself.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 POLLER = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-POLLED = {"consume": DESTINATION}
+POLLED = {"consume": DESTINATION, "letters": DEAD}
 LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 # With a KMS key of the account's own, what each action on a queue or bucket asks of the key besides.
@@ -221,7 +222,8 @@ def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     actions: set[str] = set()
     for service, methods in found.items():
         for method in methods:
-            own = CONTROL.get(method, set()) if service == "s3control" else UNKNOWN_TO_CHALICE.get(method)
+            own = CONTROL.get(method, set()) if service == "s3control" else None
+            own = UNKNOWN_TO_CHALICE.get((service, method), own)
             named = own if own is not None else _known(builder, service, method)
             if not named:
                 raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
@@ -242,6 +244,11 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
         functions = ["enqueue", "consume", *stage.drains()]
         groups = [f"log-group:/aws/lambda/{stage.function_name(one)}:*" for one in functions]
         return tuple(account.arn("logs", group) for group in groups)
+    if name == LETTERS_FUNCTION:
+        return (account.arn("lambda", f"function:{stage.function_name('letters')}"),)
+    if name in (LETTERS, RUNS):
+        prefix = store.PREFIX if name == LETTERS else runs.PREFIX
+        return (f"arn:{account.partition}:s3:::{env[REPORTS]}/{prefix}*",)
     return (_arn(action, name, env, account),)
 
 

@@ -7,12 +7,13 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from typing import Any
 
 PLENTY = 8 * 1024 * 1024 * 1024  # bytes
 SECONDS = 60
 
 
-def run(work: Callable[[], object], limit: int) -> tuple[str, dict[str, object], int]:
+def run(work: Callable[[], object], limit: int) -> tuple[str, dict[str, Any], int]:
     """(how it ended, what `work` returned, its peak resident bytes), in a process with `limit` bytes of
     address space. It ended with "" when all went well; what is returned has to be JSON."""
     reading, writing = os.pipe()

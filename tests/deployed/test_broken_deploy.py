@@ -73,7 +73,7 @@ def break_chalice(monkeypatch, when, operation):
 def whole(pipeline):
     """Everything once, and it works."""
     found = inventory(pipeline)
-    assert (found["mappings"], found["rules"], found["notifications"]) == (1, 1, 1)
+    assert (found["mappings"], found["rules"], found["notifications"]) == (2, 1, 1)
     assert len(found["functions"]) == 5
     return found
 

@@ -1,4 +1,4 @@
-"""Pause, capacity, back-pressure and redrive on a deployed stage of two shards, through its API."""
+"""Pause, capacity and back-pressure on a deployed stage of two shards, through its API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import boto3
 import pytest
 
-from chalicelib.queues import letters
 from dev.pipeline import SCHEDULED_EVENT
 from infra.deploying import deploy as deploying
 from tests.support.deployment import deploy, invoke, nobody_consumes, rest, send, wait_for
@@ -85,27 +84,6 @@ def test_a_value_by_hand_that_is_no_capacity_fails_the_tick_and_moves_nothing(st
     finally:
         steered.ask("capacity", {"capacity": None}, "PUT")
     assert sum(one["forwarded"] for one in ticks(steered.pipeline)) == 1
-
-
-def test_dead_letters_come_back_through_the_source_queue(steered):
-    pipeline = steered.pipeline
-    url = pipeline.settings["DEAD_LETTER_QUEUE_URL"]
-    for i in range(6):
-        letter = letters.message(bodies(1, f"dead-{i}")[0], "odd" if i % 2 else "even", "consume")
-        pipeline.sqs.send_message(QueueUrl=url, **letter)
-    found = steered.ask("dead-letters")
-    assert (found["total"], found["reasons"], found["complete"]) == (6, {"odd": 3, "even": 3}, True)
-    assert steered.ask("dead-letters/redrive", {"reason": "odd"})["moved"] == 3
-    assert pipeline.depth("source") == 3
-    assert steered.ask("dead-letters")["reasons"] == {"even": 3}
-
-    assert steered.ask("dead-letters/redrive", {"per_second": 1})["redrive"] == "started"
-    status, answer = rest(pipeline, steered.aws_url, "dead-letters/redrive", {})
-    assert (status, "already" in answer["error"]) == (409, True)
-    wait_for(lambda: pipeline.depth("source") == 6, "SQS's own move")
-    wait_for(lambda: steered.ask("dead-letters/redrive")["tasks"][0]["status"] == "COMPLETED", "its end")
-    assert steered.ask("dead-letters/redrive")["tasks"][0]["moved"] == 3
-    assert steered.ask("dead-letters")["total"] == 0
 
 
 def test_back_pressure_keeps_the_destination_under_its_limit(steered):

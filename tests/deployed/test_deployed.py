@@ -154,3 +154,49 @@ def test_the_rest_api_answers_only_signed_requests_but_for_health(deployed, aws)
         assert rest(deployed, aws.url, path, body, signed=False)[0] == 403
     status, answer = rest(deployed, aws.url, "status")
     assert (status, answer["version"]) == (200, 1)
+
+
+def test_an_object_that_is_gone_is_a_try_that_failed_as_aws_answers_this_role(deployed):
+    """Consume may not list the bucket: of what is not there S3 says AccessDenied, as of a missing permission."""
+    bulk = deployed.settings["BULK_QUEUE_URL"]
+    body = json.dumps({"Bucket": deployed.settings["IMAGES_BUCKET"], "Key": "gone.jpg"})
+    lane = {"Lane": {"DataType": "String", "StringValue": "bulk"}}  # whose wait no other test disturbs
+
+    def waiting():
+        names = ["ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessages"]
+        found = deployed.sqs.get_queue_attributes(QueueUrl=bulk, AttributeNames=names)["Attributes"]
+        return sum(int(number) for number in found.values())
+
+    with only_our_ticks(deployed):
+        deployed.sqs.send_message(
+            QueueUrl=deployed.settings["DESTINATION_QUEUE_URL"], MessageBody=body, MessageAttributes=lane
+        )
+        wait_for(lambda: waiting() == 1, "the object's event in the bulk lane once more")
+        carried = {}
+
+        def received():
+            for message in deployed.sqs.receive_message(QueueUrl=bulk, MessageAttributeNames=["All"]).get(
+                "Messages", []
+            ):
+                carried.update(message["MessageAttributes"])
+                deployed.sqs.delete_message(QueueUrl=bulk, ReceiptHandle=message["ReceiptHandle"])
+            return carried
+
+        wait_for(received, "its delay to end")
+    assert carried["Tries"]["StringValue"] == "1"
+    assert "AccessDenied" in carried["LastReason"]["StringValue"]
+
+
+def test_a_burst_is_spread_over_the_minute_by_the_deployed_drain(aws, tmp_path):
+    """With the spread as it is deployed: what is not due yet is delayed in the destination."""
+    pipeline = deploy(tmp_path, "spread", ACTION="log", SPREAD="on", CAPACITY="60")
+    with only_our_ticks(pipeline), nobody_consumes(pipeline):
+        send(pipeline, "source", *(json.dumps({"Bucket": "b", "Key": f"{i}.jpg"}) for i in range(30)))
+        result = pipeline.tick()
+        assert 15 <= result["forwarded"] <= 30  # a tick by hand may be late in its minute
+        names = ["ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessages"]
+        url = pipeline.settings["DESTINATION_QUEUE_URL"]
+        found = pipeline.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        delayed, visible = (int(found[name]) for name in names)
+        assert delayed >= 10
+        assert delayed + visible == result["forwarded"]

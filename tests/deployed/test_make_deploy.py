@@ -29,7 +29,7 @@ def first(aws, tmp_path_factory):
 
 def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
     before = inventory(first)
-    assert (before["mappings"], before["rules"], before["targets"], before["notifications"]) == (1, 1, 1, 1)
+    assert (before["mappings"], before["rules"], before["targets"], before["notifications"]) == (2, 1, 1, 1)
     assert before["functions"] == [
         "s3-event-scheduler-twice",
         "s3-event-scheduler-twice-backfill",

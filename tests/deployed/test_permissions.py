@@ -7,7 +7,8 @@ import time
 import boto3
 import pytest
 
-from chalicelib.queues import letters
+from chalicelib import times
+from chalicelib.letters import runs
 from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra.permissions import policies
@@ -219,8 +220,10 @@ class Work:
     def consume_one_to_be_tried_again(self):
         """It is in the source queue once more, and no longer in the destination."""
         self.consume(self.body())
-        left = messages(self.aws_url, self.pipeline.settings["DESTINATION_QUEUE_URL"])
-        return len(messages(self.aws_url, self.pipeline.settings["SOURCE_QUEUE_URL"])) == 1 and not left
+        return len(self.waiting("SOURCE")) == 1 and not self.waiting("DESTINATION")
+
+    def waiting(self, queue):
+        return messages(self.aws_url, self.pipeline.settings[f"{queue}_QUEUE_URL"])
 
     def consume_one_of_bulk_to_be_tried_again(self):
         self.consume(self.body(), lane="bulk")
@@ -296,20 +299,50 @@ class Work:
         with environment(self.pipeline, "drain", MAX_IN_DESTINATION="5"):
             return self.tick(self.body())
 
-    def bury(self):
-        letter = letters.message(self.body(), "for a test", "consume")
-        self.pipeline.sqs.send_message(QueueUrl=self.pipeline.settings["DEAD_LETTER_QUEUE_URL"], **letter)
+    def file_a_letter(self, key="no.jpg"):
+        """As Lambda hands a dead letter over."""
+        record = {
+            "messageId": "1",
+            "receiptHandle": "none",
+            "body": self.body(key),
+            "attributes": {"SentTimestamp": "1769860800000"},
+            "messageAttributes": {"Reason": {"stringValue": "for a test", "dataType": "String"}},
+        }
+        return not invoke(self.pipeline, "letters", {"Records": [record]})[1]
 
-    def look_at_dead_letters(self):
-        self.bury()
-        return self.rest("dead-letters")[1]
+    def redrive_letters(self):
+        """The function's part of it, with a key of its own each time."""
+        self.keys = getattr(self, "keys", 0) + 1
+        prefix = f"redrive-{time.time()}-{self.keys}/"
+        self.file_a_letter(f"{prefix}no.jpg")
+        now = times.now()
+        order = {
+            "id": f"{self.keys:08d}",
+            "do": "redrive",
+            "select": {"prefix": prefix},
+            "by": "a test",
+            "note": None,
+            "started": times.iso(now),
+            "at": times.iso(now),
+            "status": "asked",
+            "moved": 0,
+            "left": None,
+            "cut": 0,
+            "says": "",
+        }
+        answer, failed = invoke(self.pipeline, "letters", {runs.ORDER: order})
+        return not failed and (answer["status"], answer["moved"]) == ("done", 1)
 
-    def redrive_by_reason(self):
-        self.bury()
-        return self.rest("dead-letters/redrive", {"reason": "for a test"})[1]
+    def ask_for_a_redrive(self):
+        """The API's part of it; over when the function has done it."""
+        answer, fine = self.rest("dead-letters/redrive", {"prefix": "none such"})
+        if fine:
+            wait_for(lambda: self.run_ended(answer["id"]), "the redrive")
+        return fine
 
-    def redrive_all(self):
-        return self.rest("dead-letters/redrive", {})[1]
+    def run_ended(self, run_id):
+        found = self.rest("dead-letters/redrive")[0]["runs"]
+        return [run["status"] for run in found if run["id"] == run_id] == ["done"]
 
     def set_the_capacity(self):
         fine = self.put("capacity", {"capacity": 999})
@@ -392,6 +425,13 @@ NEEDS = [
     ("consume", "sqs:DeleteMessage", "-destination", "consume_one_to_be_tried_again"),
     ("consume", "sqs:SendMessage", "-source", "consume_one_to_be_tried_again"),
     ("consume", "sqs:SendMessage", "-bulk", "consume_one_of_bulk_to_be_tried_again"),
+    ("letters", "s3:PutObject", "-reports-000000000000-us-east-1/letters/*", "file_a_letter"),
+    ("letters", "s3:PutObject", "-reports-000000000000-us-east-1/redrives/*", "redrive_letters"),
+    ("letters", "s3:GetObject", "-reports-000000000000-us-east-1/redrives/*", "redrive_letters"),
+    ("letters", "s3:GetObject", "-reports-000000000000-us-east-1/letters/*", "redrive_letters"),
+    ("letters", "s3:DeleteObject", "-reports-000000000000-us-east-1/letters/*", "redrive_letters"),
+    ("letters", "s3:ListBucket", "-reports-000000000000-us-east-1", "redrive_letters"),
+    ("letters", "sqs:SendMessage", "-source", "redrive_letters"),
     ("backfill", "sqs:SendMessage", "-bulk", "backfill_enqueues"),
     (
         "backfill",
@@ -408,12 +448,7 @@ NEEDS = [
     ("api_handler", "s3:GetObjectTagging", "-images-000000000000-us-east-1/*", "job_over_a_prefix"),
     ("drain", "ssm:GetParameter", "/capacity", "drain_in_a_new_process"),
     ("drain", "sqs:GetQueueAttributes", "-destination", "drain_under_back_pressure"),
-    ("api_handler", "sqs:ReceiveMessage", "-dead-letter", "look_at_dead_letters"),
-    ("api_handler", "sqs:ChangeMessageVisibility", "-dead-letter", "look_at_dead_letters"),
-    ("api_handler", "sqs:DeleteMessage", "-dead-letter", "redrive_by_reason"),
-    ("api_handler", "sqs:SendMessage", "-source", "redrive_by_reason"),
-    ("api_handler", "sqs:StartMessageMoveTask", "-dead-letter", "redrive_all"),
-    ("api_handler", "sqs:ListMessageMoveTasks", "-dead-letter", "redrive_all"),
+    ("api_handler", "lambda:InvokeFunction", "-letters", "ask_for_a_redrive"),
     ("api_handler", "ssm:PutParameter", "/capacity", "set_the_capacity"),
     ("api_handler", "ssm:GetParameter", "/capacity", "status"),
     ("api_handler", "sqs:GetQueueAttributes", "-source", "status"),
@@ -440,6 +475,7 @@ JOB_ACTIONS = (
 NOT_ENFORCED = {
     ("consume", "sqs:ReceiveMessage"),
     ("consume", "sqs:GetQueueAttributes"),
+    *(("letters", action) for action in policies.POLLER),
     # Only a version id asks for these, and the bucket keeps no versions unless VERSIONING says so.
     *(("backfill", f"s3:{action}ObjectVersionTagging") for action in ("Get", "Put")),
     ("api_handler", "s3:GetObjectVersionTagging"),

@@ -6,12 +6,14 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
 from dev.local_aws import free_port
 from dev.s3_batch.process import s3_batch
+from infra.commands.audit import audit, lines_of
 from infra.local_api import local_api
 from tests.support.deployment import deploy, only_our_ticks, wait_for
 
@@ -50,10 +52,20 @@ def seen(aws, tmp_path_factory, photographs):
             wait_for(lambda: pipeline.depth("source") == 2, "the events")
             found.waiting = found.where(KEY)
             assert pipeline.tick()["forwarded"] == 2
-            wait_for(lambda: pipeline.depth("dead_letter"), "the dead letter")
+            wait_for(pipeline.dead_letters, "the dead letter")
             wait_for(lambda: len(pipeline.thumbnails_of(KEY)) == 2, "the thumbnails")
             wait_for(lambda: len(found.ask("recent")["objects"]) == 2, "the log")
             yield found
+
+
+def test_an_audit_of_the_log_finds_one_fate_for_each(seen):
+    now = datetime.now(UTC)
+    lines = lines_of(
+        boto3.client("logs"), seen.pipeline.stage, now - timedelta(hours=1), now + timedelta(minutes=1)
+    )
+    found = audit(lines)
+    assert found.problems == []
+    assert (len(found.queued), found.done, found.letters, found.forwarded) == (2, 1, 1, 2)
 
 
 def test_before_the_tick_it_waits_and_how_that_is_known_is_said(seen):
@@ -123,7 +135,8 @@ def test_the_status_measures_what_went_through(seen):
         assert (function["invocations"], function["success_rate"]) == (runs, 100), name
     assert found["last_tick"]["forwarded"] == 2
     assert found["last_tick"]["stopped"] == "empty"
-    assert found["queues"]["dead_letter"]["visible"] == 1
+    assert found["queues"]["dead_letter"]["visible"] == 0  # filed
+    assert (found["dead_letters"]["total"], found["dead_letters"]["being_filed"]) == (1, 0)
 
 
 def test_the_series_have_what_went_through(seen):

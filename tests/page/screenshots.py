@@ -24,14 +24,11 @@ HEIGHTS = {1360: 1640, 390: 1500}  # pixels; from there on it is more of the sam
 
 
 def status() -> dict[str, Any]:
-    queues = {**canned.status()["queues"], "dead_letter": canned.queue(4)}
-    return canned.status(queues=queues)
+    return canned.status(dead_letters=canned.dead_letters(6))
 
 
 def letters() -> dict[str, Any]:
-    found = canned.letters(4)
-    reasons = dict(zip(list(found["reasons"])[:2], (3, 1), strict=True))
-    return {**found, "reasons": reasons, "letters": found["letters"][:2], "complete": True}
+    return canned.letters(6, being_filed=0)
 
 
 def main() -> None:
@@ -42,7 +39,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium())
         for name, how in PICTURES.items():
             page = visit_of(browser, server.url, **how).page
-            page.locator("#reasons li").first.wait_for()
+            page.locator("#codes li").first.wait_for()
             page.set_viewport_size(
                 {"width": how.get("width", 1360), "height": HEIGHTS[how.get("width", 1360)]}
             )

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -86,10 +87,9 @@ def test_dead_letters_and_failing_functions_are_said_beside_it(visits, stand_in)
     expect(page.locator("#notes li")).to_have_text(notes)
 
 
-def test_a_dead_letter_that_somebody_reads_is_still_one(visits, stand_in):
+def test_a_dead_letter_that_is_being_filed_is_already_one(visits, stand_in):
     page = opened(visits, stand_in).page
-    queues = {**canned.status()["queues"], "dead_letter": canned.queue(1, 3)}
-    found = verdict(page, canned.status(queues=queues))
+    found = verdict(page, canned.status(dead_letters=canned.dead_letters(1, being_filed=3)))
     assert found["notes"][0]["text"] == "4 dead letters"
     assert found["headline"] == "Keeping up: backlog gone in about 3 minutes, but 4 dead letters"
     assert found["state"] == "warn"
@@ -155,12 +155,12 @@ def test_names_and_reasons_are_text_whatever_they_hold(visits, stand_in):
     page = visit.page
     expect(page.locator("#recent")).to_contain_text(canned.HOSTILE)
     expect(page.locator("#recent")).to_contain_text("photos/holiday\\u202egnp.exe")
-    expect(page.locator("#reasons")).to_contain_text("<script>alert(2)</script>")
     page.locator("#letters-box summary").click()
+    expect(page.locator("#letters")).to_contain_text("<script>alert(2)</script>")
     expect(page.locator("#letters")).to_contain_text(canned.HOSTILE)
     page.locator("#recent button", has_text="onerror").click()
     expect(page.locator("dialog")).to_contain_text(canned.HOSTILE)
-    assert page.locator("img[src=x], #reasons script, [onerror]").count() == 0
+    assert page.locator("img[src=x], #letters script, [onerror]").count() == 0
 
 
 def test_the_page_asks_the_key_as_one_part_of_the_path(visits, stand_in):
@@ -216,35 +216,100 @@ def test_the_capacity_goes_back_to_the_deployed_one(visits, stand_in):
     assert stand_in.asked == [("PUT capacity", {"capacity": None})]
 
 
-def test_dead_letters_go_back_by_reason_or_all_after_a_question(visits, stand_in):
-    stand_in.answers["POST dead-letters/redrive"] = lambda body: {
-        "redrive": "done",
-        "says": f"redriven {body}",
-    }
-    task = {"status": "RUNNING", "moved": 10, "to_move": 100, "started": canned.at(9), "reason": None}
-    stand_in.answers["GET dead-letters/redrive"] = {"tasks": [task]}
+def test_dead_letters_are_counted_by_code_with_what_each_means_and_those_being_filed(visits, stand_in):
     page = opened(visits, stand_in, canned.failing).page
-    page.locator("#reasons li", has_text="too many pixels").get_by_role("button").click()
-    page.click("dialog button[type=submit]")
-    reason = "too many pixels: 40,000 x 40,000 (MAX_PIXELS)"
-    expect(page.locator("#toast")).to_contain_text("redriven {'reason':")
-    page.click("#redrive-all")
-    expect(page.locator("dialog")).to_contain_text("All dead letters (17) go to the source queue")
-    page.click("dialog button[type=submit]")
-    expect(page.locator("#toast")).to_have_text("redriven None")
-    call = "POST dead-letters/redrive"
-    assert stand_in.asked == [(call, {"reason": reason}), (call, None)]
-    expect(page.locator("#redrives")).to_contain_text("running, 10 of 100 sent back")
-
-
-def test_letters_that_another_reader_has_just_now_are_asked_for_again(visits, stand_in):
-    stand_in.answers["GET dead-letters"] = {"total": 0, "reasons": {}, "letters": [], "complete": True}
-    page = opened(visits, stand_in, canned.failing).page
-    expect(page.locator("#letters-note")).to_have_text(
-        "17 dead letters, which somebody reads just now. Asking again."
+    expect(page.locator("#letters-note")).to_have_text("15 dead letters; 2 being filed.")
+    expect(page.locator("#codes li")).to_have_count(2)
+    expect(page.locator("#codes li").first).to_contain_text("11")
+    expect(page.locator("#codes li").first).to_contain_text(
+        "Send back? No, until somebody uploads a good one"
     )
-    stand_in.answers["GET dead-letters"] = canned.letters
-    expect(page.locator("#reasons li")).to_have_count(3)
+    expect(page.locator("#picture .node-dead_letter")).to_contain_text("2 being filed")
+
+
+def test_dead_letters_that_are_too_many_to_list_say_so(visits, stand_in):
+    stand_in.answers["GET dead-letters"] = lambda: {**canned.letters(), "complete": False}
+    page = opened(visits, stand_in, canned.failing).page
+    expect(page.locator("#letters-note")).to_contain_text("15 dead letters or more")
+
+
+def test_dead_letters_go_back_by_code_by_choice_by_prefix_or_all_after_a_question(visits, stand_in):
+    stand_in.answers["POST dead-letters/redrive"] = canned.run("redrive", "asked", 0)
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#codes li", has_text="too-many-pixels").get_by_role("button", name="Redrive").click()
+    expect(page.locator("dialog")).to_contain_text("4 dead letters with the code too-many-pixels.")
+    page.fill("#run-note", "more memory")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("#toast")).to_have_text("The redrive has begun.")
+    page.locator("#letters-box summary").click()
+    page.locator("#letters input[type=checkbox]").nth(1).check()
+    page.click("#redrive-all")
+    expect(page.locator("dialog")).to_contain_text("1 dead letter selected.")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.fill("#letters-prefix", "photos/")
+    with page.expect_response("**/dead-letters?prefix=photos%2F&limit=20"):
+        page.click("#letters-filter button")
+    page.click("#redrive-all")
+    expect(page.locator("dialog")).to_contain_text("whose keys begin with photos/")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.fill("#letters-prefix", "")
+    page.click("#letters-filter button")
+    expect(page.locator("#redrive-all")).to_have_text("Redrive all")
+    page.click("#redrive-all")
+    expect(page.locator("dialog")).to_contain_text("All dead letters (15).")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    call, second = "POST dead-letters/redrive", canned.letters()["letters"][1]["id"]
+    assert stand_in.asked == [
+        (call, {"code": "too-many-pixels", "note": "more memory"}),
+        (call, {"ids": [second]}),
+        (call, {"prefix": "photos/"}),
+        (call, {"all": True}),
+    ]
+
+
+def test_a_discard_says_that_it_is_for_good(visits, stand_in):
+    stand_in.answers["POST dead-letters/discard"] = canned.run("discard", "asked", 0)
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#letters-box summary").click()
+    with page.expect_response("**/dead-letters?code=not-an-image&limit=20"):
+        page.locator("#codes button", has_text="not-an-image").click()
+    page.click("#discard-all")
+    expect(page.locator("dialog")).to_contain_text("They are deleted for good")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("#toast")).to_have_text("The discard has begun.")
+    assert stand_in.asked == [("POST dead-letters/discard", {"code": "not-an-image"})]
+
+
+def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
+    stand_in.answers["GET dead-letters/redrive"] = lambda: {"runs": [canned.run()]}
+    page = opened(visits, stand_in, canned.failing).page
+    runs = page.locator("#redrives")
+    expect(runs).to_contain_text("redrive running: 10 of 100")
+    expect(runs).to_contain_text("user/<b>alice</b>: S3 is back")
+    stand_in.answers["GET dead-letters/redrive"] = {
+        "runs": [
+            {**canned.run(status="stopped"), "says": "10 are in the source queue; 90 are left; ask again"}
+        ]
+    }
+    expect(runs).to_contain_text("90 are left; ask again")
+
+
+def test_a_letter_is_shown_whole_and_more_of_them_page_by_page(visits, stand_in):
+    one = canned.letters()["letters"][0]
+    stand_in.answers[f"GET dead-letters/{quote(one['id'], safe='~')}"] = canned.letter
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#letters-box summary").click()
+    page.locator("#letters button", has_text="whole letter").first.click()
+    expect(page.locator("dialog pre")).to_have_text('{"Bucket": "images", "Key": "<i>a</i>"}')
+    expect(page.locator("dialog a[download]")).to_have_attribute(
+        "href", re.compile("dead-letters/not-an-image~")
+    )
+    page.keyboard.press("Escape")
+    with page.expect_response(re.compile(r"dead-letters\?limit=\d+&after=")):
+        page.click("#letters-more")
 
 
 def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_in):
@@ -449,7 +514,9 @@ def test_a_phone_needs_no_sideways_scrolling(visits, stand_in, state):
     assert visit.accessible() == []
 
 
-@pytest.mark.parametrize("opener", ["#pause", "#capacity", "#redrive-all", "#new-job", "#recent .link"])
+@pytest.mark.parametrize(
+    "opener", ["#pause", "#capacity", "#redrive-all", "#discard-all", "#new-job", "#recent .link"]
+)
 def test_every_dialog_is_accessible_and_fits_a_phone(visits, stand_in, opener):
     visit = opened(visits, stand_in, canned.failing, width=360, scheme="dark")
     visit.page.locator(opener).first.click()

@@ -136,9 +136,9 @@ def rest(
     return answer.status_code, json.loads(answer.content)
 
 
-def mappings(pipeline: Pipeline) -> list[Any]:
+def mappings(pipeline: Pipeline, function: str = "consume") -> list[Any]:
     return boto3.client("lambda").list_event_source_mappings(
-        FunctionName=pipeline.stage.function_name("consume")
+        FunctionName=pipeline.stage.function_name(function)
     )["EventSourceMappings"]
 
 
@@ -200,7 +200,7 @@ def inventory(pipeline):
     return {
         "functions": functions,
         "may call them": sum(map(callers, functions)),
-        "mappings": len(mappings(pipeline)),
+        "mappings": len(mappings(pipeline)) + len(mappings(pipeline, "letters")),
         "rules": len(rules),
         "targets": sum(map(targets, rules)),
         "notifications": len(notification.get("LambdaFunctionConfigurations", [])),

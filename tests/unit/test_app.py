@@ -68,6 +68,15 @@ def test_status_tells_depths_and_the_minutes_to_drain(client, queues):
     assert (answer["capacity"], answer["action"], answer["version"]) == (1000, "log", 1)
 
 
+def test_what_a_tick_holds_in_its_hands_counts_in_the_minutes_to_drain(client, queues):
+    for i in range(1500):
+        queues.put(queues.queue("source"), str(i))
+    queues.queue("source").receive(1100, queues.clock())
+    answer = client.http.get("/status").json_body
+    assert (answer["queues"]["source"]["visible"], answer["queues"]["source"]["in_flight"]) == (400, 1100)
+    assert answer["drain"]["minutes"] == 2
+
+
 def test_a_queue_of_a_million_costs_the_status_no_call_more_than_an_empty_one(client, queues):
     client.http.get("/status")
     empty = dict(queues.calls)

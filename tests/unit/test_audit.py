@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dev.simulation import boundary
+from dev.simulation.network import Faults
+from dev.simulation.scenario import Upload, from_seed
+from dev.simulation.world import World
 from infra.commands.audit import audit
 
 
@@ -64,3 +70,28 @@ def test_what_cannot_be_known_is_counted():
 def test_an_event_of_a_bulk_job_is_queued_once_its_task_says_so():
     tasks = [{"id": "a", "said": "queued as m1"}, {"id": "b", "said": "ignored: a folder marker"}]
     assert audit([{"message": "tasks", "tasks": tasks}]).queued == {"a"}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_a_run_with_kills_the_log_claims_no_more_than_was_done(seed):
+    """Simulated: every third run of a function is killed at some moment, and some calls fail."""
+    plans = ("ok",) * 30 + ("reject",) * 5
+    scenario = replace(
+        from_seed(seed),
+        capacity=10,
+        faults=Faults(killed=0.3, refused=0.05, not_sent=0.05),
+        uploads=(Upload(1.0, "s3", 20, plans[:20]), Upload(100.0, "many", 15, plans[20:])),
+        orders=(),
+        length_s=1200.0,
+        second_life=False,
+    )
+    with boundary.installed() as here:
+        here.world = world = World(scenario, tracing=True)
+        outcome = world.run()
+    assert outcome.violation is None
+    assert outcome.deaths > 0
+    found = audit(world.log)
+    assert found.problems == []
+    assert found.ticks > 0
+    assert 0 < found.done <= sum(event.done > 0 for event in world.census.events) == 30
+    assert 0 < found.letters <= 5

@@ -32,7 +32,7 @@ class Destination:
     """A destination queue with a Lambda poller in front of consume, ReportBatchItemFailures off."""
 
     def __init__(self, config=CONFIG):
-        self.now = 1_000_000.0
+        self.now = 1_769_860_920.0  # 2026-01-31T12:02:00Z, a minute after what is delivered was sent
         self.config = config
         self.queues = Queues(clock=lambda: self.now)
         self.dead = self.queues.create("dead")
@@ -356,7 +356,7 @@ def test_each_event_has_one_line_with_its_outcome_and_the_times_of_its_way(desti
     assert (line["id"], line["object"]) == (created.identity, created.object_id)
     assert (line["uploaded"], line["forwarded"]) == ("2026-01-31T12:00:00Z", "2026-01-31T12:01:00.000Z")
     assert line["started"]
-    assert line["seconds"] is not None
+    assert line["seconds"] == 120.0
     assert line["thumbnails"] == ["a_256.jpg"]
     assert outcomes.read(json.dumps(line)) == line
 

@@ -148,7 +148,7 @@ def test_frames_are_disposed_of_as_they_say_and_cleared_to_nothing():
     assert loop == 3, "a GIF says how often it is repeated, a WebP how often it is played"
 
 
-@pytest.mark.parametrize(("again", "loop"), [(None, 1), (0, 0), (1, 2)])
+@pytest.mark.parametrize(("again", "loop"), [(None, 1), (0, 0), (1, 2), (65535, 0)])
 def test_a_gif_is_played_as_often_as_it_says(again, loop):
     assert film(gif([(0, 0, (4, 4), 1, 7, 1), (0, 0, (4, 4), 2, 7, 1)], again=again))[1] == loop
 

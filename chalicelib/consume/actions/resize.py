@@ -66,7 +66,7 @@ def resize(
     """
     _check_size(created.size, config)
     # An upload's first delivery: nobody has made its thumbnails, but for a duplicate, which does no harm.
-    fresh = delivery.tries == 1 and created.sequencer is not None
+    fresh = delivery.tries == delivery.receives == 1 and created.sequencer is not None
     with errors.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
         for _ in range(MOST_LOOKS):
             source = s3.get_object(Bucket=created.bucket, Key=created.key)

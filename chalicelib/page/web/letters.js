@@ -1,109 +1,165 @@
-// Dead letters by reason, sent back all at once or reason by reason, and how far that is.
+// Dead letters: how many by code, the letters themselves page by page, and how far a redrive or a discard is.
 
-import { broken, get, post } from "./api.js";
-import { ask } from "./dialog.js";
+import { broken, get } from "./api.js";
 import { byId, el, keyed, setText } from "./dom.js";
-import { clock, count, isKnown, moment, name, number } from "./format.js";
+import { ago, clock, count, isKnown, moment, name, number } from "./format.js";
+import { askRun, showLetter } from "./letter_dialogs.js";
 import { trace } from "./trace.js";
 import { deadLetters } from "./verdict.js";
 
 const LIMIT = 20;
-const READ_AGAIN = 60_000; // milliseconds; reading hides them from other readers for some seconds
+const MOST = 100; // in one page of the API
+const READ_AGAIN = 60_000; // milliseconds
+const STATES = { asked: "wait", running: "wait", done: "ok", stopped: "warn" };
 
-let latest = null; // how many there are
 let seen = null; // how many there were when they were last read
 let readAt = 0;
-let redriving = false; // SQS is at it
+let running = false; // a redrive or a discard is on its way
+let poll = null;
+let shown = LIMIT;
+let matching = 0; // how many the filter leaves
+let chosen = new Set(); // ids
+const filter = { code: "", prefix: "" };
 
-export function startLetters(poll) {
-  byId("redrive-all").addEventListener("click", () => askRedrive(null, null, poll));
-  byId("letters-again").addEventListener("click", () => {
-    readAt = 0;
-    poll.now();
+export function startLetters(given) {
+  poll = given;
+  for (const act of ["redrive", "discard"]) byId(`${act}-all`).addEventListener("click", () => run(act));
+  byId("letters-again").addEventListener("click", again);
+  byId("letters-filter").addEventListener("submit", (event) => {
+    event.preventDefault();
+    narrow({ prefix: byId("letters-prefix").value });
+  });
+  byId("letters-more").addEventListener("click", () => {
+    shown += LIMIT;
+    again();
   });
 }
 
-/** Whether to read them now: how many there are comes with every status; the letters themselves are read when that has changed. */
-export function lettersToRead(status) {
-  const total = deadLetters(status);
-  latest = total;
-  byId("redrive-all").hidden = !total;
-  if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.queues?.dead_letter) ?? "no answer"}`);
-  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || redriving);
+function again() {
+  seen = null;
+  poll.now();
 }
 
-export async function askLetters(total, poll) {
+function narrow(to) {
+  Object.assign(filter, to);
+  shown = LIMIT;
+  chosen = new Set();
+  again();
+}
+
+/** What the buttons above the list are about: the letters that are chosen, those the filter leaves, or all. */
+function selection() {
+  if (chosen.size) return { what: "selected", many: chosen.size, body: { ids: [...chosen] } };
+  const words = [filter.code && `with the code ${filter.code}`, filter.prefix && `whose keys begin with ${filter.prefix}`].filter(Boolean);
+  if (words.length) return { what: words.join(" and "), many: matching, body: { ...filter } };
+  return { what: "all", many: matching, body: { all: true } };
+}
+
+function run(act, { what, many, body } = selection()) {
+  askRun(act, what, many, body, () => {
+    running = true;
+    chosen = new Set();
+    again();
+  });
+}
+
+/** Whether to read them now: how many there are comes with every status; the letters are read when that has changed. */
+export function lettersToRead(status) {
+  const total = deadLetters(status);
+  if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.dead_letters) ?? "no answer"}`);
+  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || running);
+}
+
+export async function askLetters(total) {
   const note = byId("letters-note");
   try {
-    const answer = total === 0 ? { total: 0, reasons: {}, letters: [], complete: true } : await get("dead-letters", { limit: LIMIT });
-    const shown = answer.letters?.length ?? 0;
-    const hidden = total > 0 && shown === 0; // another reader has them just now
-    seen = hidden ? null : total;
+    showLetters(await pages());
+    seen = total;
     readAt = Date.now();
-    if (hidden) setText(note, `${count(total, "dead letter")}, which somebody reads just now. Asking again.`);
-    else showLetters(answer, poll);
-    await askRedrives();
+    await askRuns();
   } catch (error) {
     setText(note, `Not up to date: ${error.message}`);
     throw error;
   }
 }
 
-function showLetters({ reasons = {}, letters = [], total, complete }, poll) {
-  const byMany = Object.entries(reasons).sort(([, a], [, b]) => b - a);
-  keyed(byId("reasons"), byMany, ([reason]) => reason, (one) => reasonRow(one, poll));
-  keyed(byId("letters"), letters, (letter) => letter.id, letterRow);
-  byId("letters-box").hidden = letters.length === 0;
-  const part = ` Shown: ${number(letters.length)} of ${number(total)}; the reasons count only what was read.`;
-  const all = `${count(total, "dead letter")}.${complete === false ? part : ""}`;
-  setText(byId("letters-note"), total === 0 ? "None. Everything that could be handled was." : all);
+/** As many letters as are shown, which may be several pages. */
+async function pages() {
+  const found = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown) });
+  for (let read = MOST; found.next && read < shown; read += MOST) {
+    const more = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown - read), after: found.next });
+    found.letters.push(...more.letters);
+    found.next = more.next;
+  }
+  return found;
 }
 
-async function askRedrives() {
-  const { tasks = [] } = await get("dead-letters/redrive");
-  redriving = tasks.some((task) => task.status === "RUNNING");
-  keyed(byId("redrives"), tasks.slice(0, redriving ? 3 : 1), (task) => `${task.started}`, (task) => {
-    const bar = isKnown(task.moved) && isKnown(task.to_move) ? el("progress", { max: Math.max(1, task.to_move), value: task.moved, "aria-label": "Redriven" }) : null;
-    const of = isKnown(task.to_move) ? ` of ${number(task.to_move)}` : "";
-    const why = task.reason ? ` (${task.reason})` : "";
-    return el("li", {}, `Redrive of ${clock(moment(task.started))}: ${String(task.status).toLowerCase()}, ${number(task.moved)}${of} sent back${why}`, bar);
+function showLetters(found) {
+  const { codes = {}, letters = [], total = 0, being_filed: filing = 0, complete } = found;
+  matching = found.matching ?? total;
+  chosen = new Set([...chosen].filter((id) => letters.some((letter) => letter.id === id)));
+  const rows = Object.entries(codes).map(([code, of]) => ({ code, of, only: filter.code === code }));
+  keyed(byId("codes"), rows, ({ code }) => code, codeRow);
+  keyed(byId("letters"), letters.map((letter) => ({ ...letter, chosen: chosen.has(letter.id) })), ({ id }) => id, letterRow);
+  byId("letters-box").hidden = total === 0;
+  byId("letters-more").hidden = !found.next;
+  const filed = `${count(total, "dead letter")}${complete === false ? " or more: there are too many to list in time" : ""}`;
+  const waiting = filing > 0 ? `; ${number(filing)} being filed` : "";
+  const left = total > 0 || filing > 0;
+  setText(byId("letters-note"), left ? `${filed}${waiting}.` : "None. Everything that could be handled was.");
+  setText(byId("letters-shown"), letters.length ? `${number(letters.length)} of ${number(matching)}, newest first` : "None of them.");
+  showButtons();
+}
+
+function showButtons() {
+  const { what, many } = selection();
+  for (const [act, text] of [["redrive", "Redrive"], ["discard", "Discard"]]) {
+    const button = byId(`${act}-all`);
+    button.hidden = !many;
+    setText(button, `${text} ${what === "all" ? "all" : number(many)}`);
+  }
+}
+
+async function askRuns() {
+  const { runs = [] } = await get("dead-letters/redrive");
+  running = runs.some((run) => ["asked", "running"].includes(run.status));
+  keyed(byId("redrives"), runs.slice(0, running ? 3 : 1), (run) => run.id, (run) => {
+    const going = STATES[run.status] === "wait" && isKnown(run.left);
+    const bar = going ? el("progress", { max: Math.max(1, run.moved + run.left), value: run.moved, "aria-label": `${run.do}: progress` }) : null;
+    const by = [`by ${run.by}`, run.note].filter(Boolean).join(": ");
+    const of = going ? `: ${number(run.moved)} of ${number(run.moved + run.left)}` : "";
+    return el("li", {},
+      el("span", {}, el("span", { class: `pill ${STATES[run.status] ?? "unknown"}` }, `${run.do} ${run.status}${of}`), ` ${clock(moment(run.started))}`),
+      bar,
+      el("p", { class: "small" }, el("bdi", {}, run.says ?? "")),
+      el("p", { class: "small" }, el("bdi", {}, by)));
   });
 }
 
-function reasonRow([reason, many], poll) {
-  const button = el("button", { type: "button", "data-keep": `redrive ${reason}`, "aria-label": `Redrive those with the reason: ${reason}` }, "Redrive");
-  button.addEventListener("click", () => askRedrive(reason, many, poll));
-  return el("li", {}, el("b", { class: "many" }, number(many)), el("span", { class: "grow reason" }, el("bdi", {}, reason)), button);
+function codeRow({ code, of, only: alone }) {
+  const only = el("button", { type: "button", class: "link name", "data-keep": `code ${code}`, "aria-pressed": String(alone) }, code);
+  only.addEventListener("click", () => narrow({ code: alone ? "" : code }));
+  const button = el("button", { type: "button", "data-keep": `redrive ${code}`, "aria-label": `Redrive those with the code ${code}` }, "Redrive");
+  button.addEventListener("click", () => run("redrive", { what: `with the code ${code}`, many: of.letters, body: { code } }));
+  return el("li", {}, el("b", { class: "many" }, number(of.letters)),
+    el("div", { class: "grow" }, only, el("p", { class: "small" }, `${of.means} Send back? ${of.send_back}`), el("p", { class: "small" }, `oldest ${ago(moment(of.oldest))}`)),
+    button);
 }
 
 function letterRow(letter) {
-  const shown = letter.key ?? letter.body ?? "";
+  const title = letter.key ?? letter.body ?? "";
+  const box = el("input", { type: "checkbox", "aria-label": `Select ${name(title)}`, "data-keep": `pick ${letter.id}` });
+  box.checked = letter.chosen;
+  box.addEventListener("change", () => {
+    chosen[box.checked ? "add" : "delete"](letter.id);
+    showButtons();
+  });
   const what = letter.key
-    ? el("button", { type: "button", class: "link name", "data-keep": `letter ${letter.id}` }, el("bdi", {}, name(shown)))
-    : el("code", { class: "name" }, name(shown).slice(0, 300));
+    ? el("button", { type: "button", class: "link name", "data-keep": `letter ${letter.id}` }, el("bdi", {}, name(title)))
+    : el("code", { class: "name" }, name(title).slice(0, 300));
   if (letter.key) what.addEventListener("click", () => trace(letter.key));
-  const from = [letter.function, letter.rejected_at ? clock(moment(letter.rejected_at)) : null].filter(Boolean).join(", ");
-  return el("li", {}, what, el("p", { class: "reason" }, el("bdi", {}, letter.reason ?? "no reason given: it was tried too often")), el("p", { class: "small" }, from));
-}
-
-function askRedrive(reason, many, poll) {
-  const which = reason === null ? `All dead letters (${number(latest)})` : `${count(many, "dead letter")} with this reason`;
-  ask(
-    reason === null ? "Send all dead letters back?" : "Send these dead letters back?",
-    [
-      reason === null ? null : el("p", { class: "reason" }, el("bdi", {}, reason)),
-      el("ul", { class: "says" },
-        el("li", {}, `${which} go to the source queue, and then through the same capacity again as new uploads do.`),
-        el("li", {}, "What has not been mended comes back here, with its reason."),
-      ),
-    ].filter(Boolean),
-    "Redrive",
-    async () => {
-      const answer = await post("dead-letters/redrive", reason === null ? undefined : { reason });
-      seen = null;
-      redriving = true;
-      poll.now();
-      return answer.says ?? (isKnown(answer.moved) ? `${count(answer.moved, "dead letter")} sent back.` : "The redrive has begun.");
-    },
-  );
+  const whole = el("button", { type: "button", class: "link", "data-keep": `whole ${letter.id}`, "aria-label": `The whole letter of ${name(title)}` }, "whole letter");
+  whole.addEventListener("click", () => showLetter(letter.id));
+  const from = [letter.code, letter.function, `${clock(moment(letter.rejected_at))}, ${ago(moment(letter.rejected_at))}`].filter(Boolean).join(" · ");
+  return el("li", {}, el("div", { class: "row" }, box, what), el("p", { class: "reason" }, el("bdi", {}, letter.reason)), el("p", { class: "small" }, `${from} · `, whole));
 }

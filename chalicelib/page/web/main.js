@@ -47,9 +47,7 @@ async function askStatus() {
 }
 
 async function readLetters() {
-  if (!status || problem || !toRead) return;
-  await askLetters(deadLetters(status), polls.letters);
-  toRead = lettersToRead(status);
+  if (status && !problem && lettersToRead(status)) await askLetters(deadLetters(status));
 }
 
 function show() {

@@ -4,6 +4,7 @@ import { broken } from "./api.js";
 import { byId, el, setText, svg } from "./dom.js";
 import { clock, compact, count, duration, isKnown, moment, number, percent, UNKNOWN } from "./format.js";
 import { layout } from "./pipeline_layout.js";
+import { deadLetters } from "./verdict.js";
 
 const TITLES = {
   images: "Images bucket",
@@ -85,7 +86,8 @@ function node(name, [x, y, width, height]) {
 export function showPipeline(status) {
   last = status;
   const words = [];
-  for (const name of QUEUES) showQueue(name, status.queues?.[name], words);
+  for (const name of ["source", "destination"]) showQueue(name, status.queues?.[name], words);
+  showLetters(status, words);
   const paused = status.schedule?.paused === true;
   for (const name of ["enqueue", "drain", "consume"]) showFunction(name, status.functions, paused, words);
   setText(parts.images.first, "new objects");
@@ -132,21 +134,32 @@ function showQueue(name, queue, words) {
   const { group, value, first, second } = parts[name];
   const problem = !queue ? "not known" : broken(queue);
   group.classList.toggle("broken", Boolean(problem));
-  group.classList.toggle("filled", queue?.visible > 0 || (name === "dead_letter" && queue?.in_flight > 0));
-  // a dead letter that somebody reads just now is still one: the number does not flicker
-  const waits = name === "dead_letter" && !problem ? queue.visible + (queue.in_flight ?? 0) : queue?.visible;
+  group.classList.toggle("filled", queue?.visible > 0);
+  const waits = queue?.visible;
   setText(value, problem ? "?" : waits >= 10_000_000 ? compact(waits) : number(waits));
   const delayed = queue?.delayed ? ` · ${number(queue.delayed)} delayed` : "";
-  const below = name === "dead_letter" ? (waits ? "with their reason" : "none") : `${number(queue?.in_flight)} in flight${delayed}`;
-  setText(first, problem ? "not known" : below);
+  setText(first, problem ? "not known" : `${number(queue?.in_flight)} in flight${delayed}`);
   const oldest = isKnown(queue?.oldest_age) ? `oldest ${duration(queue.oldest_age)}` : queue?.visible === 0 ? "" : "oldest –";
-  setText(second, problem || name === "dead_letter" ? "" : oldest);
+  setText(second, problem ? "" : oldest);
   words.push(
     problem
       ? `${TITLES[name]}: ${problem}.`
       : `${TITLES[name]}: ${number(queue.visible)} waiting, ${number(queue.in_flight)} in flight, ` +
           `${number(queue.delayed)} delayed; the oldest has waited ${isKnown(queue.oldest_age) ? duration(queue.oldest_age) : "a time not known"}.`,
   );
+}
+
+/** Those that are filed, and beside them those that are being filed. */
+function showLetters(status, words) {
+  const { group, value, first } = parts.dead_letter;
+  const letters = status.dead_letters;
+  const problem = !letters ? "not known" : broken(letters);
+  group.classList.toggle("broken", Boolean(problem));
+  group.classList.toggle("filled", deadLetters(status) > 0);
+  setText(value, problem ? "?" : letters.total >= 10_000_000 ? compact(letters.total) : number(letters.total));
+  const filing = letters?.being_filed > 0 ? `${number(letters.being_filed)} being filed` : null;
+  setText(first, problem ? "not known" : filing ?? (letters.total ? "with their reason" : "none"));
+  words.push(problem ? `${TITLES.dead_letter}: ${problem}.` : `${TITLES.dead_letter}: ${number(letters.total)} filed, ${number(letters.being_filed)} being filed.`);
 }
 
 function showFunction(name, functions, paused, words) {

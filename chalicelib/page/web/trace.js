@@ -11,6 +11,9 @@ const STATES = {
   rejected: ["bad", "Rejected"],
   retrying: ["wait", "Tried again later"],
   waiting: ["wait", "Waiting: uploaded, no outcome yet"],
+  deleted: ["unknown", "Deleted"],
+  ignored: ["unknown", "Ignored: the stage leaves such objects alone"],
+  "folder marker": ["unknown", "A folder marker: nothing to do"],
   "not seen": ["unknown", "Not seen"],
 };
 const LEGS = [

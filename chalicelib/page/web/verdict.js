@@ -5,10 +5,10 @@ import { count, isKnown, number, percent } from "./format.js";
 
 const NEVER = "not at this capacity: "; // how the API begins to say that more arrive than leave
 
-/** How many there are, with those that somebody is reading just now; null when not known. */
+/** How many there are, with those that are being filed just now; null when not known. */
 export function deadLetters(status) {
-  const queue = status.queues?.dead_letter;
-  return isKnown(queue?.visible) ? queue.visible + (queue.in_flight ?? 0) : null;
+  const letters = status.dead_letters;
+  return isKnown(letters?.total) ? letters.total + (letters.being_filed ?? 0) : null;
 }
 
 /**

@@ -1,15 +1,15 @@
 """The parts of the thumbnail engine, each pure; chalicelib/thumbnails/make.py puts them together.
 
-header    what the first bytes say: format, size, frames; the clock that stops a decoder
-route     the cheapest way to decode, chosen from the header: draft, scaled, strips, or whole
+header    what the first bytes say: format, size, frames
+deadline  the clock that stops a decoder
+strategy  the cheapest way to decode, chosen from the header: draft, scaled, strips, or whole
 cost      what that will take in memory
 decode    from bytes to an image of the largest thumbnail's size
-jpeg      JPEG's markers; a progressive one without its refinements
-png       a PNG in strips
-webp      a WebP reduced while it is decoded; libwebp is how that is asked for
+jpeg, png, gif, tiff, bmff, heic, webp (with libwebp)   what each format wants besides Pillow
+resample  Lanczos, with vectors where there are some
 linear    reduction in linear light
 colour    modes that may be averaged, profiles to sRGB, alpha
-apart     brightness and colour reduced each by itself, for JPEGs
+picture   an upright picture reduced further, and cut
 box       sizes, as arithmetic
 encode    the output format and its bytes, without any metadata
 """

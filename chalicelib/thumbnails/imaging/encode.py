@@ -37,7 +37,9 @@ def moving(
     settings: ThumbnailSettings,
     profile: bytes,
 ) -> bytes:
-    """Frames of one size, each shown for its duration in milliseconds, `loop` times (0: for ever)."""
+    """Frames of one size, each shown for its duration in milliseconds, `loop` times (0: for ever, as is more
+    than WebP's 16 bits can say)."""
+    loop = loop if loop < 1 << 16 else 0
     first, *rest = (frame.convert("RGBA") for frame in frames)
     options: dict[str, object] = {"append_images": rest, "duration": list(durations), "loop": loop}
     return _saved(first, form, settings, profile, {"save_all": True, **options})

@@ -6,6 +6,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib.letters.codes import kind
+
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 DISGUISED = "photos/holiday\u202egnp.exe"
 
@@ -16,6 +18,24 @@ def at(seconds_ago: float = 0) -> str:
 
 def queue(visible: int = 0, in_flight: int = 0, oldest: float | None = None) -> dict[str, Any]:
     return {"visible": visible, "in_flight": in_flight, "delayed": 0, "oldest_age": oldest}
+
+
+def dead_letters(total: int = 0, being_filed: int = 0) -> dict[str, Any]:
+    """As GET /status has them: most are no images, then too many pixels."""
+    pixels = min(4, total)
+    codes = {"not-an-image": total - pixels, "too-many-pixels": pixels}
+    return {
+        "total": total,
+        "codes": {code: code_count(code, number) for code, number in codes.items() if number},
+        "oldest": at(86_000) if total else None,
+        "newest": at(900) if total else None,
+        "complete": True,
+        "being_filed": being_filed,
+    }
+
+
+def code_count(code: str, number: int) -> dict[str, Any]:
+    return {"letters": number, "oldest": at(86_000), "newest": at(900), **kind(code)._asdict()}
 
 
 def function(invocations: int, errors: int = 0, throttles: int = 0) -> dict[str, Any]:
@@ -34,6 +54,7 @@ def status(**parts: Any) -> dict[str, Any]:
             "destination": queue(184, 60, 4),
             "dead_letter": queue(),
         },
+        "dead_letters": dead_letters(),
         "capacity": 1000,
         "capacity_deployed": 1000,
         "capacity_set": None,
@@ -102,8 +123,9 @@ def failing() -> dict[str, Any]:
         queues={
             "source": queue(184_300, 12, 4210),
             "destination": queue(9_640, 400, 312),
-            "dead_letter": queue(17, 0, 86_000),
+            "dead_letter": queue(2),
         },
+        dead_letters=dead_letters(15, 2),
         arrivals_per_minute=1840.0,
         drain={
             "minutes": None,
@@ -123,6 +145,7 @@ def broken() -> dict[str, Any]:
     error = {"error": "AccessDenied: not allowed to <b>look</b>"}
     return status(
         queues={"source": error, "destination": error, "dead_letter": error},
+        dead_letters=error,
         schedule=error,
         last_tick=error,
         functions=error,
@@ -198,29 +221,68 @@ def recent() -> dict[str, Any]:
     return {"version": 1, "since": at(3600), "objects": found}
 
 
-def letters(total: int = 17) -> dict[str, Any]:
+def letters(total: int = 15, being_filed: int = 2) -> dict[str, Any]:
+    """The first page of so many."""
     reasons = {
-        "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)": 12,
-        "too many pixels: 40,000 x 40,000 (MAX_PIXELS)": 4,
-        "<script>alert(2)</script>": 1,
+        "the content is not among the formats taken (jpeg, png, gif, webp, avif, tiff)": "not-an-image",
+        "40000 x 40000 pixels would take 6,400 MB of memory": "too-many-pixels",
+        "<script>alert(2)</script>": "not-an-image",
     }
     keys = [HOSTILE, "photos/scan-0041.tif", DISGUISED]
+    listed = [
+        {
+            "id": f"{code}~2026-01-31T12:00:0{i}.000Z~0123456789abcdef",
+            "code": code,
+            "reason": reason,
+            "function": "consume",
+            "rejected_at": at(900 * (i + 1)),
+            "tries": 0,
+            "bucket": "images",
+            "key": key,
+            "cut": False,
+            "body": "{}",
+        }
+        for i, (key, (reason, code)) in enumerate(zip(keys, reasons.items(), strict=True))
+    ]
     return {
-        "total": total,
-        "reasons": reasons,
-        "letters": [
-            {
-                "id": f"letter-{i}",
-                "key": key,
-                "bucket": "images",
-                "reason": reason,
-                "function": "consume",
-                "rejected_at": at(900 * i),
-                "body": "{}",
-            }
-            for i, (key, reason) in enumerate(zip(keys, reasons, strict=True))
-        ],
-        "complete": False,
+        "version": 1,
+        **dead_letters(total, being_filed),
+        "matching": total,
+        "letters": listed[:total],
+        "next": listed[-1]["id"] if total > len(listed) else None,
+    }
+
+
+def letter() -> dict[str, Any]:
+    """One whole."""
+    return {
+        **letters()["letters"][0],
+        "identity": "0123456789abcdef",
+        "first_failure": None,
+        "queue": None,
+        "body": '{"Bucket": "images", "Key": "<i>a</i>"}',
+        "body_bytes": None,
+        "body_sha256": None,
+        "attributes": {},
+        **kind("not-an-image")._asdict(),
+    }
+
+
+def run(do: str = "redrive", status: str = "running", moved: int = 10, left: int = 90) -> dict[str, Any]:
+    """A redrive or discard as GET /dead-letters/redrive has it."""
+    return {
+        "id": "ccddd4f1",
+        "do": do,
+        "select": {"all": True},
+        "by": "arn:aws:iam::123456789012:user/<b>alice</b>",
+        "note": "S3 is back",
+        "started": at(9),
+        "at": at(1),
+        "status": status,
+        "moved": moved,
+        "left": left,
+        "cut": 0,
+        "says": "it runs",
     }
 
 

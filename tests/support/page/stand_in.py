@@ -34,7 +34,7 @@ class StandIn:
             "GET series": canned.series,
             "GET recent": canned.recent,
             "GET dead-letters": canned.letters,
-            "GET dead-letters/redrive": {"tasks": []},
+            "GET dead-letters/redrive": {"runs": []},
             "GET jobs": canned.jobs,
             "GET plan": canned.plan,
         }

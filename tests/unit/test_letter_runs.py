@@ -1,0 +1,339 @@
+"""Redrive and discard: each letter goes only after the next place has it, and what stops a run loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chalice.test import Client
+
+from chalicelib import times
+from chalicelib.aws import clients
+from chalicelib.config import Config
+from chalicelib.errors import BadRequest, Conflict
+from chalicelib.letters import handler, runs, store
+from dev.fake_boto3 import FakeBotoSqs, FakeS3, client_error
+from dev.workspace import ROOT
+from tests.support.app import load_app
+from tests.support.letters import event, filed_keys, put_letter
+from tests.support.settings import GOOD
+
+CONFIG = Config.from_env({**GOOD, "STAGE": "prod", "REPORTS_BUCKET": "reports"})
+NOW = datetime(2026, 1, 31, 13, tzinfo=UTC)
+LONG = lambda: 120_000  # noqa: E731  milliseconds left
+
+
+class FakeLambda:
+    """`invoke` keeps what it was called with."""
+
+    def __init__(self):
+        self.calls = []
+        self.error = None
+
+    def invoke(self, **request):
+        if self.error:
+            raise self.error
+        self.calls.append(request)
+        return {"StatusCode": 202}
+
+
+@pytest.fixture
+def s3():
+    return FakeS3("reports")
+
+
+@pytest.fixture
+def sqs(queues):
+    return FakeBotoSqs(queues)
+
+
+@pytest.fixture
+def functions():
+    return FakeLambda()
+
+
+@pytest.fixture
+def ask(s3, sqs, functions):
+    """Asks the API for a run and lets the function do it; returns the run as it ended."""
+
+    def asked(do, body, remaining_ms=LONG, now=NOW):
+        runs.start(do, body, "arn:alice", s3, functions, CONFIG, now)
+        order = json.loads(functions.calls[-1]["Payload"])
+        return handler.handle(order, s3, sqs, CONFIG, remaining_ms)
+
+    return asked
+
+
+def sent(queues):
+    return sorted(json.loads(body)["Key"] for body in queues.queue("source").bodies())
+
+
+def test_a_redrive_of_all_sends_each_to_the_source_queue_without_its_tries_and_deletes_it(ask, s3, queues):
+    for number in range(25):
+        put_letter(s3, f"{number:02d}.jpg", tries=6)
+    ended = ask("redrive", {"all": True, "note": "S3 is back"})
+    assert (ended["status"], ended["moved"], ended["left"]) == ("done", 25, 0)
+    assert (ended["by"], ended["note"]) == ("arn:alice", "S3 is back")
+    assert sent(queues) == [f"{number:02d}.jpg" for number in range(25)]
+    assert all(message.attributes is None for message in queues.queue("source").messages())
+    assert filed_keys(s3) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ({"code": "gone"}, ["in/a.jpg", "out/c.jpg"]),
+        ({"prefix": "in/"}, ["in/a.jpg", "in/b.jpg"]),
+        ({"prefix": "in/", "code": "gone"}, ["in/a.jpg"]),
+        ({"all": True}, ["in/a.jpg", "in/b.jpg", "out/c.jpg"]),
+        ({"prefix": "none/"}, []),
+    ],
+)
+@pytest.mark.parametrize("do", ["redrive", "discard"])
+def test_a_run_takes_what_is_selected_and_nothing_else(ask, s3, queues, do, body, taken):
+    everything = {"in/a.jpg": "gone", "in/b.jpg": "damaged", "out/c.jpg": "gone"}
+    for key, code in everything.items():
+        put_letter(s3, key, code)
+    ended = ask(do, body)
+    assert (ended["status"], ended["moved"]) == ("done", len(taken))
+    assert filed_keys(s3) == sorted(set(everything) - set(taken))
+    assert sent(queues) == (taken if do == "redrive" else [])
+
+
+def test_letters_are_selected_by_their_ids(ask, s3, queues):
+    ids = {key: put_letter(s3, key).id for key in ("a.jpg", "b.jpg", "c.jpg")}
+    assert ask("redrive", {"ids": [ids["a.jpg"], ids["c.jpg"]]})["moved"] == 2
+    assert sent(queues) == ["a.jpg", "c.jpg"]
+
+
+def test_a_prefix_longer_than_what_a_store_key_holds_is_looked_up(ask, s3, queues):
+    long = "ü" * 500
+    put_letter(s3, long + "a")
+    put_letter(s3, long + "b", minute=1)
+    assert ask("redrive", {"prefix": long + "a"})["moved"] == 1
+    assert sent(queues) == [long + "a"]
+
+
+def test_a_letter_that_was_rejected_after_the_run_began_is_left_alone(ask, s3, queues):
+    put_letter(s3, "a.jpg", minute=0)
+    put_letter(s3, "b.jpg", at=times.iso(NOW + timedelta(seconds=1)))
+    assert ask("redrive", {"all": True})["moved"] == 1
+    assert (sent(queues), filed_keys(s3)) == (["a.jpg"], ["b.jpg"])
+
+
+def test_an_event_that_was_rejected_twice_is_sent_once(ask, s3, queues):
+    put_letter(s3, "a.jpg", "gone", minute=0)
+    put_letter(s3, "a.jpg", "damaged", minute=5)
+    assert ask("redrive", {"all": True})["moved"] == 1
+    assert (sent(queues), filed_keys(s3)) == (["a.jpg"], [])
+
+
+def test_a_letter_whose_body_is_cut_is_never_sent_and_counted(ask, s3, queues):
+    put_letter(s3, "a.jpg")
+    put_letter(s3, "b.jpg", body_bytes=2_000_000)
+    ended = ask("redrive", {"all": True})
+    assert (ended["status"], ended["moved"], ended["cut"], ended["left"]) == ("done", 1, 1, 1)
+    assert ended["says"] == "1 are in the source queue; 1 stay: their bodies are not whole"
+    assert (sent(queues), filed_keys(s3)) == (["a.jpg"], ["b.jpg"])
+    assert ask("discard", {"all": True}, now=NOW + timedelta(minutes=1))["moved"] == 1
+
+
+def test_what_the_source_queue_refuses_stays_a_letter_and_the_run_says_why(ask, s3, queues):
+    for key in ("a.jpg", "b.jpg", "c.jpg"):
+        put_letter(s3, key)
+    queues.refuse = lambda name, entry: "InternalError" if "b.jpg" in str(entry) else ""
+    ended = ask("redrive", {"all": True})
+    assert (ended["status"], ended["moved"], ended["left"]) == ("stopped", 2, 1)
+    assert "1 are left: InternalError" in ended["says"]
+    assert (sent(queues), filed_keys(s3)) == (["a.jpg", "c.jpg"], ["b.jpg"])
+
+
+def test_with_the_source_queue_down_a_run_gives_up_soon_and_loses_nothing(ask, s3, queues):
+    for number in range(500):
+        put_letter(s3, f"{number:03d}.jpg")
+    queues.refuse = lambda name, entry: "ServiceUnavailable"
+    ended = ask("redrive", {"all": True})
+    assert (ended["status"], ended["moved"], ended["left"]) == ("stopped", 0, 500)
+    assert queues.calls["SendMessageBatch"] < 50
+    assert len(filed_keys(s3)) == 500
+
+
+class Died(BaseException):
+    """The process ends: nothing catches it."""
+
+
+@pytest.mark.parametrize("action", ["GetObject", "DeleteObject", "PutObject"])
+@pytest.mark.parametrize("after", [0, 7, 23])
+def test_a_run_that_dies_at_any_call_is_ended_by_asking_again_and_nothing_is_lost(
+    ask, s3, queues, functions, sqs, action, after
+):
+    """PutObject is the progress; the others are the letters. What was sent and not deleted is sent twice."""
+    keys = [f"{number:02d}.jpg" for number in range(40)]
+    for key in keys:
+        put_letter(s3, key)
+    lock, calls = threading.Lock(), [0]
+
+    def die(called, request):
+        with lock:
+            if called == action and request["Key"].startswith(("letters/", "redrives/")):
+                calls[0] += 1
+                if calls[0] > after:
+                    raise Died
+
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    order = json.loads(functions.calls[-1]["Payload"])
+    s3.before = die
+    with contextlib.suppress(Died):
+        handler.handle(order, s3, sqs, CONFIG, LONG)
+    s3.before = lambda called, request: None
+    assert set(sent(queues)) | set(filed_keys(s3)) == set(keys)
+    ended = handler.handle(order, s3, sqs, CONFIG, LONG)  # as Lambda runs a failed call again
+    assert ended["status"] == "done"
+    assert set(sent(queues)) == set(keys)
+    assert filed_keys(s3) == []
+
+
+def test_a_run_stops_in_time_and_the_same_asked_again_does_the_rest(ask, s3, queues):
+    for number in range(2000):
+        put_letter(s3, f"{number:04d}.jpg")
+    left = iter([60_000, 60_000, 60_000, *([0] * 10_000)])
+    ended = ask("redrive", {"all": True}, remaining_ms=lambda: next(left))
+    assert ended["status"] == "stopped"
+    assert "time was up; ask again" in ended["says"]
+    assert 0 < ended["moved"] < 2000
+    assert len(filed_keys(s3)) == 2000 - ended["moved"]
+    again = ask("redrive", {"all": True}, now=NOW + timedelta(minutes=1))
+    assert (again["status"], again["moved"]) == ("done", 2000 - ended["moved"])
+    assert len(sent(queues)) == 2000
+
+
+def test_an_order_that_comes_twice_is_done_once(ask, s3, queues, functions, sqs):
+    put_letter(s3, "a.jpg")
+    ask("redrive", {"all": True})
+    put_letter(s3, "b.jpg", minute=1)
+    order = json.loads(functions.calls[-1]["Payload"])
+    assert handler.handle(order, s3, sqs, CONFIG, LONG)["status"] == "done"
+    assert (sent(queues), filed_keys(s3)) == (["a.jpg"], ["b.jpg"])
+
+
+def test_a_discard_logs_each_letter_without_its_body(ask, s3, capsys):
+    filed = put_letter(s3, "a.jpg", "gone")
+    ask("discard", {"code": "gone", "note": "old ones"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["message"] == "letter discarded"]
+    assert (line["letter"], line["key"], line["reason"]) == (filed.id, "a.jpg", "why")
+    assert (line["by"], line["note"]) == ("arn:alice", "old ones")
+    assert event("a.jpg") not in json.dumps(lines)
+
+
+def test_the_gauge_says_what_is_left_when_a_run_ends(ask, s3, capsys):
+    put_letter(s3, "a.jpg", "gone")
+    put_letter(s3, "b.jpg", "damaged")
+    ask("redrive", {"code": "gone"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Letters"] for line in lines if "Letters" in line] == [1]
+
+
+def test_the_runs_are_listed_newest_first_and_one_that_fell_silent_is_stopped(ask, s3, functions):
+    put_letter(s3, "a.jpg")
+    ask("redrive", {"all": True})
+    later = NOW + timedelta(hours=1)
+    runs.start("discard", {"all": True}, "arn:bob", s3, functions, CONFIG, later)  # and nothing runs it
+    found = runs.latest(s3, CONFIG, later)["runs"]
+    assert [(one["do"], one["status"]) for one in found] == [("discard", "asked"), ("redrive", "done")]
+    silent = runs.latest(s3, CONFIG, later + runs.SILENT + timedelta(seconds=1))["runs"][0]
+    assert (silent["status"], "ask again" in silent["says"]) == ("stopped", True)
+
+
+def test_two_runs_at_once_are_refused(s3, functions):
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    with pytest.raises(Conflict, match="a redrive runs since 2026-01-31T13:00"):
+        runs.start("discard", {"all": True}, "arn:bob", s3, functions, CONFIG, NOW + timedelta(seconds=5))
+
+
+def test_a_function_that_cannot_be_called_leaves_no_run_behind_that_seems_to_run(s3, functions):
+    functions.error = client_error("AccessDeniedException", "not allowed", 403, "Invoke")
+    with pytest.raises(type(functions.error)):
+        runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    (run,) = runs.latest(s3, CONFIG, NOW)["runs"]
+    assert (run["status"], "could not be called" in run["says"]) == ("stopped", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (None, "body"),
+        ([], "body"),
+        ({}, "all"),
+        ({"all": False}, "all"),
+        ({"all": "yes"}, "all"),
+        ({"ids": []}, "ids"),
+        ({"ids": ["x"]}, "ids"),
+        ({"ids": [1]}, "ids"),
+        ({"ids": ["gone~2026-01-31T12:00:00.000Z~0123456789abcdef"] * 1001}, "ids"),
+        ({"code": ""}, "code"),
+        ({"code": "A B"}, "code"),
+        ({"prefix": ""}, "prefix"),
+        ({"prefix": 5}, "prefix"),
+        ({"reason": "x"}, "reason"),
+        ({"all": True, "code": "gone"}, "all"),
+        ({"all": True, "note": ""}, "note"),
+        ({"all": True, "note": "x" * 501}, "note"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused_by_its_field(s3, functions, body, field):
+    with pytest.raises(BadRequest) as refused:
+        runs.start("redrive", body, "arn:alice", s3, functions, CONFIG, NOW)
+    assert refused.value.field == field
+    assert not functions.calls
+    assert not s3.buckets["reports"]
+
+
+def test_over_rest_a_redrive_is_asked_for_and_logged_with_who_it_was(monkeypatch, capsys, s3, sqs, functions):
+    app = load_app(monkeypatch, STAGE="prod", REPORTS_BUCKET="reports")
+    for name, client in (("s3", s3), ("sqs", sqs), ("functions", functions)):
+        monkeypatch.setattr(clients, name, lambda client=client: client)
+    filed = put_letter(s3, "a b.jpg", "gone")
+    headers = {"Content-Type": "application/json"}
+    with Client(app, project_dir=str(ROOT)) as client:
+        listed = client.http.get("/dead-letters").json_body
+        assert (listed["total"], listed["codes"]["gone"]["letters"]) == (1, 1)
+        assert client.http.get(f"/dead-letters/{filed.id}").json_body["key"] == "a b.jpg"
+        assert client.http.get("/dead-letters/x").status_code == 400
+        answer = client.http.post("/dead-letters/redrive", headers=headers, body=b'{"code": "gone"}')
+        assert (answer.status_code, answer.json_body["status"]) == (200, "asked")
+        assert client.http.get("/dead-letters/redrive").json_body["runs"] == [answer.json_body]
+        again = client.http.post("/dead-letters/discard", headers=headers, body=b'{"all": true}')
+        assert again.status_code == 409
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["message"], line["by"], line["select"]) == (
+        "redrive asked for",
+        "chalice local",
+        {"code": "gone"},
+    )
+    (call,) = functions.calls
+    assert (call["FunctionName"], call["InvocationType"]) == ("s3-event-scheduler-prod-letters", "Event")
+
+
+def test_the_function_takes_both_a_batch_and_an_order(monkeypatch, s3, sqs, queues, functions):
+    app = load_app(monkeypatch, STAGE="prod", REPORTS_BUCKET="reports")
+    monkeypatch.setattr(clients, "s3", lambda: s3)
+    monkeypatch.setattr(clients, "sqs", lambda: sqs)
+    monkeypatch.setattr(sys.modules["app"], "remaining_ms", lambda event: LONG)
+    with Client(app, project_dir=str(ROOT)) as client:
+        batch = client.events.generate_sqs_event([event("a.jpg")])
+        assert client.lambda_.invoke("letters", batch).payload == {"filed": 1}
+        assert store.listing(s3, "reports", within_s=9).letters[0].code == "unknown"
+        soon = times.now() + timedelta(seconds=1)
+        run = runs.start("redrive", {"all": True}, "me", s3, functions, CONFIG, soon)
+        assert client.lambda_.invoke("letters", {"letters": run}).payload["moved"] == 1
+    assert sent(queues) == ["a.jpg"]
+
+
+def test_without_a_reports_bucket_there_is_no_such_function(monkeypatch):
+    app = load_app(monkeypatch)
+    assert "letters" not in [source.name for source in app.event_sources]
