@@ -8,7 +8,6 @@ import re
 
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import OUTCOMES
-from chalicelib.control.dead_letters import BY_REASON_S
 from chalicelib.planning.plan import Scenario, lines
 from chalicelib.planning.prices import PRICES
 from chalicelib.queues import messages
@@ -160,11 +159,10 @@ def manuals():
 
 
 def test_the_manuals_say_the_templates_own_limits():
-    """How long a message is kept, how often it is received, and how long a redrive by reason takes."""
+    """How long a message is kept, and how often it is received."""
     limits = {
         r"`maxReceiveCount` is (\d+)": template.max_receives("source"),
         r"kept? a message for (\d+) days|is kept for (\d+) days": messages.KEPT.days,
-        r"by reason does what it can in (\d+) s": BY_REASON_S,
     }
     for said, right in limits.items():
         found = [n for page in manuals().values() for one in re.findall(said, page) for n in (one, *one) if n]
