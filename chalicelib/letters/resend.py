@@ -20,6 +20,7 @@ from chalicelib.letters import gauge, runs, store
 from chalicelib.letters.runs import Run, Selection
 from chalicelib.letters.store import Filed, Letter
 from chalicelib.queues import batching, messages
+from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class _Batch:
     refused: list[str] = field(default_factory=list)
 
 
+FEW = 10  # letters: so many cannot keep a new upload waiting
+
 Group = list[Filed]  # one event's letters, the newest first: one is sent, all are deleted
 
 
@@ -67,6 +70,7 @@ def run(
     _tell(s3, bucket, now_run)
     groups, complete = selected(order["select"], order["started"], s3, bucket, _left_s(remaining_ms) / 2)
     begun, left = now_run["moved"], len(groups)
+    lane = lane_of(begun + left)
     failed_in_a_row, why, told = 0, "", clock()
     batches = _in_tens(groups)
     out_of_time = False
@@ -76,7 +80,7 @@ def run(
             out_of_time = out_of_time or _left_s(remaining_ms) <= 0
             if not out_of_time and failed_in_a_row < MOST_FAILED:
                 for batch in islice(batches, WORKERS - len(running)):
-                    running.add(pool.submit(_batch, batch, order, s3, sqs, config))
+                    running.add(pool.submit(_batch, batch, order, lane, s3, sqs, config))
             if not running:
                 break
             ended, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
@@ -117,9 +121,9 @@ def selected(
     return groups[::-1], found.complete
 
 
-def source_queue(config: Config) -> str:
-    """Where a letter is sent back to: always where the capacity is passed again."""
-    return config.source_queue_url
+def lane_of(many: int) -> str:
+    """Where so many letters are sent back to, always through the capacity: a few live, more behind live."""
+    return BULK if many > FEW else ""
 
 
 def _is_meant(one: Filed, select: Selection, ids: set[str], s3: S3Client, bucket: str) -> bool:
@@ -136,7 +140,9 @@ def _is_meant(one: Filed, select: Selection, ids: set[str], s3: S3Client, bucket
     return begins
 
 
-def _batch(groups: Sequence[Group], order: Run, s3: S3Client, sqs: SQSClient, config: Config) -> _Batch:
+def _batch(
+    groups: Sequence[Group], order: Run, lane: str, s3: S3Client, sqs: SQSClient, config: Config
+) -> _Batch:
     """Up to ten letters; an error of AWS's is an answer here, and leaves them as they are."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -150,7 +156,7 @@ def _batch(groups: Sequence[Group], order: Run, s3: S3Client, sqs: SQSClient, co
         done.cut = len(there) - len(going)
         if order["do"] == "redrive":
             bodies = [{"MessageBody": batching.sendable(letter["body"])} for _, letter in going]
-            answers = messages.try_to_send(sqs, source_queue(config), bodies)
+            answers = messages.try_to_send(sqs, config.lane_url(lane), bodies)
         else:
             answers = [""] * len(going)
         confirmed = [one for one, why in zip(going, answers, strict=True) if not why]

@@ -283,7 +283,6 @@ def _import_stages() -> None:
     import chalicelib.consume.actions.start_execution
     import chalicelib.consume.batch
     import chalicelib.control.capacity_override
-    import chalicelib.control.dead_letters
     import chalicelib.drain.tick
     import chalicelib.enqueue
     import chalicelib.jobs.task  # noqa: F401

@@ -97,12 +97,10 @@ def _queues() -> dict[str, QueueLimits]:
     found = {}
     for name in QUEUES:
         properties = template.queue(name)
-        receives = name in template.FUNCTION_OF
         found[name] = QueueLimits(
-            # SQS's own where the template says nothing, as of the dead-letter queue: 30 seconds.
-            visibility_s=template.visibility_s(name) if receives else 30,
+            visibility_s=template.visibility_s(name),
             retention_s=int(properties["MessageRetentionPeriod"]),
-            max_receives=template.max_receives(name) if receives else 0,
+            max_receives=template.max_receives(name) if "RedrivePolicy" in properties else 0,
         )
     return found
 

@@ -38,7 +38,7 @@ class Found(NamedTuple):
 FORWARD, TICK, ALLOWANCE = "chalicelib.drain.forward", "chalicelib.drain.tick", "chalicelib.drain.allowance"
 BATCH, SETTLE, TRIES = "chalicelib.consume.batch", "chalicelib.consume.settle", "chalicelib.queues.tries"
 ENQUEUE, TASK, LETTERS = "chalicelib.enqueue", "chalicelib.jobs.task", "chalicelib.queues.letters"
-CONTROL, MESSAGES = "chalicelib.control.dead_letters", "chalicelib.queues.messages"
+MESSAGES = "chalicelib.queues.messages"
 
 FAULTS = (
     Fault(
@@ -220,12 +220,6 @@ FAULTS = (
         f"{TASK}:_result",
         'code, text = "TemporaryFailure", f"{type(e).__name__}: {e}"',
         'code, text = "Succeeded", ""',
-    ),
-    Fault(
-        "a redrive by reason deletes before the source has confirmed",
-        f"{CONTROL}:_by_reason",
-        "            messages.send(",
-        "            messages.try_to_send(",
     ),
     Fault(
         "a clock that does not move on: all is due at once",

@@ -23,8 +23,6 @@ ACTIONS = (
     "capacity",
     "capacity back",
     "redrive",
-    "redrive by reason",
-    "look",
     "deploy",
     "backfill",
 )

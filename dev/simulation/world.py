@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config, override
 from chalicelib.consume.outcomes import ActionResult, Delivery
-from chalicelib.control import capacity_override, dead_letters
+from chalicelib.control import capacity_override
 from chalicelib.errors import Reject, RestError, Retry
 from chalicelib.events import ObjectCreated
 from dev.fake_sqs.queues import Refused
@@ -338,9 +338,7 @@ class World:
             "resume": lambda boto: self._set_paused(False, boto("ssm")),
             "capacity": lambda boto: self._set_capacity(order.argument, boto("ssm")),
             "capacity back": lambda boto: self._set_capacity(None, boto("ssm")),
-            "redrive": lambda boto: self._redrive(boto, None),
-            "redrive by reason": lambda boto: self._redrive(boto, {"reason": "the plan says never"}),
-            "look": lambda boto: dead_letters.letters({}, boto("sqs"), self.config),
+            "redrive": lambda boto: self._redrive(boto("sqs")),
         }.get(order.action)
         if order.action == "deploy":
             self._deploy(order)
@@ -373,8 +371,9 @@ class World:
 
     _handlers: dict[str, Callable[..., Any]]
 
-    def _redrive(self, boto: Callable[[str], Any], body: Any) -> None:
-        dead_letters.redrive(body, boto("sqs"), self.config)
+    def _redrive(self, sqs: Any) -> None:
+        """SQS's own move, as somebody starts it in the console: letters that are not filed yet."""
+        sqs.start_message_move_task(SourceArn=self.dead_letters.arn, DestinationArn=self.source.arn)
         self._move()
 
     def _move(self) -> None:

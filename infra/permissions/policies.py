@@ -60,7 +60,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:GetObject": (LETTERS, RUNS),
         "s3:DeleteObject": (LETTERS,),
         "s3:ListBucket": (REPORTS,),
-        "sqs:SendMessage": (SOURCE,),
+        "sqs:SendMessage": (SOURCE, BULK),
         # Those that are filed, when another one of their batch is not.
         "sqs:DeleteMessage": (DEAD,),
     },

@@ -310,11 +310,15 @@ class Work:
         }
         return not invoke(self.pipeline, "letters", {"Records": [record]})[1]
 
-    def redrive_letters(self):
-        """The function's part of it, with a key of its own each time."""
+    def redrive_many_letters(self):
+        return self.redrive_letters(11)
+
+    def redrive_letters(self, many=1):
+        """The function's part of it, with keys of its own each time."""
         self.keys = getattr(self, "keys", 0) + 1
         prefix = f"redrive-{time.time()}-{self.keys}/"
-        self.file_a_letter(f"{prefix}no.jpg")
+        for number in range(many):
+            self.file_a_letter(f"{prefix}{number}.jpg")
         now = times.now()
         order = {
             "id": f"{self.keys:08d}",
@@ -331,7 +335,7 @@ class Work:
             "says": "",
         }
         answer, failed = invoke(self.pipeline, "letters", {runs.ORDER: order})
-        return not failed and (answer["status"], answer["moved"]) == ("done", 1)
+        return not failed and (answer["status"], answer["moved"]) == ("done", many)
 
     def ask_for_a_redrive(self):
         """The API's part of it; over when the function has done it."""
@@ -432,6 +436,7 @@ NEEDS = [
     ("letters", "s3:DeleteObject", "-reports-000000000000-us-east-1/letters/*", "redrive_letters"),
     ("letters", "s3:ListBucket", "-reports-000000000000-us-east-1", "redrive_letters"),
     ("letters", "sqs:SendMessage", "-source", "redrive_letters"),
+    ("letters", "sqs:SendMessage", "-bulk", "redrive_many_letters"),
     ("backfill", "sqs:SendMessage", "-bulk", "backfill_enqueues"),
     (
         "backfill",
