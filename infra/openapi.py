@@ -100,7 +100,7 @@ def text(found: Schema) -> str:
 def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
     view = entry.view_function
     hints = _hints(view)
-    errors = set(view.documented.errors)
+    errors = set(view.documented["errors"])
     if entry.authorizer:
         errors |= {403, 502}
     parameters = [
@@ -110,7 +110,7 @@ def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
     if "query" in hints:
         parameters += _query(hints["query"], schemas)
         errors |= {400}
-    answer = {media: _bytes(media) for media in view.documented.media} or {
+    answer = {media: _bytes(media) for media in view.documented["media"]} or {
         "application/json": _schema(hints["return"], schemas)
     }
     content = {media: {"schema": schema} for media, schema in answer.items()}

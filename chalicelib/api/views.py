@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, IAMAuthorizer, Request, Response
 
@@ -22,33 +22,33 @@ SIGNED = IAMAuthorizer()  # SigV4, and execute-api:Invoke
 config = cache(Config.from_env)
 
 
-class Documented(NamedTuple):
-    """What infra/openapi.py cannot tell from a view's annotations."""
-
-    errors: tuple[int, ...]  # statuses of the view's own, beside those that any route may have
-    media: tuple[str, ...]  # media types of an answer that is not JSON
-
-
 class Routes(Blueprint):
     """The routes of one part; app.py puts the parts together. Every route but /health wants a signed request.
 
     A view with a parameter `query` or `body` gets the request's query parameters or JSON as they came, or
     None. The annotation says what a caller is to send: it makes the OpenAPI document, and checks nothing.
+    `errors` are statuses of the view's own, beside those that any route may have; `media` the types of an
+    answer that is not JSON.
     """
 
     def get(
         self, path: str, *, errors: tuple[int, ...] = (), media: tuple[str, ...] = (), signed: bool = True
     ) -> Callable[[View], View]:
-        return self._bind("GET", path, Documented(errors, media), signed)
+        return self._bind("GET", path, errors, media, signed)
 
     def post(self, path: str, *, errors: tuple[int, ...] = ()) -> Callable[[View], View]:
-        return self._bind("POST", path, Documented(errors, ()))
+        return self._bind("POST", path, errors)
 
     def put(self, path: str, *, errors: tuple[int, ...] = ()) -> Callable[[View], View]:
-        return self._bind("PUT", path, Documented(errors, ()))
+        return self._bind("PUT", path, errors)
 
     def _bind(
-        self, method: str, path: str, documented: Documented, signed: bool = True
+        self,
+        method: str,
+        path: str,
+        errors: tuple[int, ...],
+        media: tuple[str, ...] = (),
+        signed: bool = True,
     ) -> Callable[[View], View]:
         def bind(view: View) -> View:
             parameters = view.__code__.co_varnames[: view.__code__.co_argcount]
@@ -65,7 +65,7 @@ class Routes(Blueprint):
                         return Response(e.as_dict(), status_code=e.status)
                 return _answered(view, parts)
 
-            answer.__dict__["documented"] = documented
+            answer.__dict__["documented"] = {"errors": errors, "media": media}  # by infra/openapi.py
             self.route(path, methods=[method], authorizer=SIGNED if signed else None)(answer)
             return view
 
