@@ -31,5 +31,6 @@ def visibility_s(name: str) -> int:
 
 
 def max_receives(name: str) -> int:
-    """After how many receives SQS itself dead-letters a message."""
-    return int(queue(name)["RedrivePolicy"]["maxReceiveCount"])
+    """After how many receives SQS itself dead-letters a message; 0 where it never does."""
+    policy = queue(name).get("RedrivePolicy")
+    return int(policy["maxReceiveCount"]) if policy else 0

@@ -8,18 +8,23 @@ import sys
 from dev.workspace import ROOT
 from tests.support.settings import GOOD
 
+# app.py, and what keeps its routes or its settings.
+MODULES = [
+    "app",
+    *(f"chalicelib.api.{file.stem}" for file in (ROOT / "chalicelib" / "api").glob("*.py")),
+    *(f"chalicelib.{file.parent.name}.routes" for file in (ROOT / "chalicelib").glob("*/routes.py")),
+]
+
 
 def load_app(monkeypatch, **settings):
     """app.py as Lambda would import it: the settings are there before."""
     for name, value in {**GOOD, **settings}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(ROOT))
-    for module in [
-        name
-        for name in sys.modules
-        if name == "app" or name.startswith("chalicelib.api") or name.endswith(".routes")
-    ]:
-        monkeypatch.delitem(sys.modules, module)
+    for module in MODULES:  # not there before, and not there after the test: routes bind to one app only
+        sys.modules.pop(module, None)
+        monkeypatch.setitem(sys.modules, module, None)
+        del sys.modules[module]
     return importlib.import_module("app").app
 
 

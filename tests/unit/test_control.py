@@ -13,7 +13,7 @@ from chalicelib.config import Config, override
 from chalicelib.control.capacity_override import put_capacity, read_override, set_paused
 from chalicelib.errors import BadRequest
 from dev.workspace import ROOT
-from tests.support.app import load_app
+from tests.support.app import NoParameters, load_app
 from tests.support.settings import GOOD
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
@@ -120,7 +120,7 @@ def test_a_capacity_that_is_none_is_refused_by_its_field(body, field):
 
 
 def test_what_somebody_steered_is_in_the_log_with_who_it_was(monkeypatch, capsys):
-    class Ssm:
+    class Ssm(NoParameters):
         def put_parameter(self, **request):
             return {}
 
