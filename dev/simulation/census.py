@@ -109,7 +109,7 @@ class Census:
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":
-                self._is_somewhere(event)
+                self.is_somewhere(event)
 
     def given(self, messages: list[Message]) -> None:
         caller = self.world.caller
@@ -125,9 +125,10 @@ class Census:
         for number in self.named_in(json.dumps(payload)):
             event = self.events[number]
             event.copies -= 1
-            self._is_somewhere(event)
+            self.is_somewhere(event)
 
-    def _is_somewhere(self, event: Event) -> None:
+    def is_somewhere(self, event: Event) -> None:
+        """Nothing is lost: whoever has taken a copy away has left another, or the event is done."""
         if not event.copies and not event.done and event.owed and event.kind != IGNORED:
             self.world.violate("lost", f"event {event.number} is nowhere", event)
 
@@ -144,7 +145,7 @@ class Census:
                 event = self.events[number]
                 event.copies -= 1
                 event.letters -= 1
-                self._is_somewhere(event)
+                self.is_somewhere(event)
 
     def hidden(self, message: Message, seconds: float) -> None:
         self.world.invariants.hidden(message, seconds)

@@ -89,6 +89,8 @@ class Service(Protocol):
 
 
 class Network:
+    """Decides what becomes of each call, and lets it have its effect."""
+
     def __init__(self, world: Surroundings, chance: random.Random) -> None:
         self.world = world
         self.chance = chance

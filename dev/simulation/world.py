@@ -153,9 +153,11 @@ class World:
         )
         self.functions = Functions(self)
         self.events = AsyncEvents(self, self.functions)
-        self.poller = Poller(self, self.functions, self.destination, "consume", scenario.pollers)
+        pollers = min(scenario.pollers, self.limits.concurrency or scenario.pollers)
+        self.poller = Poller(self, self.functions, self.destination, "consume", pollers)
         self.filer = Poller(self, self.functions, self.dead_letters, "letters", scenario.pollers)
         self.schedules: dict[str, Schedule] = {}
+        self._handlers: dict[str, Callable[..., Any]] = {}  # what people call, beside the functions
         for shard, name in enumerate(shard_names(scenario.shards)):
             self._schedule(name, shard)
         for lane in self.lanes:
@@ -391,8 +393,6 @@ class World:
         self._handlers[what] = handler
         self.functions.invoke(what, {}, lambda sandbox, outcome: None)
 
-    _handlers: dict[str, Callable[..., Any]]
-
     def _redrive(self, body: Any, boto: Callable[[str], Any]) -> None:
         now = datetime.fromtimestamp(self.loop.now, UTC)
         runs.start("redrive", body, "somebody", boto("s3"), boto("functions"), self.config, now)
@@ -439,7 +439,7 @@ class World:
             result = sandbox.result["results"][0] if outcome == "ok" else None
             if result and result["resultCode"] == "Succeeded":
                 event.owed = True
-                self.census._is_somewhere(event)
+                self.census.is_somewhere(event)
             elif tries > 1 and (result is None or result["resultCode"] == "TemporaryFailure"):
                 event.excuses += 1
                 self.loop.call_later(5.0, self._task, event, tries - 1)
@@ -450,7 +450,6 @@ class World:
 
     def run(self) -> Outcome:
         scenario = self.scenario
-        self._handlers = {}
         random.seed(scenario.seed)  # whoever draws without a generator of his own
         self.network.set_faults(scenario.faults)
         for upload in scenario.uploads:
