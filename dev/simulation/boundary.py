@@ -6,6 +6,7 @@ The product's code runs as it is. What is replaced is not ours: clients, the clo
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import threading
@@ -37,6 +38,18 @@ PROCESS_STATE = (
     ("chalicelib.drain.allowance", "_last_known", dict),
     ("chalicelib.drain.tick", "_processes", dict),
     ("chalicelib.consume.batch", "_circuit", Circuit),
+)
+
+# The modules behind the handlers of app.py.
+STAGES = (
+    "consume.actions.log",
+    "consume.batch",
+    "control.capacity_override",
+    "drain.tick",
+    "enqueue",
+    "jobs.task",
+    "letters.handler",
+    "letters.runs",
 )
 
 
@@ -217,8 +230,8 @@ def installed() -> Iterator[Boundary]:
                     put(value, "__defaults__", tuple(map(other, value.__defaults__ or ())) or None)
                     named = value.__kwdefaults__ or {}
                     put(value, "__kwdefaults__", {key: other(one) for key, one in named.items()} or None)
-    for service in SERVICES:
-        put(clients, service, boundary.boto(service))
+    for name, service in SERVICES.items():
+        put(clients, name, boundary.boto(service))
     put(logs, "line", boundary.log)
     put(asyncio, "Runner", boundary.runner())
     put(application, "action", lambda: boundary.here.act)
@@ -279,10 +292,5 @@ def prepare() -> None:
 
 def _import_stages() -> None:
     """What the handlers import when they run; a name is replaced only in what is there."""
-    import chalicelib.consume.actions.log
-    import chalicelib.consume.actions.start_execution
-    import chalicelib.consume.batch
-    import chalicelib.control.capacity_override
-    import chalicelib.drain.tick
-    import chalicelib.enqueue
-    import chalicelib.jobs.task  # noqa: F401
+    for name in STAGES:
+        importlib.import_module(f"chalicelib.{name}")

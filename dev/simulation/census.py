@@ -18,6 +18,7 @@ from dev.simulation.surroundings import Surroundings
 # In every key, and in every body that has no key; a percent-encoded key keeps it as it is.
 NAMED = re.compile(r"ev-(\d+)-")
 
+LETTERS = "letters/"  # what the keys of filed letters begin with
 GOOD, UNREADABLE, IGNORED = "good", "unreadable", "ignored"
 
 
@@ -82,6 +83,13 @@ class Census:
             event = self.events[number]
             event.copies += 1
             if message.queue in world.lanes:
+                if event.letters:  # a letter that is sent back begins anew
+                    event.lives += 1
+                    if event.copies - 1 == event.letters:  # no other copy is on its way
+                        event.tries = event.crashes = 0
+                        event.failed_at = 0.0
+                        event.lives = 1
+                        event.lane = ""
                 event.lane = event.lane or message.queue.name
                 world.invariants.lane(event, message)
             if message.queue is world.dead_letters:
@@ -98,16 +106,10 @@ class Census:
             event.copies -= 1
             if dead:
                 event.letters -= 1
-                event.lane = ""
-                event.lives += 1
-                if event.copies <= 1:  # another copy may be on its way, with the tries it had
-                    event.tries = event.crashes = 0
-                    event.failed_at = 0.0
-                    event.lives = 1
             if why == "expired":
                 self.world.invariants.expired(event, message)
             elif why != "moved":
-                self._is_somewhere(event)
+                self.is_somewhere(event)
 
     def given(self, messages: list[Message]) -> None:
         caller = self.world.caller
@@ -123,11 +125,27 @@ class Census:
         for number in self.named_in(json.dumps(payload)):
             event = self.events[number]
             event.copies -= 1
-            self._is_somewhere(event)
+            self.is_somewhere(event)
 
-    def _is_somewhere(self, event: Event) -> None:
+    def is_somewhere(self, event: Event) -> None:
+        """Nothing is lost: whoever has taken a copy away has left another, or the event is done."""
         if not event.copies and not event.done and event.owed and event.kind != IGNORED:
             self.world.violate("lost", f"event {event.number} is nowhere", event)
+
+    def stored(self, key: str, before: bytes | None, body: bytes) -> None:
+        """An object was written: a filed letter holds its event as a message does."""
+        if key.startswith(LETTERS) and before is None:
+            for number in self.named_in(body.decode()):
+                self.events[number].copies += 1
+                self.events[number].letters += 1
+
+    def unstored(self, key: str, body: bytes) -> None:
+        if key.startswith(LETTERS):
+            for number in self.named_in(body.decode()):
+                event = self.events[number]
+                event.copies -= 1
+                event.letters -= 1
+                self.is_somewhere(event)
 
     def hidden(self, message: Message, seconds: float) -> None:
         self.world.invariants.hidden(message, seconds)

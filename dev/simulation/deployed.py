@@ -17,7 +17,7 @@ from infra.stage import Account, Stage
 STAGE = "local"  # the one in config.json that needs no account
 SHARDS = 4  # as many as a simulated stage may have
 ACCOUNT = Account("123456789012", "eu-central-1")
-SERVICES = ("sqs", "ssm", "s3", "stepfunctions")
+SERVICES = {"sqs": "sqs", "ssm": "ssm", "s3": "s3", "functions": "lambda"}  # by our name of the client
 QUEUES = ("source", "bulk", "destination", "dead-letter")
 
 
@@ -61,7 +61,7 @@ class Deployed:
 def limits() -> Deployed:
     """Of the stage `local`, which has no settings of its own but names."""
     stage = Stage(ROOT, STAGE)
-    functions = ("enqueue", "drain", "consume", "backfill", "api_handler")
+    functions = ("enqueue", "drain", "consume", "letters", "backfill", "api_handler")
     mapping = next(one for one in app().app.event_sources if getattr(one, "batch_size", None))
     return Deployed(
         queues=_queues(),
@@ -69,7 +69,7 @@ def limits() -> Deployed:
         asynchronous=_asynchronous(stage),
         batch_size=mapping.batch_size,
         concurrency=mapping.maximum_concurrency or 0,
-        clients={service: _client_limits(service) for service in SERVICES},
+        clients={service: _client_limits(service) for service in SERVICES.values()},
     )
 
 
@@ -119,6 +119,8 @@ def _asynchronous(stage: Stage) -> dict[str, RetryLimits]:
             )
 
     client: Any = Recorder()
+    # What Lambda does where nobody has said otherwise.
+    found["letters"] = RetryLimits(retries=2, event_age_s=21_600, on_failure=False)
     deploy.finish(client, stage, "https://sqs/123456789012/dead-letter", ACCOUNT)
     return found
 

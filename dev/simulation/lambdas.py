@@ -167,6 +167,8 @@ class Functions:
         if warm and not world.network.strikes(faults.cold):
             sandbox, start_s = warm.pop(), 0.002
         else:
+            if warm:  # the new process takes its place
+                warm.pop()
             self._made += 1
             sandbox, start_s = Sandbox(world, function, self._made), 0.3
         handler, timeout_s = world.handler(function)

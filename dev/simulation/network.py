@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -89,6 +89,8 @@ class Service(Protocol):
 
 
 class Network:
+    """Decides what becomes of each call, and lets it have its effect."""
+
     def __init__(self, world: Surroundings, chance: random.Random) -> None:
         self.world = world
         self.chance = chance
@@ -303,6 +305,9 @@ class BotoClient:
         setattr(self, name, call)
         return call
 
+    def get_paginator(self, name: str) -> Paginator:
+        return Paginator(getattr(self, name))
+
     def call(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer. Raises ClientError or another BotoCoreError once botocore would give up."""
         error: Exception = AssertionError("no attempt")
@@ -333,6 +338,20 @@ class BotoClient:
     def _attempt(self, action: str, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         steps = self._network.exchange(self._sandbox, self._service, action, request, self._limits.read_s)
         return blocked(self._sandbox, steps)
+
+
+class Paginator:
+    """Of a listing: a call a page."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
+        self._call = call
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        page = self._call(**request)
+        yield page
+        while token := page.get("NextContinuationToken"):
+            page = self._call(**request, ContinuationToken=token)
+            yield page
 
 
 class Exceptions:

@@ -35,6 +35,7 @@ class Found(NamedTuple):
     ticks: int
 
 
+FILING, RESEND = "chalicelib.letters.filing", "chalicelib.letters.resend"
 FORWARD, TICK, ALLOWANCE = "chalicelib.drain.forward", "chalicelib.drain.tick", "chalicelib.drain.allowance"
 BATCH, SETTLE, TRIES = "chalicelib.consume.batch", "chalicelib.consume.settle", "chalicelib.queues.tries"
 ENQUEUE, TASK, LETTERS = "chalicelib.enqueue", "chalicelib.jobs.task", "chalicelib.queues.letters"
@@ -214,6 +215,24 @@ FAULTS = (
         f"{ENQUEUE}:enqueue_events",
         "    found = events.parts_of(payload)",
         '    found = events.parts_of({**payload, "Records": payload["Records"][:1]})',
+    ),
+    Fault(
+        "a redrive deletes letters that the queue has not confirmed",
+        f"{RESEND}:_batch",
+        "zip(going, answers, strict=True) if not why]",
+        "zip(going, answers, strict=True)]",
+    ),
+    Fault(
+        "a letter taken for filed that S3 did not take",
+        f"{FILING}:_filed",
+        'return f"{type(e).__name__}: {e}"',
+        'return ""',
+    ),
+    Fault(
+        "tries kept over a redrive",
+        f"{TRIES}:Tries.read",
+        'if not attributes or "RejectedAt" in attributes:',
+        "if not attributes:",
     ),
     Fault(
         "a backfill's task succeeds although nothing was queued",

@@ -23,6 +23,8 @@ ACTIONS = (
     "capacity",
     "capacity back",
     "redrive",
+    "redrive by code",
+    "redrive in the console",
     "deploy",
     "backfill",
 )

@@ -17,6 +17,7 @@ from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.control import capacity_override
 from chalicelib.errors import Reject, RestError, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.letters import runs
 from dev.fake_sqs.queues import Refused
 from dev.simulation import deployed
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Census, Event
@@ -24,6 +25,7 @@ from dev.simulation.clock import VirtualLoop
 from dev.simulation.invariants import Invariants
 from dev.simulation.lambdas import SANDBOX, AsyncEvents, Functions, Invocation, Poller, Sandbox, Schedule, iso
 from dev.simulation.network import NO_FAULTS, Network
+from dev.simulation.s3 import S3
 from dev.simulation.scenario import Order, Scenario, Upload
 from dev.simulation.sqs import Message, Queue, Sqs
 from dev.workspace import ROOT
@@ -83,6 +85,17 @@ class Ssm:
         return {"Parameter": {"Name": name, "Value": self.values[name]}}
 
 
+class Lambda:
+    """Functions called asynchronously by the REST API."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def call(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._world.events.send("letters", json.loads(request["Payload"]), "letters")
+        return {}
+
+
 @cache
 def base_config() -> Config:
     from infra.stage import Stage
@@ -123,6 +136,8 @@ class World:
             "sqs": self.sqs,
             "AmazonSSM": self.ssm,
             "ssm": self.ssm,
+            "s3": S3(self),
+            "lambda": Lambda(self),
         }
         self.config = replace(
             base_config(),
@@ -138,15 +153,22 @@ class World:
         )
         self.functions = Functions(self)
         self.events = AsyncEvents(self, self.functions)
-        self.poller = Poller(self, self.functions, self.destination, "consume", scenario.pollers)
+        pollers = min(scenario.pollers, self.limits.concurrency or scenario.pollers)
+        self.poller = Poller(self, self.functions, self.destination, "consume", pollers)
+        self.filer = Poller(self, self.functions, self.dead_letters, "letters", scenario.pollers)
         self.schedules: dict[str, Schedule] = {}
+        self._handlers: dict[str, Callable[..., Any]] = {}  # what people call, beside the functions
         for shard, name in enumerate(shard_names(scenario.shards)):
             self._schedule(name, shard)
         for lane in self.lanes:
             lane.on_visible = self._expect_ticks
-        slow = scenario.faults.slow or scenario.faults.twice
+        faults = scenario.faults
+        slow = faults.slow or faults.twice
+        # The second delivery of a minute to another process forwards beside what the first handed out.
+        ends = faults.cold or faults.killed or faults.dies_before or faults.dies_after or faults.late
+        another = faults.invoked_twice and ends
         changes = {"capacity", "capacity back", "deploy"}
-        self.is_even = not slow and not any(one.action in changes for one in scenario.orders)
+        self.is_even = not slow and not another and not any(one.action in changes for one in scenario.orders)
 
     # parts
 
@@ -338,7 +360,9 @@ class World:
             "resume": lambda boto: self._set_paused(False, boto("ssm")),
             "capacity": lambda boto: self._set_capacity(order.argument, boto("ssm")),
             "capacity back": lambda boto: self._set_capacity(None, boto("ssm")),
-            "redrive": lambda boto: self._redrive(boto("sqs")),
+            "redrive": lambda boto: self._redrive({"all": True}, boto),
+            "redrive by code": lambda boto: self._redrive({"code": "gave-up"}, boto),
+            "redrive in the console": lambda boto: self._redrive_in_console(boto("sqs")),
         }.get(order.action)
         if order.action == "deploy":
             self._deploy(order)
@@ -369,9 +393,11 @@ class World:
         self._handlers[what] = handler
         self.functions.invoke(what, {}, lambda sandbox, outcome: None)
 
-    _handlers: dict[str, Callable[..., Any]]
+    def _redrive(self, body: Any, boto: Callable[[str], Any]) -> None:
+        now = datetime.fromtimestamp(self.loop.now, UTC)
+        runs.start("redrive", body, "somebody", boto("s3"), boto("functions"), self.config, now)
 
-    def _redrive(self, sqs: Any) -> None:
+    def _redrive_in_console(self, sqs: Any) -> None:
         """SQS's own move, as somebody starts it in the console: letters that are not filed yet."""
         sqs.start_message_move_task(SourceArn=self.dead_letters.arn, DestinationArn=self.source.arn)
         self._move()
@@ -413,7 +439,7 @@ class World:
             result = sandbox.result["results"][0] if outcome == "ok" else None
             if result and result["resultCode"] == "Succeeded":
                 event.owed = True
-                self.census._is_somewhere(event)
+                self.census.is_somewhere(event)
             elif tries > 1 and (result is None or result["resultCode"] == "TemporaryFailure"):
                 event.excuses += 1
                 self.loop.call_later(5.0, self._task, event, tries - 1)
@@ -424,7 +450,6 @@ class World:
 
     def run(self) -> Outcome:
         scenario = self.scenario
-        self._handlers = {}
         random.seed(scenario.seed)  # whoever draws without a generator of his own
         self.network.set_faults(scenario.faults)
         for upload in scenario.uploads:
