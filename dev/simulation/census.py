@@ -163,6 +163,9 @@ class Census:
         """A call that fails, or whose answer is lost: what it was about may come twice."""
         for entry in request.get("Entries") or (request,):
             self.excuse_entry(entry)
+        if key := request.get("Key"):
+            stored = self.world.network.services["s3"].objects.get(key, b"")
+            self._excuse(self.named_in(stored.decode()))
 
     def excuse_given(self, answer: Mapping[str, Any]) -> None:
         """A receive whose answer is lost."""

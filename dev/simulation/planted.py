@@ -145,13 +145,13 @@ FAULTS = (
         '    tried = Tries.read(record.get("messageAttributes"))\n',
         '    tried = Tries.read(record.get("messageAttributes"))\n'
         '    again = int(record["attributes"]["ApproximateReceiveCount"]) - 1\n'
-        "    tried = Tries(tried.count + again, tried.reason, tried.first_failure)\n",
+        '    tried = Tries(**{**vars(tried), "count": tried.count + again})\n',
     ),
     Fault(
         "a delivery that never ran counts as a try",
         f"{SETTLE}:Ended.not_tried",
         "        self.state, self.reason, self.wait_s = UNTRIED",
-        "        self.tries = Tries(self.tries.count + 1)\n"
+        '        self.tries = Tries(**{**vars(self.tries), "count": self.tries.count + 1})\n'
         "        self.state, self.reason, self.wait_s = UNTRIED",
     ),
     Fault(
