@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _last_known: dict[str, Override] = {}  # by parameter; lives as long as the process
 # What the destination's backlog counts: delayed messages are those whose time has not come.
 IN_DESTINATION = [DEPTHS["visible"], DEPTHS["in_flight"]]
+NOT_DUE = DEPTHS["delayed"]
 
 
 class AllowanceUnknown(Exception):
@@ -39,6 +40,9 @@ class Allowance(NamedTuple):
     problem: str = ""  # why what people set is the last known
     paused: bool = False
     capacity_at: Callable[[float], int] = lambda at: 0  # of this shard, at a moment in seconds since 1970
+    not_due: int = (
+        0  # of this shard, in the destination: delayed until they are due; approximate, 0 if not read
+    )
 
 
 async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now: float) -> Allowance:
@@ -56,10 +60,12 @@ async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now:
         most = 2 * overrides.capacity_at(config, override, now)
     if not most:
         return Allowance(mine, problem=problem, capacity_at=capacity_at)
-    room = max(0, most - await _in_destination(sqs, config.destination_queue_url))
+    there, not_due = await _in_destination(sqs, config.destination_queue_url)
+    room = max(0, most - there)
     my_room = share(room, config.drain_shards, shard)
     limit = "back_pressure" if my_room < mine else "capacity"
-    return Allowance(min(mine, my_room), limit, problem, capacity_at=capacity_at)
+    not_due = -(-not_due // config.drain_shards)
+    return Allowance(min(mine, my_room), limit, problem, capacity_at=capacity_at, not_due=not_due)
 
 
 async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:
@@ -80,11 +86,11 @@ async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:
     return found, ""
 
 
-async def _in_destination(sqs: AsyncSqs, queue_url: str) -> int:
-    """Messages there that are due, waiting or in flight; approximate, as SQS counts them."""
+async def _in_destination(sqs: AsyncSqs, queue_url: str) -> tuple[int, int]:
+    """Messages there that wait or are in flight, and those not due; approximate, as SQS counts them."""
     try:
-        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=IN_DESTINATION)
+        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[*IN_DESTINATION, NOT_DUE])
     except CallFailed as e:
         raise AllowanceUnknown(f"the destination's backlog cannot be read: {e}") from e
     attributes: Mapping[Any, str] = answer["Attributes"]
-    return sum(int(attributes[name]) for name in IN_DESTINATION)
+    return sum(int(attributes[name]) for name in IN_DESTINATION), int(attributes[NOT_DUE])

@@ -6,7 +6,8 @@ Slots counted from each scheduled minute do not hold that: a late tick's and the
 
 What it does not know is what another process of the same shard handed out. A tick hands out nothing that is
 due later than STOP_S after its scheduled minute, and a new process begins COLD_S after it, where the last
-one's end.
+one's end; or as much later as what the destination says is not due yet would take: a tick of this same minute
+may have died, or be delivered twice.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ class Clock:
         self._shards = shards
         self._free_at: float | None = None
 
-    def begin(self, scheduled: float, now: float, capacity_at: CapacityAt) -> None:
-        """A tick of this minute begins; both in seconds since 1970."""
+    def begin(self, scheduled: float, now: float, capacity_at: CapacityAt, not_due: int = 0) -> None:
+        """A tick of this minute begins; both in seconds since 1970. `not_due`: the shard's delayed events."""
         if self._free_at is None:
-            end = scheduled + COLD_S  # the last process may have handed out what is due just before
+            # The last process may have handed out what is due just before. What one of this minute did begins
+            # there at the earliest, so its end is estimated rather too late, by a third of a minute.
+            behind = max(now, scheduled + COLD_S) + not_due * 60 / max(1, capacity_at(now))
+            end = min(behind, scheduled + STOP_S)
             self._free_at = max(now, end + min(1.0, 60 / max(1, capacity_at(end))))
 
     def slots(self, now: float, stop: float, capacity_at: CapacityAt) -> int:

@@ -113,9 +113,9 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
     """One tick of one shard. Logs its result as one line of JSON. Raises TickFailed after a tick with errors.
 
     `remaining_ms` is the Lambda context's get_remaining_time_in_millis, `scheduled` the event's `time`:
-    EventBridge delivers at least once, and the same minute forwards once in one process. A second delivery that
-    meets a new process forwards again: up to one capacity more is then due in that minute, not guarded against.
-    A tick that nobody scheduled, called by hand, has none and always runs.
+    EventBridge delivers at least once, and the same minute forwards once in one process. A second delivery
+    that meets a new process forwards behind what is not due yet, as far as SQS has counted it. A tick that
+    nobody scheduled, called by hand, has none and always runs.
     """
     process = _processes.setdefault(shard, Process(Clock(shard, config.drain_shards)))
     if scheduled and process.last_minute == scheduled:
@@ -189,7 +189,7 @@ async def paced(
     timing = None
     budget = allowance.events
     if config.spread:
-        process.clock.begin(minute, clock(), allowance.capacity_at)
+        process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)
         timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
         budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
     result = await tick(

@@ -209,3 +209,11 @@ def test_the_last_known_pause_holds_while_it_cannot_be_read(sqs):
 )
 def test_a_capacity_holds_until_its_time_and_by_its_hours(sqs, value, events):
     assert allowed(sqs, FakeSsm(value)).events == events
+
+
+def test_what_is_not_due_yet_takes_no_room_and_is_told_by_shard(sqs):
+    for i in range(7):
+        sqs.queues.put(sqs.queues.queue("destination"), str(i), delay_s=30)
+    config = replace(CONFIG, max_in_destination=100, drain_shards=3)
+    found = allowed(sqs, FakeSsm(error=NOT_FOUND), config)
+    assert (found.events, found.not_due) == (34, 3)

@@ -80,3 +80,27 @@ def test_a_lower_capacity_acts_at_the_due_time_and_not_at_the_next_tick():
 
 def test_a_delay_is_whole_seconds_and_never_too_short():
     assert [delay_s(due, 10.0) for due in (9.0, 10.0, 10.1, 11.0, 11.5)] == [0, 0, 1, 1, 2]
+
+
+def test_a_new_process_begins_behind_what_is_not_due_yet():
+    clock = Clock()
+    clock.begin(600.0, 605.0, lambda at: 600, not_due=400)  # a tick of this minute that died: 40 s of events
+    assert clock.due(605.0, lambda at: 600) == pytest.approx(660.1)
+    late = Clock()
+    late.begin(
+        600.0, 605.0, lambda at: 600, not_due=10_000
+    )  # of a higher capacity: none is later than STOP_S
+    assert late.due(605.0, lambda at: 600) == pytest.approx(680.1)
+    assert late.slots(605.0, 660.0, lambda at: 600) == 0
+
+
+def test_a_minute_whose_first_process_died_is_no_faster_in_the_second():
+    capacity_at, there = (lambda at: 60), []
+    for now, count in ((601.0, 40), (610.0, 60)):  # the first dies after 40
+        clock = Clock()
+        clock.begin(600.0, now, capacity_at, not_due=sum(at > now for at in there))
+        for _ in range(min(count, clock.slots(now, 600.0 + STOP_S, capacity_at))):
+            there.append(now + delay_s(clock.due(now, capacity_at), now))
+    assert worst_minute(there) <= 61
+    assert len(there) > 55
+    assert len(set(there)) > 55  # one after the other
