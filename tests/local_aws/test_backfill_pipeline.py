@@ -67,7 +67,13 @@ def test_five_hundred_images_at_a_capacity_of_a_hundred_are_made_once(
         for kind in ("destination", "dead_letter")
     }
     settings = ThumbnailSettings(sizes=(16,))
-    stage = replace(stage, config=replace(stage.config, capacity=CAPACITY, thumbnails=settings, **queues))
+    # All of a minute is due at once; and nobody here deletes what was consumed, so it stays in flight.
+    stage = replace(
+        stage,
+        config=replace(
+            stage.config, capacity=CAPACITY, thumbnails=settings, spread=False, max_in_destination=0, **queues
+        ),
+    )
     config = stage.config
     for n in range(IMAGES):
         stage.s3.put_object(Bucket=config.images_bucket, Key=f"old/{n:03} é.jpg", Body=picture(n))

@@ -8,9 +8,11 @@ import shutil
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from chalicelib import times
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.connect import AwsEnvironment
 from chalicelib.aws.lean.http1 import Http1
@@ -26,10 +28,16 @@ from tests.support.drained import Stage, events
 
 @pytest.fixture
 def server():
+    tick._processes.clear()
     with ServerProcess() as server:
         for queue in ("source", "destination", "dead"):
             server.control("create", name=queue)
         yield server
+
+
+def now() -> str:
+    """A tick's scheduled time: it is not late."""
+    return times.iso(times.now())
 
 
 @pytest.fixture
@@ -56,7 +64,7 @@ def config(server, monkeypatch):
 def test_a_tick_over_http_logs_one_line(server, config, capsys):
     """And a shard forwards its share."""
     server.control("fill", queue="source", count=100)
-    result = tick.run(config, lambda: 60_000, shard=1)
+    result = tick.run(config, lambda: 60_000, shard=1, scheduled=now())
     (line,) = capsys.readouterr().out.splitlines()
     written = json.loads(line)
     assert written.pop("at")
@@ -68,6 +76,8 @@ def test_a_tick_over_http_logs_one_line(server, config, capsys):
     assert written.pop("_aws")["CloudWatchMetrics"]
     assert written.pop("OldestReceived") > 0
     assert written.pop("Stage") == "dev"
+    assert written.pop("ForwardedBulk") == told["forwarded_bulk"] == 0
+    assert written.pop("scheduled")
     assert written == {"message": "tick", "shard": 1, **told}
     assert (result.forwarded, result.stopped, result.errors) == (12, "capacity", ())
     assert len(server.control("bodies", queue="destination")["bodies"]) == 12
@@ -77,8 +87,9 @@ def test_a_tick_with_errors_raises_after_all_good_work(server, config, capsys):
     """Lambda counts it as a failure; the result is in the log and in the error."""
     server.control("fill", queue="source", count=100)
     server.control("faults", refuse_for_ever=0.3)
+    config = replace(config, spread=False)  # a refused one has taken a place in time, too
     with pytest.raises(TickFailed) as caught:
-        tick.run(config, lambda: 60_000)
+        tick.run(config, lambda: 60_000, scheduled=now())
     assert caught.value.result["forwarded"] == 13
     assert caught.value.result["failed"] > 0
     assert json.loads(capsys.readouterr().out)["forwarded"] == 13
