@@ -230,9 +230,10 @@ FAULTS = (
     ),
     Fault(
         "tries kept over a redrive",
-        f"{TRIES}:Tries.read",
-        'if not attributes or "RejectedAt" in attributes:',
-        "if not attributes:",
+        f"{RESEND}:_batch",
+        '{"MessageBody": batching.sendable(letter["body"])}',
+        '{"MessageBody": batching.sendable(letter["body"]), "MessageAttributes": {"Tries": '
+        '{"DataType": "Number", "StringValue": str(letter["tries"] or 1)}}}',
     ),
     Fault(
         "a backfill's task succeeds although nothing was queued",
