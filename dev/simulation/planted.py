@@ -250,8 +250,8 @@ FAULTS = (
     Fault(
         "a new process's clock begins now",
         "chalicelib.drain.clock:Clock.begin",
-        "end = scheduled + COLD_S",
-        "end = now - 60",
+        "self._free_at = max(now, end + min(1.0, 60 / max(1, capacity_at(end))))",
+        "self._free_at = now",
     ),
     Fault(
         "a pause that a tick does not see",
