@@ -241,7 +241,7 @@ async def move(
     refused = [one.origin for one in sent.refused + lettered.refused]
     refused += await _postpone(sqs, source, todo.postpone, tally)
     for several in todo.split:
-        refused += await _split(sqs, config, several, tally)
+        refused += await _split(sqs, config, source, several, tally)
     if refused:
         come_back = {one["ReceiptHandle"]: refusals.backoff_s(one["MessageId"]) for one in refused}
         await make_visible(sqs, source, come_back)
@@ -261,13 +261,15 @@ async def _postpone(
     return [one.origin for one in sent.refused]
 
 
-async def _split(sqs: AsyncSqs, config: Config, message: Split, tally: Tally) -> list[MessageTypeDef]:
-    """Its events to the source queue, its unreadable parts to the dead letters; returns it if any was
+async def _split(
+    sqs: AsyncSqs, config: Config, lane_url: str, message: Split, tally: Tally
+) -> list[MessageTypeDef]:
+    """Its events back to their lane, its unreadable parts to the dead letters; returns it if any was
     refused.
 
     What could not be sent brings the whole message again, and its other events twice: they are counted.
     """
-    put_back = await _send(sqs, config.source_queue_url, message.events, tally)
+    put_back = await _send(sqs, lane_url, message.events, tally)
     _is_elsewhere(put_back.confirmed, tally)
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
@@ -277,7 +279,7 @@ async def _split(sqs: AsyncSqs, config: Config, message: Split, tally: Tally) ->
     if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
         return [message.origin] if put_back.refused or lettered.refused else []
     tally.split += 1
-    await _delete(sqs, config.source_queue_url, [message.origin], tally)
+    await _delete(sqs, lane_url, [message.origin], tally)
     return []
 
 

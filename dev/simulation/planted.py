@@ -230,9 +230,10 @@ FAULTS = (
     ),
     Fault(
         "tries kept over a redrive",
-        f"{TRIES}:Tries.read",
-        'if not attributes or "RejectedAt" in attributes:',
-        "if not attributes:",
+        f"{RESEND}:_batch",
+        '{"MessageBody": batching.sendable(letter["body"])}',
+        '{"MessageBody": batching.sendable(letter["body"]), "MessageAttributes": {"Tries": '
+        '{"DataType": "Number", "StringValue": str(letter["tries"] or 1)}}}',
     ),
     Fault(
         "a backfill's task succeeds although nothing was queued",
@@ -249,8 +250,8 @@ FAULTS = (
     Fault(
         "a new process's clock begins now",
         "chalicelib.drain.clock:Clock.begin",
-        "end = scheduled + COLD_S",
-        "end = now - 60",
+        "self._free_at = max(now, end + min(1.0, 60 / max(1, capacity_at(end))))",
+        "self._free_at = now",
     ),
     Fault(
         "a pause that a tick does not see",

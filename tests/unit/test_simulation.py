@@ -27,6 +27,7 @@ FOUND = {
     27: "the same, of two letters at once",
     45: "a redriven letter kept its tries, and was given up after one",
     113: "the same, of an event that hangs",
+    865: "a notification split in the bulk lane was deleted from the live one, and split again for ever",
 }
 
 
