@@ -32,6 +32,10 @@ KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
 MOST_RECENT = 100
 
 
+# Why a tick ended, by what somebody should know of first; as chalicelib/drain/tick.py has them.
+STOPPED = ("errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "empty")
+
+
 class Tick(TypedDict):
     """The last run of the drain, its shards added up."""
 
@@ -41,7 +45,7 @@ class Tick(TypedDict):
     rejected: int
     failed: int
     duplicates: int
-    stopped: Literal["capacity", "back_pressure", "empty", "deadline", "errors"]
+    stopped: Literal["errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "empty"]
     seconds: float
     errors: list[str]
 
@@ -138,8 +142,8 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Ti
         "rejected": sum(tick["rejected"] for tick in together),
         "failed": sum(tick["failed"] for tick in together),
         "duplicates": sum(tick["duplicates"] for tick in together),
-        # What somebody should know of comes first.
-        "stopped": min(stopped, key=("errors", "deadline", "back_pressure", "capacity", "empty").index),
+        # A word that is not known here, of another version's drain, is shown where no other is.
+        "stopped": min(stopped, key=lambda word: [*STOPPED, word].index(word)),
         "seconds": max(tick["seconds"] for tick in together),
         "errors": [error for tick in together for error in tick["errors"]],
     }

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from chalicelib.queues import letters
-from tests.support.deployment import deploy, only_our_ticks, rest, wait_for
+from tests.support.deployment import deploy, only_our_ticks, rest, wait_for, without
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("make_deploy")]
 
@@ -98,3 +98,13 @@ def test_what_sqs_itself_moves_is_filed_under_a_name_of_its_own(office):
     (letter,) = office.ask("dead-letters?code=received-too-often")["letters"]
     assert letter["key"] == "moved.jpg"
     assert f"{office.pipeline.stage.stack_name}-source moved it" in letter["reason"]
+
+
+def test_an_upload_that_enqueue_failed_on_is_filed_with_why(office):
+    """Lambda's own record of it, which is sent back like any other."""
+    with without(office.pipeline, "enqueue", "sqs:SendMessage", "-source"):
+        office.pipeline.upload("failed.jpg", b"x")
+        wait_for(lambda: office.counts().get("enqueue-failed"), "Lambda to give up")
+    (letter,) = office.ask("dead-letters?code=enqueue-failed")["letters"]
+    assert (letter["key"], letter["function"]) == ("failed.jpg", "enqueue")
+    assert "AccessDenied" in letter["reason"]

@@ -123,6 +123,12 @@ def test_the_last_tick_is_that_of_all_shards_together(client, config):
     assert (found["stopped"], found["errors"], found["seconds"]) == ("errors", ["SQS is slow"], 2.5)
 
 
+@pytest.mark.parametrize("word", ["paused", "repeated", "deadline", "back_pressure", "a new word"])
+def test_why_a_tick_ended_is_told_whatever_it_is(client, config, word):
+    write(client, config, "drain", (10, tick(10, stopped=word)))
+    assert log_search.last_tick(client, config, NOW)["stopped"] == word
+
+
 def test_a_shard_that_no_longer_ticks_does_not_count(client, config):
     write(client, config, "drain", (10, tick(10)))
     write(client, config, "drain-1", (140, tick(140)))

@@ -12,7 +12,8 @@ const MOST = 100; // in one page of the API
 const READ_AGAIN = 60_000; // milliseconds
 const STATES = { asked: "wait", running: "wait", done: "ok", stopped: "warn" };
 
-let seen = null; // how many there were when they were last read
+let latest = null; // how many are filed and being filed, by the last status
+let seen = null; // the same, when the letters were last read
 let readAt = 0;
 let running = false; // a redrive or a discard is on its way
 let poll = null;
@@ -66,15 +67,17 @@ function run(act, { what, many, body } = selection()) {
 /** Whether to read them now: how many there are comes with every status; the letters are read when that has changed. */
 export function lettersToRead(status) {
   const total = deadLetters(status);
+  latest = `${status.dead_letters?.total} ${status.dead_letters?.being_filed}`;
   if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.dead_letters) ?? "no answer"}`);
-  return isKnown(total) && (total !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || running);
+  return isKnown(total) && (latest !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || running);
 }
 
-export async function askLetters(total) {
+export async function askLetters() {
   const note = byId("letters-note");
+  const asked = latest;
   try {
     showLetters(await pages());
-    seen = total;
+    seen = asked;
     readAt = Date.now();
     await askRuns();
   } catch (error) {

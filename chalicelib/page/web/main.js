@@ -47,7 +47,7 @@ async function askStatus() {
 }
 
 async function readLetters() {
-  if (status && !problem && lettersToRead(status)) await askLetters(deadLetters(status));
+  if (status && !problem && lettersToRead(status)) await askLetters();
 }
 
 function show() {
