@@ -172,8 +172,17 @@ def _batch(
 
 
 def _delete(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
+    """Each, also after one that fails: a letter that stays is sent again. Raises the last failure."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    failed: Exception | None = None
     for key in keys:
-        s3.delete_object(Bucket=bucket, Key=key)
+        try:
+            s3.delete_object(Bucket=bucket, Key=key)
+        except (ClientError, BotoCoreError) as e:
+            failed = e
+    if failed:
+        raise failed
 
 
 def _log_discarded(filed: Filed, letter: Letter, order: Run) -> None:

@@ -43,7 +43,8 @@ def test_without_a_key_no_function_may_use_any(stage):
 def test_with_a_key_each_function_may_read_or_write_with_it_as_its_queues_and_buckets_need(stage):
     stage.record({"KMS_KEY_ARN": KEY}, {})
     both = ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert on_key(stage) == dict.fromkeys(("enqueue", "drain", "consume", "backfill", "api_handler"), both)
+    functions = ("enqueue", "drain", "consume", "letters", "backfill", "api_handler")
+    assert on_key(stage) == dict.fromkeys(functions, both)
 
 
 @pytest.mark.parametrize("key", ["alias/mine", "11111111-2222", KEY.replace("key/", "alias/")])
