@@ -65,7 +65,7 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
     ended = office.run("redrive", code="gone", note="it is back")
     assert (ended["status"], ended["moved"], ended["left"]) == ("done", MANY // 3, 0)
     assert ended["by"].startswith("arn:aws:")
-    assert office.pipeline.depth("source") == MANY // 3
+    assert office.pipeline.depth("bulk") == MANY // 3  # too many for the live lane
     assert office.counts() == {"damaged": MANY // 3, "gave-up": MANY // 3}
 
     page = office.ask("dead-letters?limit=2&code=damaged&prefix=1%2F")
@@ -75,7 +75,9 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
     assert office.counts() == {"damaged": MANY // 3 - 2, "gave-up": MANY // 3}
     assert office.run("discard", all=True)["moved"] == 2 * (MANY // 3) - 2
     assert office.ask("dead-letters")["total"] == 0
-    assert office.pipeline.depth("source") == MANY // 3  # a discard sends nothing
+    assert (
+        office.pipeline.depth("source") + office.pipeline.depth("bulk") == MANY // 3
+    )  # a discard sends nothing
 
 
 def test_what_sqs_itself_moves_is_filed_under_a_name_of_its_own(office):
