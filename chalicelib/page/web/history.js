@@ -8,7 +8,7 @@ import { moment } from "./format.js";
 const CHARTS = [
   ["plot-backlog", "Backlog", [["waiting in source", "s1 area", "backlog"], ["in destination", "s2", "destination"]]],
   ["plot-throughput", "Throughput a minute", [["arrived", "s2", "arrived"], ["forwarded", "s1", "forwarded"], ["done", "s3", "done"]]],
-  ["plot-failures", "Failures a minute", [["rejected", "s4", "rejected"], ["errors", "s5", "errors"], ["dead letters waiting", "s6", "dead_letters"]]],
+  ["plot-failures", "Failures a minute", [["rejected", "s4", "rejected"], ["errors", "s5", "errors"], ["dead letters", "s6", "dead_letters"]]],
 ];
 
 let charts = [];

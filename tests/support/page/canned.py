@@ -174,7 +174,7 @@ def series(minutes: int = 180) -> dict[str, Any]:
         "series": {
             "backlog": line(burst),
             "destination": line(lambda i: 180 + 90 * math.sin(i / 5)),
-            "dead_letters": line(lambda i: i // 60, gaps=False),
+            "dead_letters": line(lambda i: 2 + 2 * (i // 60), gaps=False),
             "arrived": line(lambda i: 400 + 600 * math.exp(-(((i - 100) / 14) ** 2)) + 30 * math.sin(i)),
             "forwarded": line(lambda i: 412 + min(588, burst(i) / 5)),
             "done": line(lambda i: 405 + min(580, burst(i) / 5.2)),
