@@ -18,7 +18,8 @@ def thumbnail_key(key: str, size: str, extension: str, prefix: str = "") -> str:
     """Where the thumbnail is kept; `size` is a name. Raises Reject when S3 would refuse so long a key."""
     result = f"{prefix}{key}_{size}.{extension}"
     if len(result.encode()) > MAX_KEY_BYTES:
-        raise Reject(f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows")
+        said = f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows"
+        raise Reject(said, "key-too-long")
     return result
 
 

@@ -230,7 +230,8 @@ def _thumbnail(
 def _over_budget(size: tuple[int, int], needed: int, settings: ThumbnailSettings) -> Reject:
     return Reject(
         f"{size[0]} x {size[1]} pixels would take {needed / MB:,.0f} MB of memory, "
-        f"more than the {settings.memory_budget / MB:,.0f} MB an image may take"
+        f"more than the {settings.memory_budget / MB:,.0f} MB an image may take",
+        "too-many-pixels",
     )
 
 
@@ -245,12 +246,12 @@ def _plain_reasons(ambiguous: bool = False) -> Iterator[None]:
     except Reject:
         raise
     except MemoryError as error:
-        raise OutOfMemory("decoding it takes more memory than there is") from error
+        raise OutOfMemory("decoding it takes more memory than there is", "too-many-pixels") from error
     except Exception as error:
         if not isinstance(error, _DAMAGE) and not any(path in _raised_in(error) for path in _DECODERS):
             raise
         refused = OutOfMemory if ambiguous else Reject
-        raise refused(f"damaged or unsupported: {_one_line(error)}") from error
+        raise refused(f"damaged or unsupported: {_one_line(error)}", "damaged") from error
 
 
 def _raised_in(error: Exception) -> str:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from chalicelib.config.thumbnails import FORMATS, Size, ThumbnailSettings
 from chalicelib.errors import Reject
+from chalicelib.letters.codes import CODES
 from chalicelib.thumbnails.imaging import bmff, colour
 from chalicelib.thumbnails.make import estimate, make
 from dev.pictures import array, chunk, decoded, encoded, psnr, scene
@@ -66,6 +67,7 @@ import re, sys
 from pathlib import Path
 from chalicelib.config.thumbnails import FORMATS, ThumbnailSettings
 from chalicelib.errors import Reject
+from chalicelib.letters.codes import CODES
 from chalicelib.thumbnails.make import make
 def resident(field):
     return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
@@ -569,3 +571,28 @@ def test_a_heic_over_the_budget_is_refused_before_any_pixel():
 def test_a_damaged_heic_is_refused():
     data = heic(scene(300, 200))
     assert refused(data[: len(data) // 2], HEIC)
+
+
+# --- what a dead letter is counted by ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "code"),
+    [
+        (b"Hello", SMALL, "not-an-image"),
+        (encoded(scene(64, 64), "bmp"), ThumbnailSettings(formats=("jpeg",)), "not-an-image"),
+        (encoded(scene(64, 64), "png")[:900], SMALL, "damaged"),
+        (
+            encoded(scene(640, 640), "png"),
+            ThumbnailSettings(sizes=(60,), memory_budget=1000),
+            "too-many-pixels",
+        ),
+        (encoded(scene(64, 64), "png"), ThumbnailSettings(sizes=(60,), time_limit=0), "too-slow"),
+        (b"MM\0+" + bytes(60), SMALL, "unsupported"),
+    ],
+)
+def test_every_refusal_has_the_code_that_the_manual_explains(data, settings, code):
+    with pytest.raises(Reject) as error:
+        make(data, settings)
+    assert error.value.code == code, error.value.reason
+    assert code in CODES

@@ -179,4 +179,5 @@ def _metadata(created: ObjectCreated, delivery: Delivery, etag: str, look: str) 
 
 def _check_size(size: int | None, config: Config) -> None:
     if size is not None and size > config.max_image_bytes:
-        raise Reject(f"too large: {size:,} bytes; MAX_IMAGE_BYTES allows {config.max_image_bytes:,}")
+        said = f"too large: {size:,} bytes; MAX_IMAGE_BYTES allows {config.max_image_bytes:,}"
+        raise Reject(said, "too-large")

@@ -133,7 +133,7 @@ def coded_profile(primaries: int, transfer: int) -> bytes:
     """The ICC profile of an AVIF's or a HEIC's colours by their code points (ITU-T H.273, tables 2 and 3);
     b"" for sRGB and what is taken for it. Raises Reject for HDR, which would need a tone curve."""
     if transfer in _HDR:
-        raise Reject(f"{_HDR[transfer]} (HDR) is not supported")
+        raise Reject(f"{_HDR[transfer]} (HDR) is not supported", "unsupported")
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     for tag, colorant in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _COLORANTS.get(primaries, ()), strict=False):
         entry = profile.index(tag, 128)

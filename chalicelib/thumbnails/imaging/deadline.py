@@ -23,7 +23,7 @@ class Deadline:
 
     def check(self) -> None:
         if self._clock() >= self._end:
-            raise Reject(f"not done within {self._seconds:g} s")
+            raise Reject(f"not done within {self._seconds:g} s", "too-slow")
 
 
 class TimedFile(io.BytesIO):

@@ -53,7 +53,8 @@ def open_image(data: bytes, formats: tuple[str, ...], deadline: Deadline) -> Ima
     kind = sniff(data)
     if kind not in formats:
         hint = f"; add {kind} to THUMBNAIL_FORMATS" if kind in FORMATS else ""
-        raise Reject(f"{kind or 'the content'} is not among the formats taken ({', '.join(formats)}){hint}")
+        said = f"{kind or 'the content'} is not among the formats taken ({', '.join(formats)}){hint}"
+        raise Reject(said, "not-an-image")
     if kind == "gif":
         return gif.GifPlayer(TimedFile(data, deadline))
     if kind == "tiff":

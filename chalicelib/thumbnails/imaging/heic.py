@@ -17,7 +17,7 @@ def opened(data: bytes, deadline: Deadline) -> ImageFile.ImageFile:
     try:
         import pi_heif
     except ImportError as error:
-        raise Reject("heic cannot be decoded here: pi-heif is not installed") from error
+        raise Reject("heic cannot be decoded here: pi-heif is not installed", "unsupported") from error
     pi_heif.options.THUMBNAILS = False
     pi_heif.options.DECODE_THREADS = 1  # a function of 512 MB has a third of a processor
     image: ImageFile.ImageFile = pi_heif.HeifImageFile(TimedFile(data, deadline))

@@ -148,7 +148,7 @@ def without_refinements(data: bytes, shrink: int) -> bytes:
         if segment.marker == START_OF_SCAN:
             scans += 1
             if scans > _MAX_SCANS:
-                raise Reject(f"more than {_MAX_SCANS} scans in a progressive JPEG")
+                raise Reject(f"more than {_MAX_SCANS} scans in a progressive JPEG", "too-slow")
             wanted = _shows(body, finest.keys() if shrink == 8 else ())
             dropped += not wanted
         if segment.marker == _QUANTIZATION:

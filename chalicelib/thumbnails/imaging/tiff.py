@@ -25,22 +25,22 @@ def opened(file: TimedFile) -> TiffImagePlugin.TiffImageFile:
     """Its first picture, not decoded. Raises Reject for what cannot be shown as it is meant."""
     head = file.read(16)
     if head[:4] == b"MM\0+":
-        raise Reject("a big-endian BigTIFF is not supported")
+        raise Reject("a big-endian BigTIFF is not supported", "unsupported")
     file.seek(0)
     tags = TiffImagePlugin.ImageFileDirectory_v2(head if 43 in head[2:4] else head[:8])
     file.seek(tags.next)
     tags.load(file)
     file.seek(0)
     if _DNG_VERSION in tags or (_number(tags, _SUBFILE, 0) == 1 and _SUB_IFDS in tags):
-        raise Reject("a camera's raw picture (a kind of TIFF) is not supported")
+        raise Reject("a camera's raw picture (a kind of TIFF) is not supported", "unsupported")
     codec = _number(tags, _COMPRESSION, 1)
     name = TiffImagePlugin.COMPRESSION_INFO.get(codec, str(codec))
     bits, kind = _number(tags, _BITS, 1), _number(tags, _SAMPLE_FORMAT, 1)
     said = f"a TIFF of {bits}-bit {'floating-point ' if kind == 3 else ''}channels"
     if name not in _CODECS:
-        raise Reject(f"{said} with {name} compression is not supported")
+        raise Reject(f"{said} with {name} compression is not supported", "unsupported")
     if bits == 32 and kind == 1:
-        raise Reject(f"{said} without a sign is not supported")
+        raise Reject(f"{said} without a sign is not supported", "unsupported")
     planes = bits == 16 and _number(tags, _PLANAR, 1) == 2
     try:
         with _opening:
@@ -48,7 +48,7 @@ def opened(file: TimedFile) -> TiffImagePlugin.TiffImageFile:
             TiffImagePlugin.READ_LIBTIFF = planes
             image = TiffImagePlugin.TiffImageFile(file)
     except SyntaxError as error:
-        raise Reject(f"{said} is not supported: {error}") from error
+        raise Reject(f"{said} is not supported: {error}", "unsupported") from error
     image.info.pop("xmp", None)  # Pillow would turn the picture by it
     if bits > 8 and _number(tags, _PHOTOMETRIC, 1) == 0:
         image.info[MIN_IS_WHITE] = True
