@@ -52,9 +52,12 @@ class Schedule(TypedDict):
 
 
 def put_capacity(body: Any, ssm: SSMClient, config: Config, who: str, now: datetime) -> Capacity:
-    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick reads it."""
+    """PUT /capacity with {"capacity": 500}, or null for the deployed one. The next tick reads it.
+
+    In place of a value that cannot be read, too, with which no tick runs; a pause that it held is over then.
+    """
     fields = Body.of(body, "capacity", "by_hour", "until", "note")
-    before = read_override(ssm, config)
+    before = _replaced(ssm, config)
     note = fields.text("note", MAX_NOTE, "")
     if "by_hour" in fields:
         by_hour = fields.read("by_hour", _hours)
@@ -71,12 +74,26 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config, who: str, now: datet
 def set_paused(paused: bool, body: Any, ssm: SSMClient, config: Config, who: str, now: datetime) -> Schedule:
     """POST /schedule/pause and /schedule/resume: a value that every tick reads. May be repeated.
 
+    A pause replaces a value that cannot be read; a resume does not, for what capacity it meant is not known.
+
     What was forwarded already is still due, for STOP_S of chalicelib/drain/clock.py at most.
     """
     note = Body.of(body, "note", optional=True).text("note", MAX_NOTE, "")
-    before = read_override(ssm, config)
+    before = _replaced(ssm, config) if paused else read_override(ssm, config)
     _write(replace(before, paused=paused).by(who, now, note), ssm, config)
     return {"paused": paused}
+
+
+class NotReadable(AwsFailed):
+    """The parameter holds something else."""
+
+
+def _replaced(ssm: SSMClient, config: Config) -> Override:
+    """What is there, to be changed."""
+    try:
+        return read_override(ssm, config)
+    except NotReadable:
+        return override.NONE
 
 
 def read_override(ssm: SSMClient, config: Config) -> Override:
@@ -89,7 +106,7 @@ def read_override(ssm: SSMClient, config: Config) -> Override:
     try:
         return override.read(found)
     except ValueError as e:
-        raise AwsFailed(f"the capacity {name} is {e}; no tick runs until it is") from e
+        raise NotReadable(f"the capacity {name} is {e}; no tick runs until it is") from e
 
 
 def capacities(found: Override, config: Config, now: datetime) -> Capacity:

@@ -11,7 +11,7 @@ from chalice.test import Client
 from chalicelib.aws import clients
 from chalicelib.config import Config, override
 from chalicelib.control.capacity_override import put_capacity, read_override, set_paused
-from chalicelib.errors import BadRequest
+from chalicelib.errors import AwsFailed, BadRequest
 from dev.workspace import ROOT
 from tests.support.app import NoParameters, load_app
 from tests.support.settings import GOOD
@@ -132,3 +132,14 @@ def test_what_somebody_steered_is_in_the_log_with_who_it_was(monkeypatch, capsys
     assert answer.json_body["capacity"] == 7
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (line["message"], line["by"], line["capacity"]) == ("capacity set", "chalice local", 7)
+
+
+def test_a_value_that_cannot_be_read_is_mended_by_a_capacity_or_a_pause_but_not_by_a_resume():
+    for mends in (lambda ssm: put(ssm, {"capacity": 5}), pause):
+        ssm = Ssm("many")
+        mends(ssm)
+        assert override.read(ssm.value).who == "ann"
+    ssm = Ssm("many")
+    with pytest.raises(AwsFailed, match="is 'many'"):
+        pause(ssm, False)
+    assert ssm.value == "many"
