@@ -221,15 +221,17 @@ class Work:
 
     def consume_one_to_be_tried_again(self):
         """It is in the source queue once more, and no longer in the destination."""
-        self.consume(self.body())
-        return len(self.waiting("SOURCE")) == 1 and not self.waiting("DESTINATION")
+        key = f"again-{time.time()}.jpg"  # what others left may still be on its way
+        self.consume(self.body(key))
+        return [key in str(self.waiting(queue)) for queue in ("SOURCE", "DESTINATION")] == [True, False]
 
     def waiting(self, queue):
         return messages(self.aws_url, self.pipeline.settings[f"{queue}_QUEUE_URL"])
 
     def consume_one_of_bulk_to_be_tried_again(self):
-        self.consume(self.body(), lane="bulk")
-        return len(messages(self.aws_url, self.pipeline.settings["BULK_QUEUE_URL"])) == 1
+        key = f"again-{time.time()}.jpg"
+        self.consume(self.body(key), lane="bulk")
+        return key in str(self.waiting("BULK"))
 
     def backfill(self, operation, key="old.jpg", **arguments):
         """One task of a job; true when it succeeded."""
