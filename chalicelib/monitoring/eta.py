@@ -12,6 +12,10 @@ from fractions import Fraction
 from math import ceil
 from typing import TypedDict
 
+from chalicelib.queues import messages
+
+KEPT_MINUTES = messages.KEPT.total_seconds() // 60
+SPARE_MINUTES = 1440  # what somebody has, at the capacity that is advised, before anything expires
 TICK_S = 60  # the schedule's rate
 ARRIVALS_MINUTES = 15  # looked at to tell what arrives
 
@@ -58,8 +62,8 @@ def eta(
 
     What is claimed: while no further burst comes, and every tick takes all it may, the tick that empties the
     source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is said, and so is
-    a burst that was more than the ticks take; `next_tick_s` is when the next tick comes, which decides much
-    when arrivals are near the capacity.
+    a burst that was more than the ticks take, and that what waits longer than SQS keeps it is lost.
+    `next_tick_s` is when the next tick comes, which decides much when arrivals are near the capacity.
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
     if backlog is None:
@@ -76,13 +80,23 @@ def eta(
     ticks = _ticks(backlog, leaving, Fraction(usual), Fraction(next_tick_s) / TICK_S)
     if ticks is None:
         why = "while the destination holds it back" if held_back else "at this capacity"
-        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
-    says = f"gone in about {ticks:,} minute{'' if ticks == 1 else 's'}"
+        lost = _expires(backlog, leaving, usual)
+        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave{lost}")
+    says = f"gone in about {ticks:,} minute{'' if ticks == 1 else 's'}{_expires(backlog, leaving, usual)}"
     if arriving is None:
         return Eta(ticks, f"{says}, if nothing arrives: arrivals are not known")
     if arriving.mean > leaving:
         return Eta(ticks, f"{says}, unless a burst comes again like the one of the last quarter of an hour")
     return Eta(ticks, says)
+
+
+def _expires(backlog: int, leaving: int, arriving: float) -> str:
+    """What is said where the event that came last waits longer than SQS keeps it."""
+    if backlog / leaving <= KEPT_MINUTES:
+        return ""
+    enough = ceil(backlog / (KEPT_MINUTES - SPARE_MINUTES) + arriving)
+    days = messages.KEPT.days
+    return f"; but what waits for {days} days is lost: raise the capacity to {enough:,} or more"
 
 
 def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> int | None:

@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 
 from chalicelib.monitoring.eta import ARRIVALS_MINUTES, Arrivals, eta
+from chalicelib.queues import messages
 
 CAPACITY = 1000
 
@@ -88,6 +89,20 @@ def test_arrivals_over_the_capacity_for_most_of_the_time_are_never():
     found = eta(5_000, CAPACITY, Arrivals.of([1_500.0] * 9 + [0.0] * 6))
     assert found.minutes is None
     assert found.says == "not at this capacity: 1,500 arrive a minute and 1,000 leave"
+
+
+def test_a_backlog_that_outlives_the_queues_retention_is_told_with_the_capacity_that_saves_it():
+    kept = messages.KEPT.total_seconds() / 60
+    backlog = int(kept * CAPACITY)
+    assert "lost" not in eta(backlog, CAPACITY, steady(0)).says
+    assert eta(backlog * 2, CAPACITY, steady(0)).says == (
+        "gone in about 40,320 minutes; but what waits for 14 days is lost: raise the capacity to 2,154 or more"
+    )
+    enough = 2_154
+    assert "lost" not in eta(backlog * 2, enough, steady(0)).says
+    assert eta(backlog * 2, CAPACITY, steady(CAPACITY + 1)).says.endswith(
+        "raise the capacity to 3,155 or more"
+    )
 
 
 def test_arrivals_slow_the_drain_down():

@@ -64,20 +64,24 @@ function run(act, { what, many, body } = selection()) {
   });
 }
 
+function counted(said) {
+  return `${said?.total} ${said?.being_filed}`;
+}
+
 /** Whether to read them now: how many there are comes with every status; the letters are read when that has changed. */
 export function lettersToRead(status) {
   const total = deadLetters(status);
-  latest = `${status.dead_letters?.total} ${status.dead_letters?.being_filed}`;
+  latest = counted(status.dead_letters);
   if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.dead_letters) ?? "no answer"}`);
   return isKnown(total) && (latest !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || running);
 }
 
 export async function askLetters() {
   const note = byId("letters-note");
-  const asked = latest;
   try {
-    showLetters(await pages());
-    seen = asked;
+    const found = await pages();
+    showLetters(found);
+    seen = counted(found); // of this very answer: one that is older than the status is read again
     readAt = Date.now();
     await askRuns();
   } catch (error) {
