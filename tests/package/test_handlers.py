@@ -86,7 +86,7 @@ def test_drain_moves_exactly_capacity(start, package, queues, capsys):
     sqs = boto3.client("sqs")
     for number in range(5):
         sqs.send_message(QueueUrl=queues["source"], MessageBody=events.body("any", f"{number}.jpg"))
-    function = start("drain", CAPACITY="3")
+    function = start("drain", CAPACITY="3", SPREAD="off")  # all due at once
     answer = function.invoke(events.TICK)
     with capsys.disabled():
         print(
