@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from chalicelib.config import Config
 from dev.simulation.clock import VirtualLoop
 from dev.simulation.deployed import Deployed
-from dev.simulation.scenario import Scenario
 from dev.simulation.sqs import Message, Queue, Sqs
 
 
@@ -33,7 +32,7 @@ class Surroundings(Protocol):
     graveyard: list[Any]  # what dead processes wait for
     quiet_since: float
     is_even: bool  # whether the capacity stays, and calls are quick
-    scenario: Scenario
+    scenario: Any
 
     def config_of(self, function: str) -> Config: ...
 
