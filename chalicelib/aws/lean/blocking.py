@@ -12,7 +12,6 @@ import ssl
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from chalicelib.aws.lean.transport import (
     CONNECT_S,
@@ -21,7 +20,7 @@ from chalicelib.aws.lean.transport import (
     line_of,
     parsed_head,
     request_head,
-    verifying,
+    server_of,
 )
 
 Result = TypeVar("Result")
@@ -47,12 +46,7 @@ class BlockingHttp1:
     """Posts to one host over one kept-alive connection, TLS verified."""
 
     def __init__(self, endpoint: str, tls: ssl.SSLContext | None = None) -> None:
-        url = urlsplit(endpoint)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError(f"endpoint {endpoint!r}: expected http://HOST or https://HOST")
-        self._host = url.hostname
-        self._port = url.port or (443 if url.scheme == "https" else 80)
-        self._tls = (tls or verifying()) if url.scheme == "https" else None
+        self._host, self._port, self._tls = server_of(endpoint, tls)
         self._kept: socket.socket | None = None
 
     async def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> tuple[int, bytes]:

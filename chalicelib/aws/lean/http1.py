@@ -9,7 +9,6 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from urllib.parse import urlsplit
 
 from chalicelib.aws.lean.transport import (
     CONNECT_S,
@@ -18,7 +17,7 @@ from chalicelib.aws.lean.transport import (
     line_of,
     parsed_head,
     request_head,
-    verifying,
+    server_of,
 )
 
 # An answer larger than this is read only when the task's ADMISSION, where it has one, lets it in.
@@ -32,12 +31,7 @@ class Http1:
     """Posts at the same time use a connection each; a free one is used again, the warmest first."""
 
     def __init__(self, endpoint: str, tls: ssl.SSLContext | None = None) -> None:
-        url = urlsplit(endpoint)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError(f"endpoint {endpoint!r}: expected http://HOST or https://HOST")
-        self._host = url.hostname
-        self._port = url.port or (443 if url.scheme == "https" else 80)
-        self._tls = (tls or verifying()) if url.scheme == "https" else None
+        self._host, self._port, self._tls = server_of(endpoint, tls)
         self._idle: list[Connection] = []
 
     async def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> tuple[int, bytes]:

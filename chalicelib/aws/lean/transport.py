@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 CONNECT_S = 3.0
 
@@ -45,6 +46,16 @@ def parsed_head(text: bytes) -> Head:
 def line_of(error: BaseException) -> str:
     """An error as one line."""
     return f"{error.__class__.__name__}: {error}".partition("\n")[0].removesuffix(": ")
+
+
+def server_of(endpoint: str, tls: ssl.SSLContext | None) -> tuple[str, int, ssl.SSLContext | None]:
+    """Host, port, and what verifies its certificate (None without TLS). Raises ValueError."""
+    url = urlsplit(endpoint)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"endpoint {endpoint!r}: expected http://HOST or https://HOST")
+    if url.scheme == "http":
+        return url.hostname, url.port or 80, None
+    return url.hostname, url.port or 443, tls or verifying()
 
 
 @cache
