@@ -12,6 +12,7 @@ from tests.support.deployment import (
     deploy,
     environment,
     finish,
+    mappings,
     nobody_consumes,
     only_our_ticks,
     rest,
@@ -85,6 +86,11 @@ def test_a_poison_body_among_good_ones_costs_only_itself(deployed, photographs):
         finish(deployed, uploads)
     assert all(len(upload.thumbnails) == 2 for upload in uploads)
     wait_for(lambda: "not JSON" in deployed.dead_letters().get("Hello from SQS!", ""), "the dead letter")
+
+
+def test_consume_waits_a_second_for_what_is_due_evenly_to_fill_a_batch(deployed):
+    (mapping,) = mappings(deployed)
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (10, 1)
 
 
 def test_a_second_event_of_the_same_contents_makes_no_thumbnail_again(deployed, photographs):
