@@ -36,6 +36,7 @@ def test_a_second_deploy_doubles_nothing_and_loses_no_message(first):
         "s3-event-scheduler-twice-consume",
         "s3-event-scheduler-twice-drain",
         "s3-event-scheduler-twice-enqueue",
+        "s3-event-scheduler-twice-letters",
     ]
     with only_our_ticks(first):
         send(first, "source", '{"Bucket": "any", "Key": "waits.jpg"}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from chalicelib.config import override
 from chalicelib.config.stage import capacity_parameter
 from infra.deploying import destroy as destroying
 from tests.support.deployment import deploy, finish, only_our_ticks, remains, rest, wait_for
@@ -35,12 +36,11 @@ def names(pipeline):
 
 
 def steered(pipeline):
-    """The capacity set at run time, and whether its rules are enabled."""
+    """The capacity and the pause that are set at run time; None where nobody has."""
     name = capacity_parameter(pipeline.stage.name)
     found = boto3.client("ssm").get_parameters(Names=[name])["Parameters"]
-    client = boto3.client("events")
-    rules = [client.describe_rule(Name=rule)["State"] for rule in pipeline.stage.rules()]
-    return (found[0]["Value"] if found else None), rules
+    said = override.read(found[0]["Value"]) if found else None
+    return said and (said.capacity, said.paused)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_two_stages_do_their_own_work_and_one_goes_without_the_other(blue, blue2
 
     assert rest(blue, aws.url, "capacity", {"capacity": 5}, method="PUT")[0] == 200
     assert rest(blue, aws.url, "schedule/pause", {})[0] == 200
-    assert steered(blue) == ("5", ["DISABLED"])
-    assert steered(blue2) == (None, ["ENABLED"])
+    assert steered(blue) == (5, True)
+    assert steered(blue2) is None
 
     before, of_blue2 = remains(blue2.stage), alarms(blue2)
     assert len(alarms(blue)) == len(of_blue2) > 10
