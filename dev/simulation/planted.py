@@ -112,8 +112,8 @@ FAULTS = (
     Fault(
         "refused messages come back after hours",
         "chalicelib.drain.refusals:Refusals.backoff_s",
-        "LONGEST_S)",
-        "100 * LONGEST_S)",
+        "min(FIRST_S << min(count, 8), LONGEST_S)",
+        "8 * LONGEST_S",
     ),
     Fault(
         "an unreadable capacity taken for the deployed one",
