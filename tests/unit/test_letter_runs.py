@@ -337,3 +337,20 @@ def test_the_function_takes_both_a_batch_and_an_order(monkeypatch, s3, sqs, queu
 def test_without_a_reports_bucket_there_is_no_such_function(monkeypatch):
     app = load_app(monkeypatch)
     assert "letters" not in [source.name for source in app.event_sources]
+
+
+def test_a_letter_that_cannot_be_deleted_leaves_no_other_that_was_sent(ask, s3, queues, monkeypatch):
+    for number in range(5):
+        put_letter(s3, f"{number}.jpg")
+    delete, refused = s3.delete_object, []
+
+    def once(**request):
+        if not refused:
+            refused.append(request["Key"])
+            raise client_error("SlowDown", "later", 503, "DeleteObject")
+        return delete(**request)
+
+    monkeypatch.setattr(s3, "delete_object", once)
+    ask("redrive", {"all": True})
+    assert set(sent(queues)) == {f"{number}.jpg" for number in range(5)}
+    assert [f"~{key}" for key in filed_keys(s3)] == [key[key.rindex("~") :] for key in refused]
