@@ -111,6 +111,8 @@ class Invariants:
 
     def ended(self, sandbox: Sandbox, invocation: Invocation, outcome: str) -> None:
         """The numbers that a run reports are what the network saw."""
+        if outcome == "timed out" and invocation.function == "consume" and self.world.is_prompt:
+            self.world.violate("time limit", f"{sandbox.label} is ended by Lambda, and answers for nothing")
         if outcome in ("died", "killed", "timed out"):
             return
         if invocation.function.startswith("drain"):
@@ -181,10 +183,10 @@ class Invariants:
                 return "no letter"
         elif not event.done and not event.letters:
             return "neither done nor a letter"
-        # A redrive's second delivery may meet the first: each of an event's lives may have a letter. And a
-        # tick whose calls take seconds ends before it has deleted all that it forwarded.
+        # A redrive that overlaps another may send a letter that the other has sent: one more each. And a tick
+        # whose calls take seconds ends before it has deleted all that it forwarded.
         slow = bool(self.world.scenario.faults.slow)
-        if event.letters > (1 + slow + event.excuses) * max(1, event.lives):
+        if event.letters > slow + event.excuses + max(1, event.lives):
             return f"{event.letters} letters"
         if event.done and event.letters and not event.excuses:
             return "done, and a letter"

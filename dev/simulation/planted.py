@@ -202,6 +202,12 @@ FAULTS = (
         "    for number in sorted(left):",
         "    for number in []:",
     ),
+    Fault(
+        "consume waits for what hangs until Lambda ends it",
+        f"{BATCH}:_Batch.next_ended",
+        "timeout=max(0.0, self.remaining_s() - self.margin_s)",
+        "timeout=None",
+    ),
     Fault("a letter without its reason", f"{LETTERS}:message", '        "Reason":', '        "Because":'),
     Fault("enqueue takes a refusal for success", f"{ENQUEUE}:_raise_for", "    if refused:", "    if False:"),
     Fault(

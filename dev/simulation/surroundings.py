@@ -31,6 +31,7 @@ class Surroundings(Protocol):
     tracing: bool
     graveyard: list[Any]  # what dead processes wait for
     quiet_since: float
+    is_prompt: bool  # whether every call is answered soon
     is_even: bool  # whether the capacity stays, and calls are quick
     scenario: Any
 

@@ -163,6 +163,8 @@ class World:
         for lane in self.lanes:
             lane.on_visible = self._expect_ticks
         faults = scenario.faults
+        # Whether every call is answered soon.
+        self.is_prompt = not (faults.slow or faults.late)
         slow = faults.slow or faults.twice
         # The second delivery of a minute to another process forwards beside what the first handed out.
         ends = faults.cold or faults.killed or faults.dies_before or faults.dies_after or faults.late
