@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,7 @@ class _Batch:
     action: Action
     config: Config
     remaining_s: Callable[[], float]
+    whole_s: float  # the time there was at the beginning
     margin_s: float
     begin_s: float
     circuit: Circuit
@@ -75,7 +77,7 @@ class _Batch:
         """With its threads at work. They are daemons: one that hangs must not keep the process."""
         whole_s = remaining_ms() / 1000
         margin_s, begin_s = min(MARGIN_S, whole_s / 4), min(BEGIN_S, whole_s / 2)
-        batch = cls(action, config, lambda: remaining_ms() / 1000, margin_s, begin_s, circuit)
+        batch = cls(action, config, lambda: remaining_ms() / 1000, whole_s, margin_s, begin_s, circuit)
         for item in enumerate(records):
             batch.waiting.put(item)
         for _ in range(min(config.consume_threads, len(records))):
@@ -99,12 +101,12 @@ def consume_batch(
     remaining_ms: Callable[[], int],
     replace_process: Callable[[], object] | None = None,
     circuit: Circuit | None = None,
+    sleep: Callable[[float], object] | None = None,
 ) -> dict[str, int]:
     """Do the action for every SQS record of the payload and settle each message when it ends.
 
     Returns the counts when all are settled. Raises Retry when a queue took a message neither back nor as a
-    dead
-    letter: it stays in the destination queue, and its visibility timeout brings it again.
+    dead letter: it stays in the destination queue, and its visibility timeout brings it again.
 
     What has not ended when the margin is reached is given up as a try that failed; its thread may still run,
     and keeps its memory. So `replace_process` is called then, last of all: by default the process ends, and
@@ -137,6 +139,12 @@ def consume_batch(
         (replace_process or _end_process)()
     if unsettled:
         raise Retry(f"{len(unsettled)} of {len(records)} messages could not be settled: {unsettled[0]}")
+    took_s = batch.whole_s - batch.remaining_s()
+    if summary[UNTRIED] < len(records):
+        circuit.batch_took(took_s)
+    elif circuit.is_open:  # all is settled: a death meanwhile costs nothing
+        most_s = batch.remaining_s() - batch.margin_s
+        (sleep or time.sleep)(max(0.0, min(circuit.hold_s - took_s, most_s)))
     return summary
 
 

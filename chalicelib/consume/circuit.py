@@ -4,6 +4,9 @@ Kept in the process's memory, without a signal to anybody: each sandbox finds ou
 calls, and one that is sick alone stops only itself. Only first tries count: events that fail time and again,
 for reasons of their own, must not keep it open. What it does not do: it does not slow a downstream that is
 merely slow.
+
+A process that sends everything back at once would be free again at once, and so be given most of what comes:
+one that is sick alone would stop all. So while it pauses it keeps each batch longer than a working one takes.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from threading import Lock
 OPENS_AFTER = 20  # first tries in a row that failed
 RENEWS_AFTER = 2  # more of them, once a pause is over
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 120.0
+HOLD = 1.5  # a batch of which nothing was tried is kept so many times as long as one in which something was
+SHORTEST_HOLD_S, LONGEST_HOLD_S = 2.0, 30.0
+NEWEST = 0.2  # of the mean time of a batch, what the latest one counts
 JITTER = 0.3  # of a pause, either way: sandboxes that paused together do not try together again
 
 
@@ -33,12 +39,23 @@ class Circuit:
         self._lock = Lock()
         self._failed = 0  # first tries in a row
         self._pause_s = FIRST_PAUSE_S
+        self._batch_s = 0.0  # the mean of those in which something was tried
         self.until = 0.0  # when a pause ends; 0 where there is none
 
     @property
     def is_open(self) -> bool:
         """Whether it pauses now."""
         return self._clock() < self.until
+
+    @property
+    def hold_s(self) -> float:
+        """How long a batch is kept of which nothing was tried."""
+        return min(LONGEST_HOLD_S, max(SHORTEST_HOLD_S, HOLD * self._batch_s))
+
+    def batch_took(self, seconds: float) -> None:
+        """One in which something was tried."""
+        with self._lock:
+            self._batch_s += (seconds - self._batch_s) * (NEWEST if self._batch_s else 1.0)
 
     def succeeded(self) -> None:
         """A try of any number was done."""

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 
 _last_known: dict[str, Override] = {}  # by parameter; lives as long as the process
-# What the destination's backlog counts: delayed messages are those whose time has not come.
-IN_DESTINATION = [DEPTHS["visible"], DEPTHS["in_flight"]]
-NOT_DUE = DEPTHS["delayed"]
 
 
 class AllowanceUnknown(Exception):
@@ -40,9 +37,9 @@ class Allowance(NamedTuple):
     problem: str = ""  # why what people set is the last known
     paused: bool = False
     capacity_at: Callable[[float], int] = lambda at: 0  # of this shard, at a moment in seconds since 1970
-    not_due: int = (
-        0  # of this shard, in the destination: delayed until they are due; approximate, 0 if not read
-    )
+    # In the destination, this shard's part; approximate, and 0 where they are not read.
+    not_due: int = 0  # delayed until they are due
+    waiting: int = 0  # due, and nobody has taken them
 
 
 async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now: float) -> Allowance:
@@ -60,12 +57,12 @@ async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now:
         most = 2 * overrides.capacity_at(config, override, now)
     if not most:
         return Allowance(mine, problem=problem, capacity_at=capacity_at)
-    there, not_due = await _in_destination(sqs, config.destination_queue_url)
-    room = max(0, most - there)
+    depths = await _in_destination(sqs, config.destination_queue_url)
+    room = max(0, most - depths["visible"] - depths["in_flight"])
     my_room = share(room, config.drain_shards, shard)
     limit = "back_pressure" if my_room < mine else "capacity"
-    not_due = -(-not_due // config.drain_shards)
-    return Allowance(min(mine, my_room), limit, problem, capacity_at=capacity_at, not_due=not_due)
+    not_due, waiting = (-(-depths[name] // config.drain_shards) for name in ("delayed", "visible"))
+    return Allowance(min(mine, my_room), limit, problem, False, capacity_at, not_due, waiting)
 
 
 async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:
@@ -86,11 +83,11 @@ async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:
     return found, ""
 
 
-async def _in_destination(sqs: AsyncSqs, queue_url: str) -> tuple[int, int]:
-    """Messages there that wait or are in flight, and those not due; approximate, as SQS counts them."""
+async def _in_destination(sqs: AsyncSqs, queue_url: str) -> Mapping[str, int]:
+    """Messages there by the names of DEPTHS; approximate, as SQS counts them."""
     try:
-        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[*IN_DESTINATION, NOT_DUE])
+        answer = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[*DEPTHS.values()])
     except CallFailed as e:
         raise AllowanceUnknown(f"the destination's backlog cannot be read: {e}") from e
     attributes: Mapping[Any, str] = answer["Attributes"]
-    return sum(int(attributes[name]) for name in IN_DESTINATION), int(attributes[NOT_DUE])
+    return {name: int(attributes[attribute]) for name, attribute in DEPTHS.items()}

@@ -8,6 +8,9 @@ What it does not know is what another process of the same shard handed out. A ti
 due later than STOP_S after its scheduled minute, and a new process begins COLD_S after it, where the last
 one's end; or as much later as what the destination says is not due yet would take: a tick of this same minute
 may have died, or be delivered twice.
+
+Nor does it see when a consumer that stood still takes all that waited at once. So a tick says what waits
+(`sees`), and that has its places first, and once more with the next tick, by which it may have gone at once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from collections.abc import Callable
 
 STOP_S = 80.0  # after the scheduled minute: nothing later is handed out
 COLD_S = STOP_S - 60.0  # after the scheduled minute: where the clock of a new process begins
+
+RECENT_S = 120.0  # the last tick, whatever both ticks' lateness
 
 CapacityAt = Callable[[float], int]  # events a minute of this shard, at a moment in seconds since 1970
 
@@ -28,6 +33,7 @@ class Clock:
         self._phase = shard / shards  # of a step: shards that begin together are not due together
         self._shards = shards
         self._free_at: float | None = None
+        self._piled = (0, 0.0)  # so many waited, and when they were seen
 
     def begin(self, scheduled: float, now: float, capacity_at: CapacityAt, not_due: int = 0) -> None:
         """A tick of this minute begins; both in seconds since 1970. `not_due`: the shard's delayed events."""
@@ -37,6 +43,20 @@ class Clock:
             behind = max(now, scheduled + COLD_S) + not_due * 60 / max(1, capacity_at(now))
             end = min(behind, scheduled + STOP_S)
             self._free_at = max(now, end + min(1.0, 60 / max(1, capacity_at(end))))
+
+    def sees(self, waiting: int, now: float, capacity_at: CapacityAt) -> bool:
+        """So many are due in the destination and not taken; whether that holds up what comes after them.
+
+        A quarter of a minute's may wait for a moment.
+        """
+        capacity = max(1, capacity_at(now))
+        before, at = self._piled
+        behind = max(waiting, before if now - at < RECENT_S else 0)
+        self._piled = waiting, now
+        if behind <= capacity / 4:
+            return False
+        self._free_at = max(self._free_at or 0.0, now + behind * 60 / capacity)
+        return True
 
     def slots(self, now: float, stop: float, capacity_at: CapacityAt) -> int:
         """How many events may be due from now on and before `stop`."""

@@ -190,6 +190,8 @@ async def paced(
     budget = allowance.events
     if config.spread:
         process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)
+        if process.clock.sees(allowance.waiting, clock(), allowance.capacity_at):
+            allowance = allowance._replace(limit="back_pressure")
         timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
         budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
     result = await tick(

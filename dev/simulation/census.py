@@ -41,10 +41,11 @@ class Event:
     lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
+    folder: str = "photos"
 
     @property
     def key(self) -> str:
-        return f"photos/ev-{self.number}-.jpg"
+        return f"{self.folder}/ev-{self.number}-.jpg"
 
 
 class Census:

@@ -53,6 +53,7 @@ class Deployed:
     timeouts_s: Mapping[str, float]  # by function
     asynchronous: Mapping[str, RetryLimits]
     batch_size: int  # messages that consume is given at once
+    batching_window_s: float  # so long its poller waits for them
     concurrency: int  # consume's most at once; 0 is no limit of its own
     clients: Mapping[str, ClientLimits]  # boto3's, by service
 
@@ -68,6 +69,7 @@ def limits() -> Deployed:
         timeouts_s={name: stage.function_setting(name, "lambda_timeout") for name in functions},
         asynchronous=_asynchronous(stage),
         batch_size=mapping.batch_size,
+        batching_window_s=float(mapping.maximum_batching_window_in_seconds or 0),
         concurrency=mapping.maximum_concurrency or 0,
         clients={service: _client_limits(service) for service in SERVICES.values()},
     )

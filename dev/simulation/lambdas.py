@@ -266,19 +266,35 @@ class Poller:
     """The event source mapping: receives from a queue, invokes, deletes what the function answered for."""
 
     def __init__(
-        self, world: Surroundings, functions: Functions, queue: Queue, function: str, most: int
+        self,
+        world: Surroundings,
+        functions: Functions,
+        queue: Queue,
+        function: str,
+        most: int,
+        window_s: float = 0.0,
     ) -> None:
         self._world = world
         self._functions = functions
         self._queue = queue
         self._function = function
         self._most = most  # at once
+        self._window_s = window_s  # a batch that is not full waits so long
         self.running = 0
         self._next = float("inf")
         queue.on_visible = self._expect
 
+    def stop(self) -> None:
+        """Nothing is received until it goes on."""
+        self._kept, self._most = self._most, 0
+
+    def go_on(self) -> None:
+        self._most = self._kept
+        self._expect(self._world.loop.now)
+
     def _expect(self, at: float) -> None:
-        at = max(at, self._world.loop.now) + 0.02
+        full = len(self._queue.visible) >= self._world.limits.batch_size
+        at = max(at, self._world.loop.now) + (0.02 if full else max(0.02, self._window_s))
         if at < self._next:
             self._next = at
             self._world.loop.call_at(at, self._poll, at)
@@ -397,7 +413,7 @@ class Schedule:
         }
         for _ in range(1 + network.strikes(network.faults.invoked_twice)):
             self.ticks += 1
-            late_s = network.chance.random() ** 4 * 30
+            late_s = network.chance.random() ** 4 * world.late_s
             world.loop.call_later(late_s, self._events.send, self.function, event, "drain", self.shard)
         for lane in world.lanes:
             if (following := lane.next_visible(world.loop.now)) is not None:

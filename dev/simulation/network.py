@@ -154,6 +154,7 @@ class Network:
         `within_s` is the client's time limit, what a long poll waits included.
         """
         world = self.world
+        world.asked[sandbox.function] += 1
         fate = self._fate()
         yield self._latency()
         if fate:

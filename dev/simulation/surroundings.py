@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -31,6 +32,8 @@ class Surroundings(Protocol):
     tracing: bool
     graveyard: list[Any]  # what dead processes wait for
     quiet_since: float
+    late_s: float  # a tick begins at most so long after its minute
+    asked: Counter[str]  # calls of AWS, by function
     is_prompt: bool  # whether every call is answered soon
     is_even: bool  # whether the capacity stays, and calls are quick
     scenario: Any

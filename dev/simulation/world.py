@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -105,6 +106,9 @@ def base_config() -> Config:
 
 
 class World:
+    late_s = 30.0
+    census_type = Census
+
     def __init__(self, scenario: Scenario, tracing: bool = False) -> None:
         self.scenario = scenario
         self.limits = deployed.limits()
@@ -119,7 +123,8 @@ class World:
         self.quiet_since = float("inf")
         self.chance = random.Random(scenario.seed + 1)
         self.loop = VirtualLoop(BEGIN)
-        self.census = Census(self)
+        self.census = self.census_type(self)
+        self.asked: Counter[str] = Counter()
         self.invariants = Invariants(self)
         self.sqs = Sqs(self.loop.time, random.Random(scenario.seed + 2), self.census)
         self.dead_letters = self._queue("dead-letter", None)
@@ -154,7 +159,8 @@ class World:
         self.functions = Functions(self)
         self.events = AsyncEvents(self, self.functions)
         pollers = min(scenario.pollers, self.limits.concurrency or scenario.pollers)
-        self.poller = Poller(self, self.functions, self.destination, "consume", pollers)
+        window_s = self.limits.batching_window_s
+        self.poller = Poller(self, self.functions, self.destination, "consume", pollers, window_s)
         self.filer = Poller(self, self.functions, self.dead_letters, "letters", scenario.pollers)
         self.schedules: dict[str, Schedule] = {}
         self._handlers: dict[str, Callable[..., Any]] = {}  # what people call, beside the functions

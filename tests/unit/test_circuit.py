@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.consume.circuit import LONGEST_PAUSE_S, OPENS_AFTER, Circuit, wait_s
+from chalicelib.consume.circuit import (
+    HOLD,
+    LONGEST_HOLD_S,
+    LONGEST_PAUSE_S,
+    OPENS_AFTER,
+    SHORTEST_HOLD_S,
+    Circuit,
+    wait_s,
+)
 
 
 class Time:
@@ -73,3 +81,13 @@ def test_a_success_after_a_pause_ends_it_all(circuit, time):
 
 def test_what_comes_back_untried_waits_a_minute_longer_each_time_up_to_five():
     assert [wait_s(untried) for untried in (1, 2, 5, 9)] == [60, 120, 300, 300]
+
+
+def test_a_batch_is_kept_by_what_one_takes_within_bounds(circuit):
+    assert circuit.hold_s == SHORTEST_HOLD_S
+    circuit.batch_took(10.0)
+    assert circuit.hold_s == HOLD * 10.0
+    circuit.batch_took(5.0)
+    assert circuit.hold_s == pytest.approx(HOLD * 9.0)
+    circuit.batch_took(1000.0)
+    assert circuit.hold_s == LONGEST_HOLD_S

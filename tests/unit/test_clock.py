@@ -104,3 +104,31 @@ def test_a_minute_whose_first_process_died_is_no_faster_in_the_second():
     assert worst_minute(there) <= 61
     assert len(there) > 55
     assert len(set(there)) > 55  # one after the other
+
+
+def test_what_piled_up_has_its_places_first_and_once_more_when_it_has_gone():
+    clock, capacity_at = Clock(), lambda at: 60
+    clock.begin(600.0, 601.0, capacity_at)
+    clock.begin(660.0, 661.0, capacity_at)
+    clock.sees(45, 661.0, capacity_at)  # a consumer stands still
+    assert clock.due(661.0, capacity_at) == 661.0 + 45
+    clock.sees(0, 721.0, capacity_at)  # it took them all, perhaps a moment ago
+    assert clock.due(721.0, capacity_at) == 721.0 + 45
+    clock.sees(0, 781.0, capacity_at)
+    assert clock.due(781.0, capacity_at) == 781.0
+
+
+def test_a_pile_of_an_hour_ago_delays_nobody():
+    """A tick that finds nothing does not look at the destination."""
+    clock, capacity_at = Clock(), lambda at: 60
+    clock.begin(600.0, 601.0, capacity_at)
+    clock.sees(45, 661.0, capacity_at)
+    clock.sees(0, 4261.0, capacity_at)
+    assert clock.due(4261.0, capacity_at) == 4261.0
+
+
+def test_what_waits_for_a_moment_is_no_pile():
+    clock, capacity_at = Clock(), lambda at: 60
+    clock.begin(600.0, 601.0, capacity_at)
+    clock.sees(15, 661.0, capacity_at)
+    assert clock.due(661.0, capacity_at) == 661.0

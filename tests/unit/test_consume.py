@@ -14,7 +14,7 @@ from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.consume.batch import consume_batch
-from chalicelib.consume.circuit import OPENS_AFTER, Circuit
+from chalicelib.consume.circuit import HOLD, OPENS_AFTER, Circuit
 from chalicelib.consume.outcomes import ActionResult
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
@@ -43,6 +43,7 @@ class Destination:
         self.tried = Counter()
         self.fails = {}  # key -> the exception to raise, or what to call
         self.replaced = 0
+        self.slept = []
         self.circuit = Circuit(lambda: self.now, lambda low, high: 1.0)
 
     def fill(self, *keys):
@@ -91,6 +92,7 @@ class Destination:
             remaining_ms,
             self.replace_process,
             self.circuit,
+            self.slept.append,
         )
         for record in records:
             self.queue.in_flight.pop(record["receiptHandle"], None)
@@ -271,6 +273,24 @@ def test_while_the_downstream_fails_messages_go_back_untried_and_afterwards_all_
     assert len(untried) == 40 - OPENS_AFTER
     assert {Tries.read(m.attributes).untried for m in untried} == {1}
     assert destination.queue.bodies() == []
+
+
+def test_a_process_that_pauses_is_no_sooner_free_than_one_that_works():
+    destination = Destination(replace(CONFIG, consume_threads=1))
+    destination.circuit.batch_took(6.0)
+    for _ in range(OPENS_AFTER):
+        destination.circuit.failed(1)
+    destination.fill("a")
+    assert destination.poll() == counts(untried=1)
+    assert destination.slept == [HOLD * 6.0]
+    assert len(destination.source.messages()) == 1  # it is settled before
+    destination.fill("b")
+    destination.poll(remaining_ms=lambda: 4_000)  # a quarter of which is kept back
+    assert destination.slept[1:] == [3.0]
+    destination.circuit.succeeded()
+    destination.fill("c")
+    destination.poll()
+    assert len(destination.slept) == 2
 
 
 def test_a_message_comes_back_to_the_lane_it_came_by(destination):

@@ -58,6 +58,12 @@ class Lanes:
         for body in bodies:
             self.sqs.queues.put(self.queues[name], body)
 
+    def take(self, name, count):
+        """A consumer has received so many, and is at work on them."""
+        queue = self.queues[name]
+        while count > 0:
+            count -= len(queue.receive(min(10, count), self.sqs.now))
+
     def tick(self):
         self.sqs.now = max(self.sqs.now, self.minute + 1)
         began = self.sqs.now
@@ -121,7 +127,9 @@ def test_live_goes_first_and_bulk_gets_its_share_and_what_is_left(lanes):
     lanes.fill("source", events(1000))
     result = lanes.tick()
     assert (result.forwarded, result.forwarded_bulk, result.stopped) == (100, 10, "capacity")
-    lanes.sqs.queues.queue(f"{HOST}/source").ready.clear()
+    for name in ("source", "destination"):  # consumed, as it came
+        lanes.sqs.queues.queue(f"{HOST}/{name}").ready.clear()
+    lanes.sqs.queues.queue(f"{HOST}/destination").delayed.clear()
     result = lanes.tick()
     assert (result.forwarded, result.forwarded_bulk) == (100, 100)
 
@@ -193,8 +201,17 @@ def test_a_capacity_that_was_lowered_acts_in_the_tick_that_reads_it(lanes):
 def test_what_the_destination_holds_is_counted_before_more_is_forwarded(lanes):
     lanes.fill("source", events(100))
     lanes.fill("destination", [event(i) for i in range(195)])
+    lanes.take("destination", 195)
     result = lanes.tick()
     assert (result.forwarded, result.stopped) == (5, "back_pressure")
+
+
+def test_what_waits_in_the_destination_has_its_places_first(lanes):
+    lanes.fill("source", events(100))
+    lanes.fill("destination", [event(i) for i in range(100)])  # a minute's, due and not taken
+    result = lanes.tick()
+    assert (result.forwarded, result.stopped) == (30, "back_pressure")  # those due before the tick's end
+    assert min(at for at, _ in lanes.arrived() if at > 10) >= 60
 
 
 def test_received_is_the_sum_whatever_was_in_hand(lanes):

@@ -1,0 +1,1 @@
+"""What the downstream feels of the pace: the product's own code on the simulation's clock."""
