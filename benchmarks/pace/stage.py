@@ -93,6 +93,7 @@ class Stage(World):
                 threads=config.consume_threads,
                 pollers=pollers,
                 max_in_destination=None,
+                by_hour="",
                 length_s=0.0,
                 faults=faults,
                 uploads=(),

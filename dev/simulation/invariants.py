@@ -7,6 +7,8 @@ from collections import Counter
 
 from chalicelib.capacity import share
 from chalicelib.config import override
+from chalicelib.consume.circuit import OPENS_AFTER
+from chalicelib.consume.outcomes import Delivery
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Event
 from dev.simulation.lambdas import Invocation, Sandbox
 from dev.simulation.sqs import Message
@@ -22,7 +24,7 @@ PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "
 class Invariants:
     def __init__(self, world: Surroundings) -> None:
         self.world = world
-        self._dues: list[float] = []
+        self._dues: list[tuple[float, int]] = []  # when, and what the capacity is then
 
     def forwarded(self, sandbox: Sandbox) -> None:
         """Never more than the capacity that the tick knew, whatever was answered; by nobody but a tick."""
@@ -44,27 +46,63 @@ class Invariants:
         if known is not None and not known.paused:
             capacity = override.capacity_at(config, known, world.loop.now)
             allowed = share(capacity, config.drain_shards, invocation.shard)
+            room = self._room(invocation, capacity)
+            if room is not None and arrived > share(room, config.drain_shards, invocation.shard):
+                world.violate("window", f"{sandbox.label} forwarded {arrived}, where {room} had room")
         if arrived > allowed:
             world.violate("capacity", f"{sandbox.label} forwarded {arrived}, allowed are {allowed}")
+
+    def _room(self, invocation: Invocation, capacity: int) -> int | None:
+        """What MAX_IN_DESTINATION lets a tick forward, by what it was told; None where nothing limits it."""
+        config = invocation.config
+        most = 2 * capacity if config.max_in_destination is None else config.max_in_destination
+        if not most or invocation.there is None or config.capacity_by_hour:
+            return None
+        return max(0, most - invocation.there)
 
     def due(self, at: float) -> None:
         """What the downstream feels: in any 60 seconds at most CAPACITY and a sixtieth, one at the least.
 
-        Kept where the capacity stays what it is, and where no call takes seconds on its way.
+        Kept where people leave the capacity as it is, and where no call takes seconds on its way. Where it
+        changes by the hour an event weighs what it takes of its own minute.
         """
         world = self.world
         if not world.is_even:
             return
-        dues, capacity = self._dues, world.config.capacity
-        most = capacity + max(1, capacity // 60) + world.config.drain_shards - 1
-        here = bisect.bisect(dues, at)
-        dues.insert(here, at)
-        for first in range(max(0, here - most), min(here, len(dues) - 1 - most) + 1):
-            span_s = dues[first + most] - dues[first]
-            if span_s < 60 - WIRE_S:
-                text = f"{most + 1} events due within {span_s:.2f} s, at a capacity of {capacity}"
+        dues, config = self._dues, world.config
+        bisect.insort(dues, (at, override.capacity_at(config, override.NONE, at)))
+        near = dues[bisect.bisect(dues, (at - 60, 0)) : bisect.bisect(dues, (at + 60, 0))]
+        total, first = 0.0, 0
+        for last, (one, capacity) in enumerate(near):
+            total += 1 / capacity
+            while one - near[first][0] >= 60 - WIRE_S:
+                total -= 1 / near[first][1]
+                first += 1
+            if total <= 1:
+                continue
+            # Each shard and each change of the capacity may round up by one event.
+            capacities = {capacity for _, capacity in near[first : last + 1]}
+            least = min(capacities)
+            most = 1 + max(1 / 60, 1 / least) + (config.drain_shards + len(capacities) - 2) / least
+            if total > most + 1e-9:
+                text = f"{last - first + 1} events due within 60 s, {total:.3f} of the capacity"
                 world.violate("too fast", text)
                 return
+
+    def failed(self, sandbox: Sandbox, delivery: Delivery) -> None:
+        """A try fails in a way that may pass, or hangs, which is found out later."""
+        if delivery.tries == 1:
+            sandbox.known["failed"] = sandbox.known.get("failed", 0) + 1
+
+    def worked(self, sandbox: Sandbox) -> None:
+        sandbox.known["failed"] = 0
+
+    def _circuit(self, sandbox: Sandbox, invocation: Invocation) -> None:
+        """Nobody pauses but for first tries in a row that failed."""
+        line = invocation.line("consumed")
+        failed = sandbox.known.get("failed", 0)
+        if line and line["paused_until"] and failed < OPENS_AFTER:
+            self.world.violate("circuit", f"{sandbox.label} pauses after {failed} failures in a row")
 
     def lane(self, event: Event, message: Message) -> None:
         """An event keeps its lane on every return."""
@@ -115,6 +153,8 @@ class Invariants:
             self.world.violate("time limit", f"{sandbox.label} is ended by Lambda, and answers for nothing")
         if outcome in ("died", "killed", "timed out"):
             return
+        if invocation.function == "consume":
+            self._circuit(sandbox, invocation)
         if invocation.function.startswith("drain"):
             self._tick(sandbox, invocation, outcome)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # In whose process the code runs that runs now.
 SANDBOX: ContextVar[Sandbox | None] = ContextVar("SANDBOX", default=None)
 
+# What has been forwarded and is not done; delayed messages are those that are not due.
+IN_DESTINATION = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 FIRST_RETRY_S = 60  # after a function error; doubled for the second
 POLLER_PATIENCE_S = 1.0  # between two tries of a throttled poller
 
@@ -44,6 +46,7 @@ class Invocation:
     config: Config
     shard: int = 0
     received: list[Message] = field(default_factory=list)  # from any queue, whatever became of the answer
+    there: int | None = None  # in the destination, not delayed, as it was told; None where it did not ask
     given: int = 0  # messages in answers that arrived
     sent: list[Message] = field(default_factory=list)  # what came into any queue by it
     lines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # of its log
@@ -101,6 +104,9 @@ class Sandbox:
             return
         if action == "ReceiveMessage" and status == 200:
             invocation.given += len(answer.get("Messages") or ())
+        elif action == "GetQueueAttributes" and status == 200:
+            known = {name: int(one) for name, one in answer["Attributes"].items() if one.isdecimal()}
+            invocation.there = sum(known.get(name, 0) for name in IN_DESTINATION)
         elif action == "GetParameter":
             if status == 200:
                 self.known["override"] = override.read(answer["Parameter"]["Value"])

@@ -254,6 +254,42 @@ FAULTS = (
         "self._free_at = now",
     ),
     Fault(
+        "places that a late tick missed are caught up",
+        "chalicelib.drain.clock:Clock._next",
+        "        if free_at > now:",
+        "        if free_at:",
+    ),
+    Fault(
+        "a tick hands out what is due long after its minute",
+        f"{TICK}:paced",
+        "minute + STOP_AT_S",
+        "minute + 9 * STOP_AT_S",
+    ),
+    Fault(
+        "a step by the capacity of now, not by that of the due time",
+        "chalicelib.drain.clock:Clock.due",
+        "capacity_at(due))",
+        "capacity_at(now))",
+    ),
+    Fault(
+        "what is in flight left out of the window",
+        f"{ALLOWANCE}:allowed",
+        """most - depths["visible"] - depths["in_flight"]""",
+        """most - depths["visible"]""",
+    ),
+    Fault(
+        "a circuit that counts tries of every number",
+        "chalicelib.consume.circuit:Circuit.failed",
+        "if tries > 1 or self.is_open:",
+        "if self.is_open:",
+    ),
+    Fault(
+        "a success that does not close the circuit",
+        "chalicelib.consume.circuit:Circuit.succeeded",
+        "self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0",
+        "pass",
+    ),
+    Fault(
         "a pause that a tick does not see",
         f"{ALLOWANCE}:allowed",
         "    if override.paused:\n",

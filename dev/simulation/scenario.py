@@ -56,6 +56,7 @@ class Scenario:
     threads: int
     pollers: int
     max_in_destination: int | None  # None: twice the capacity
+    by_hour: str  # CAPACITY_BY_HOUR; empty where it stays
     length_s: float  # of the time with faults
     faults: Faults
     uploads: tuple[Upload, ...]
@@ -82,12 +83,21 @@ def from_seed(seed: int) -> Scenario:
         threads=chance.choice((1, 4, 10)),
         pollers=chance.choice((1, 2, 5)),
         max_in_destination=chance.choice((None, None, 0, 5, 100)),
+        by_hour=_by_hour(random.Random(~seed)),
         length_s=length_s,
         faults=_faults(chance, length_s > LONG_S),
         uploads=tuple(_upload(chance, length_s) for _ in range(chance.randint(1, 8))),
         orders=tuple(_order(chance, length_s) for _ in range(chance.choice((0, 0, 1, 3)))),
         second_life=chance.random() < 0.2,
     )
+
+
+def _by_hour(chance: random.Random) -> str:
+    """In a quarter of the stages a change, some minutes after the beginning, and back."""
+    if chance.random() >= 0.25:
+        return ""
+    until = chance.choice((6, 12, 40))
+    return f"08:03-08:{until:02}={chance.choice((1, 5, 30, 120))}, else={chance.choice((2, 10, 60))}; UTC"
 
 
 def _faults(chance: random.Random, long: bool) -> Faults:

@@ -63,6 +63,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
     if scenario.second_life:
         yield replace(scenario, second_life=False)
     least: dict[str, int] = {"shards": 1, "pollers": 1, "threads": 1, "workers": 1, "max_in_destination": 0}
+    if scenario.by_hour:
+        yield replace(scenario, by_hour="")
     for name, value in least.items():
         if getattr(scenario, name) != value:
             simpler: dict[str, Any] = {name: value}
@@ -80,7 +82,7 @@ def told(outcome: Outcome) -> str:
     stage = (
         f"capacity {scenario.capacity}, {scenario.workers} workers, {scenario.shards} shards, "
         f"{scenario.threads} threads, {scenario.pollers} pollers, "
-        f"MAX_IN_DESTINATION {scenario.max_in_destination}"
+        f"MAX_IN_DESTINATION {scenario.max_in_destination}, by the hour {scenario.by_hour or 'the same'}"
     )
     uploads = [
         f"{one.at:6.0f} s  {one.count} {one.shape}: {', '.join(one.plans)}" for one in scenario.uploads

@@ -155,6 +155,7 @@ class World:
             drain_shards=scenario.shards,
             consume_threads=scenario.threads,
             max_in_destination=scenario.max_in_destination,
+            capacity_by_hour=scenario.by_hour,
         )
         self.functions = Functions(self)
         self.events = AsyncEvents(self, self.functions)
@@ -285,6 +286,7 @@ class World:
         if event.plan == "reject":
             raise Reject("the plan says never")
         if bad and event.plan == "hang":
+            self.invariants.failed(sandbox, delivery)
             self.loop.forever()
         if bad and event.plan == "crash":
             event.failed_at = 0.0
@@ -292,9 +294,12 @@ class World:
             sandbox.exit(139)
         event.failed_at = self.loop.now
         if bad and event.plan in ("retry", "poison"):
+            self.invariants.failed(sandbox, delivery)
             raise Retry("the plan says later")
         if self.network.strikes(self.network.faults.failing):
+            self.invariants.failed(sandbox, delivery)
             raise ConnectionError("the downstream does not answer")
+        self.invariants.worked(sandbox)
         event.done += 1
         event.failed_at = 0.0
         return ActionResult("made")
@@ -503,7 +508,9 @@ class World:
         kills its process also waits until it is visible again.
         """
         config = self.config
-        capacity = override.capacity_at(config, self.ssm.override, self.loop.now)
+        capacity = min(
+            override.capacity_at(config, self.ssm.override, self.loop.now + 600 * later) for later in range(7)
+        )
         passes = sum(1 + config.max_tries for event in self.census.events)
         delays = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
         hidden = max(one.visibility_s for one in (*self.lanes, self.destination))
