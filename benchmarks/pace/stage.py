@@ -131,12 +131,8 @@ class Stage(World):
     # the downstream
 
     def act(self, created: ObjectCreated, delivery: Delivery | None = None) -> ActionResult:
-        event = self.census.of_key(created.key)
-        self.call(event)
-        return ActionResult("made")
-
-    def call(self, event: Event) -> None:
         """Raises ConnectionError where the downstream fails."""
+        event = self.census.of_key(created.key)
         sandbox = SANDBOX.get()
         assert sandbox is not None
         number = int(sandbox.label.partition("/")[2])
@@ -146,8 +142,12 @@ class Stage(World):
         event.tries += 1
         sandbox.sleep(self._call_s)
         if not ok:
+            if delivery:
+                self.invariants.failed(sandbox, delivery)
             raise ConnectionError("the downstream does not answer")
+        self.invariants.worked(sandbox)
         event.done += 1
+        return ActionResult("made")
 
     # what comes in
 
