@@ -22,6 +22,7 @@ MAX_KEY_BYTES = 1024
 MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
 _FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id")
+_KNOWN = frozenset(_FIELDS)
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
@@ -259,7 +260,7 @@ def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
 
 
 def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
-    own = {name: value for name, value in body.items() if name not in _FIELDS}
+    own = {} if body.keys() <= _KNOWN else {one: body[one] for one in body if one not in _KNOWN}
     return ObjectCreated(
         bucket=_text(body, "Bucket"),
         key=_key(_text(body, "Key")),

@@ -138,6 +138,8 @@ def asynchronous(name: str) -> Any:
         from chalicelib.aws.lean.sqs import AsyncSqs
         from chalicelib.config import Config
         from chalicelib.drain import tick
+        from chalicelib.drain.clock import STOP_S, Clock
+        from chalicelib.drain.forward import Timing
 
         endpoint = _endpoint(source)
         host = urlsplit(source).netloc
@@ -161,7 +163,18 @@ def asynchronous(name: str) -> Any:
         async def one_tick() -> int:
             sqs = AsyncSqs(transport, signer)
             began = time.monotonic()
-            result = await tick.tick(sqs, config, capacity, lambda: 60 - (time.monotonic() - began))
+            # As it is deployed: each event has its place on the clock, of a capacity that is just used up.
+            capacity_at, now = (lambda at: capacity), time.time()
+            clock = Clock()
+            clock.begin(now, now, capacity_at)
+            timing = Timing(clock, capacity_at, now + STOP_S)
+            result = await tick.tick(
+                sqs,
+                config,
+                min(capacity, clock.slots(now, timing.stop, capacity_at)),
+                lambda: 60 - (time.monotonic() - began),
+                timing=timing,
+            )
             sqs.close()
             if result.errors:
                 raise SystemExit(str(result.errors))

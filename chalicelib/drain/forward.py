@@ -192,6 +192,8 @@ def _forwarded(
     known = events.stamped(created, message["MessageId"])
     if known is not created or not body.startswith('{"Bucket"'):
         body = known.to_body()
+    elif not lane and earlier is tries.NONE:  # most of them: as SQS gave it, so SQS takes it
+        return {"MessageBody": body}
     carried = Tries(earlier.count, earlier.reason, earlier.first_failure, untried=earlier.untried, lane=lane)
     return tries.entry(body, carried, 0, 0) or {"MessageBody": message["Body"]}
 

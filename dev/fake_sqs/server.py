@@ -14,8 +14,21 @@ import ssl
 import time
 from typing import Any
 
+from chalicelib.events import ObjectCreated
 from dev.fake_sqs.faults import Faults
 from dev.fake_sqs.queues import Answer, Queues, Refused
+
+
+def as_enqueued(number: int) -> str:
+    """A body as the function enqueue writes it."""
+    return ObjectCreated(
+        bucket="images-1a2b3c",
+        key=f"uploads/2026/11/22/{number:07d}.jpeg",
+        etag="0123456789abcdef0123456789abcdef",
+        size=2_000_000,
+        sequencer=f"{number:016X}",
+        event_time="2026-11-22T12:00:00.000Z",
+    ).to_body()
 
 
 class Server:
@@ -91,8 +104,7 @@ class Server:
         elif do == "fill":
             queue = self.queues.queue(order["queue"])
             for i in range(order["count"]):
-                body = {"Bucket": "images-1a2b3c", "Key": f"uploads/2026/11/22/{i:07d}.jpeg"}
-                self.queues.put(queue, json.dumps(body))
+                self.queues.put(queue, as_enqueued(i))
         elif do == "faults":
             order["down"] = tuple(order.get("down", ()))
             self.faults = Faults(**order)
