@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,12 +23,12 @@ from chalicelib.capacity import bulk_share
 from chalicelib.drain.allowance import AllowanceUnknown, allowed
 from chalicelib.drain.clock import STOP_S as STOP_AT_S
 from chalicelib.drain.clock import Clock
-from chalicelib.drain.forward import Lane, Tally, Timing, make_visible, move
+from chalicelib.drain.forward import Lane, Tally, Timing, make_visible, move, sent_at
 from chalicelib.drain.ledger import Ledger
 from chalicelib.drain.refusals import Refusals
 from chalicelib.drain.room import Hold, Room
 from chalicelib.errors import TickFailed
-from chalicelib.queues import batching
+from chalicelib.queues import batching, retention
 from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
@@ -45,12 +46,15 @@ Result = TypeVar("Result")
 LONG_POLL_S = 1
 STOP_S = 5.0  # with less time than this left, nothing more is received
 CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time gives messages back
+PAUSED_LOOKS = 60  # in a pause, one minute of so many looks for what is old: each look is a receive more
+RENEW_S = 55.0  # after the scheduled minute: nothing is sent anew any more, so that the next tick finds room
+MOST_YOUNG = 200  # received among what is old, and held until the end, of one lane
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 
 @dataclass(frozen=True)
 class TickResult:
-    """received = forwarded + rejected + split + ignored + postponed + returned + failed."""
+    """received = forwarded + rejected + split + ignored + postponed + renewed + returned + failed."""
 
     capacity: int  # what it was allowed to forward
     received: int
@@ -70,7 +74,8 @@ class TickResult:
     errors: tuple[str, ...]  # the first few distinct ones
     capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
-    oldest_s: float = 0.0  # age of the oldest message received, counted from when it was sent
+    oldest_s: float = 0.0  # age of the oldest message received, counted from when it first came
+    renewed: int = 0  # sent anew to their lane, because SQS would have deleted them within a day
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -168,11 +173,8 @@ async def paced(
     try:
         allowance = await allowed(sqs, ssm, config, shard, clock()) if process.paused else None
         if not (allowance and allowance.paused):
-            found = await asyncio.gather(
-                *(_receive(sqs, lane, batching.MAX_ENTRIES, tally) for lane in lanes)
-            )
-            hands = {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
-            if not any(found):
+            hands = await _first(sqs, lanes, tally)
+            if not any(hands.values()):
                 process.paused = False
                 return _result(
                     0, tally, "errors" if tally.errors else "empty", began - remaining_s(), clock()
@@ -183,12 +185,14 @@ async def paced(
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "errors", began - remaining_s(), clock())
     process.paused = allowance.paused
-    if allowance.paused:
+    if allowance.paused and minute // 60 % PAUSED_LOOKS:
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "paused", began - remaining_s(), clock())
     timing = None
     budget = allowance.events
-    if config.spread:
+    if allowance.paused:  # nothing is forwarded, but what waits is not to expire
+        hands = hands or await _first(sqs, lanes, tally)
+    elif config.spread:
         process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)
         timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
         budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
@@ -204,6 +208,7 @@ async def paced(
         hands=hands,
         tally=tally,
         timing=timing,
+        renew_until=minute + RENEW_S,
     )
     stopped = allowance.limit if result.stopped == "capacity" else result.stopped
     return replace(
@@ -213,6 +218,12 @@ async def paced(
         seconds=round(began - remaining_s(), 3),
         capacity_unread=allowance.problem,
     )
+
+
+async def _first(sqs: AsyncSqs, lanes: Sequence[Lane], tally: Tally) -> dict[str, list[MessageTypeDef]]:
+    """One call for each lane, all at once."""
+    found = await asyncio.gather(*(_receive(sqs, lane, batching.MAX_ENTRIES, tally) for lane in lanes))
+    return {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
 
 
 def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None:
@@ -225,6 +236,7 @@ def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None
         "CapacityUnread": int(bool(result.capacity_unread)),
         "TickDuration": result.seconds,
         "OldestReceived": result.oldest_s,
+        "Renewed": result.renewed,
     }
     fields = {"shard": shard, "scheduled": scheduled, **result.as_dict()}
     metrics.line("tick", config.stage, "drain", values, **fields)
@@ -253,11 +265,13 @@ async def tick(
     hands: Mapping[str, list[MessageTypeDef]] | None = None,
     tally: Tally | None = None,
     timing: Timing | None = None,
+    renew_until: float = math.inf,
 ) -> TickResult:
     """Forwards min(capacity, backlog) events, or says why fewer. `remaining_s` is the time left to run.
 
     First `bulk_first` of the bulk lane, its least share; then the live lane; then bulk with what is left.
-    `hands` are messages received already, by lane; `clock` gives seconds since 1970.
+    `hands` are messages received already, by lane; `clock` gives seconds since 1970. What is left of the
+    time, until `renew_until` at most, goes to what SQS would soon delete.
     """
     began = remaining_s()
     lanes = lanes or [Lane(config.source_queue_url)]
@@ -272,6 +286,8 @@ async def tick(
         async with asyncio.timeout(max(0.0, began - cut_s)):
             for lane, most in phases:
                 await _phase(how, state, lane, most)
+            for lane in lanes:
+                await _renew(how, state, lane, renew_until)
     except TimeoutError:
         state.cut = True
     await _give_back(sqs, lanes, state.hands, state.tally)
@@ -298,6 +314,7 @@ def _result(capacity: int, tally: Tally, stopped: str, seconds: float, now: floa
         errors=tuple(tally.errors),
         oldest_s=tally.oldest_s(now),
         forwarded_bulk=tally.forwarded_bulk,
+        renewed=tally.renewed,
     )
 
 
@@ -354,6 +371,11 @@ class _State:
         ended = self.late or self.empty or self.tally.past_stop or self._futile()
         return not ended and self.phase.left > 0
 
+    def renews(self) -> bool:
+        """Whether there is time for what is old."""
+        self.late = self.late or self._is_late()
+        return not self.late and not self._futile()
+
     def takes_worker(self) -> bool:
         """Whether one more may begin; it is counted then."""
         if self._workers >= self._max_workers or not self.goes_on():
@@ -403,6 +425,7 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
                 tally.failed_receive = False
                 continue
             state.empty = True
+            tally.last.pop(lane.name, None)
             break
         if state.takes_worker():
             add_worker()
@@ -415,6 +438,43 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
         if tally.split > splits:
             state.empty = False  # there is something again
     state.worker_ended()
+
+
+async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
+    """Sends anew what SQS would delete within a day, where the last that a lane gave was such.
+
+    Ends when only younger ones come, or many of them did. It renews what SQS shows it: a message that is in
+    flight or delayed, or comes behind very many, is not seen. What it sends is young, so it ends.
+    """
+    young, tally = 0, state.tally
+
+    def old(message: MessageTypeDef) -> bool:
+        return 0 < sent_at(message) <= how.clock() - retention.RENEWED_S
+
+    def goes_on() -> bool:
+        return state.renews() and young < MOST_YOUNG and how.clock() < until
+
+    async def work() -> None:
+        nonlocal young
+        hold = Hold(state.room)
+        ADMISSION.set(hold.admit)
+        while goes_on():
+            messages = state.hands.pop(lane.name, None)
+            messages = messages or await _receive(how.sqs, lane, batching.MAX_ENTRIES, tally)
+            those = [message for message in messages if old(message)]
+            if those:
+                young += len(messages) - len(those)  # they go back at the end
+                await move(how.sqs, how.config, those, tally, how.refusals, how.clock, lane, renew=True)
+            elif not tally.failed_receive:
+                young = MOST_YOUNG
+            tally.failed_receive = False
+            hold.release()
+
+    last = tally.last.get(lane.name, 0.0)
+    if 0 < last <= how.clock() - retention.RENEWED_S and goes_on():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(how.config.drain_workers):
+                group.create_task(work())
 
 
 async def _receive(sqs: AsyncSqs, lane: Lane, most: int, tally: Tally) -> list[MessageTypeDef]:

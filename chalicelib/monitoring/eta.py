@@ -12,10 +12,9 @@ from fractions import Fraction
 from math import ceil
 from typing import TypedDict
 
-from chalicelib.queues import messages
+from chalicelib.monitoring.expiry import Expires
+from chalicelib.times import duration
 
-KEPT_MINUTES = messages.KEPT.total_seconds() // 60
-SPARE_MINUTES = 1440  # what somebody has, at the capacity that is advised, before anything expires
 TICK_S = 60  # the schedule's rate
 ARRIVALS_MINUTES = 15  # looked at to tell what arrives
 
@@ -36,6 +35,7 @@ class Arrivals:
 class Drained(TypedDict):
     minutes: int | None
     says: str
+    expires: Expires | None  # what will be lost before
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Eta:
     """`minutes` until a tick leaves the source queue empty, in whole ticks; None with the reason."""
 
     minutes: int | None
-    says: str  # one plain sentence part, such as `gone in about 3 minutes`
+    says: str  # one plain sentence part, such as `gone in about 3 min`
 
-    def as_dict(self) -> Drained:
-        return {"minutes": self.minutes, "says": self.says}
+    def as_dict(self, expires: Expires | None = None) -> Drained:
+        says = f"{self.says}; but {expires['says']}" if expires else self.says
+        return {"minutes": self.minutes, "says": says, "expires": expires}
 
 
 def eta(
@@ -62,7 +63,7 @@ def eta(
 
     What is claimed: while no further burst comes, and every tick takes all it may, the tick that empties the
     source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is said, and so is
-    a burst that was more than the ticks take, and that what waits longer than SQS keeps it is lost.
+    a burst that was more than the ticks take.
     `next_tick_s` is when the next tick comes, which decides much when arrivals are near the capacity.
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
@@ -80,23 +81,13 @@ def eta(
     ticks = _ticks(backlog, leaving, Fraction(usual), Fraction(next_tick_s) / TICK_S)
     if ticks is None:
         why = "while the destination holds it back" if held_back else "at this capacity"
-        lost = _expires(backlog, leaving, usual)
-        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave{lost}")
-    says = f"gone in about {ticks:,} minute{'' if ticks == 1 else 's'}{_expires(backlog, leaving, usual)}"
+        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
+    says = f"gone in about {duration(60 * ticks)}"
     if arriving is None:
         return Eta(ticks, f"{says}, if nothing arrives: arrivals are not known")
     if arriving.mean > leaving:
         return Eta(ticks, f"{says}, unless a burst comes again like the one of the last quarter of an hour")
     return Eta(ticks, says)
-
-
-def _expires(backlog: int, leaving: int, arriving: float) -> str:
-    """What is said where the event that came last waits longer than SQS keeps it."""
-    if backlog / leaving <= KEPT_MINUTES:
-        return ""
-    enough = ceil(backlog / (KEPT_MINUTES - SPARE_MINUTES) + arriving)
-    days = messages.KEPT.days
-    return f"; but what waits for {days} days is lost: raise the capacity to {enough:,} or more"
 
 
 def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> int | None:

@@ -6,7 +6,9 @@ queue.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
@@ -14,8 +16,10 @@ from chalicelib.config import override
 from chalicelib.control.capacity_override import capacities, read_override
 from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Drained, Eta, eta
+from chalicelib.monitoring.expiry import Expires, Waiting, expires
 from chalicelib.monitoring.parallel import Failed
 from chalicelib.queues.depths import Depths, depths
+from chalicelib.queues.retention import KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
@@ -93,7 +97,13 @@ def snapshot(
     found = _asked(config, clients, measured, last_tick, dead_letters)
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
-        numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
+        numbers = {
+            "functions": numbers,
+            "hour": numbers,
+            "oldest_age": {},
+            "arrivals": None,
+            "live_share": None,
+        }
     said: Override | Failed = found["override"]
     unreadable: str | None = None
     paused: Schedule | Failed
@@ -104,6 +114,7 @@ def snapshot(
     set_to = capacities(said, config, times.now())
     capacity = None if unreadable else set_to["capacity"]
     arrivals = numbers["arrivals"]
+    pace = None if unreadable else _usual_capacity(config, said)
     return {
         "version": 1,
         "stage": config.stage,
@@ -131,7 +142,9 @@ def snapshot(
         "schedule": paused,
         "last_tick": found["last_tick"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
-        "drain": _eta(found, paused, capacity, arrivals, config).as_dict(),
+        "drain": _eta(found, paused, capacity, arrivals, config).as_dict(
+            _expires(found, paused, pace, numbers, config)
+        ),
         "functions": numbers["functions"],
         "hour": numbers["hour"],
         "jobs": found["jobs"],
@@ -210,6 +223,40 @@ def _eta(
         held_back=capacity is not None and leaving != capacity,
         next_tick_s=_until_next_tick(found["last_tick"]),
     )
+
+
+def _expires(
+    found: Mapping[str, Any],
+    schedule: Schedule | Failed,
+    pace: float | None,
+    numbers: Measured,
+    config: Config,
+) -> Expires | None:
+    """What SQS will delete; None where nothing, or where it is not known."""
+    arrivals, of_live = numbers["arrivals"], numbers["live_share"]
+    usual = arrivals.usual if arrivals else 0.0
+    live_share = 1.0 if of_live is None else of_live
+
+    def waiting(name: str, arriving: float = 0.0) -> Waiting:
+        depths: Depths | Failed | None = found[name]
+        if depths is None or parallel.failed(depths):
+            return Waiting(0)
+        oldest = numbers["oldest_age"].get(name)
+        events = depths["visible"] + depths["in_flight"]
+        return Waiting(events, None if oldest is None else oldest / 60, arriving)
+
+    leaving = 0.0 if pace is None else min(pace, config.max_in_destination or pace)
+    if not parallel.failed(schedule) and schedule["paused"]:
+        leaving = 0.0
+    live, bulk = waiting("source", usual * live_share), waiting("bulk", usual * (1 - live_share))
+    return expires(live, bulk, waiting("destination"), leaving, config.bulk_share, times.now())
+
+
+def _usual_capacity(config: Config, said: Override) -> float:
+    """Events a minute in the time that SQS keeps a message: hours of the day have their own."""
+    now = times.now().timestamp()
+    hours = range(KEPT // timedelta(hours=1))
+    return statistics.fmean(override.capacity_at(config, said, now + 3600 * hour) for hour in hours)
 
 
 def _until_next_tick(last: dict[str, Any] | None) -> float:

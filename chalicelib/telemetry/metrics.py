@@ -29,6 +29,7 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "CapacityUnread": COUNT,
         "TickDuration": SECONDS,
         "OldestReceived": SECONDS,  # AWS's own age leaves out what was received three times or more
+        "Renewed": COUNT,
     },
     "consume": {
         "Done": COUNT,

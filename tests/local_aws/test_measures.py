@@ -115,6 +115,14 @@ def test_arrivals_are_of_the_last_fifteen_whole_minutes(cloudwatch, config):
     assert (arrivals.mean, arrivals.usual) == (20, 0)
 
 
+def test_what_the_drain_sends_anew_has_not_arrived(cloudwatch, config):
+    queue(cloudwatch, config.source_queue_url, "NumberOfMessagesSent", dict.fromkeys(range(1, 16), 2030.0))
+    ours(cloudwatch, config, "drain", "Renewed", dict.fromkeys(range(1, 16), 2000.0))
+    found = measures.of_status(cloudwatch, config, NOW)
+    assert (found["arrivals"].mean, found["arrivals"].usual, found["live_share"]) == (30, 30, 1)
+    assert measures.series(None, cloudwatch, config, NOW)["series"]["arrived"][-1] == 30
+
+
 def test_the_oldest_age_is_the_newest_value_and_not_one_of_long_ago(cloudwatch, config):
     queue(cloudwatch, config.source_queue_url, "ApproximateAgeOfOldestMessage", {1: 130, 5: 4000})
     queue(cloudwatch, config.destination_queue_url, "ApproximateAgeOfOldestMessage", {30: 4000})

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -38,7 +39,7 @@ def opened(visits, stand_in, status=canned.status, **how):
 
 def test_it_says_at_a_glance_whether_it_keeps_up(visits, stand_in):
     page = opened(visits, stand_in).page
-    expect(page.locator("#headline")).to_have_text("Keeping up: backlog gone in about 3 minutes")
+    expect(page.locator("#headline")).to_have_text("Keeping up: backlog gone in about 3 min")
     expect(page.locator("#stage")).to_have_text("prod")
     picture = page.locator("#picture")
     for number in ("2,500", "184", "60 in flight", "oldest 2 min 10 s", "41.5", "≤ 1,000", "49,400"):
@@ -54,19 +55,37 @@ def test_one_sentence_for_every_state(visits, stand_in):
     page = opened(visits, stand_in).page
     never = "not at this capacity: 1,840 arrive a minute and 1,000 leave"
     slow = {"drain": {"minutes": None, "says": never}}
-    again = "gone in about 99 minutes, unless a burst comes again like the one of the last quarter of an hour"
+    again = "gone in about 1 h 39 min, unless a burst comes again like the one of the last quarter of an hour"
     burst = {"drain": {"minutes": 99, "says": again}, "arrivals_per_minute": 6667.0}
+    soon = datetime.now().astimezone() + timedelta(days=2)
+    lost = {
+        "queue": "bulk",
+        "kept_days": 14,
+        "lost_from": soon.isoformat(),
+        "needed": 1650,
+        "says": "events older than 14 days will be lost",
+    }
+    loses = {"drain": {"minutes": 30_000, "says": "gone in about 20 d 20 h", "expires": lost}}
+    held = {"drain": {**loses["drain"], "expires": {**lost, "lost_from": None, "needed": None}}}
+    red = "Events older than 14 days will be lost"
     full = "not now: the destination is full, and nothing leaves"
     stuck = {"drain": {"minutes": None, "says": full}}
     cases = [
-        (canned.status(), "ok", "Keeping up: backlog gone in about 3 minutes"),
+        (canned.status(), "ok", "Keeping up: backlog gone in about 3 min"),
         (canned.empty(), "ok", "All quiet: nothing waits"),
         (canned.status(**slow), "bad", "Falling behind: 1,840 arrive a minute and 1,000 leave"),
         (canned.status(**burst), "ok", f"Keeping up: backlog {again}"),
         (canned.status(**stuck), "warn", f"2,500 waiting: {full}"),
+        (canned.status(**loses), "bad", f"{red} from {soon:%A %H:%M}; at least 1,650 a minute are needed"),
+        (canned.status(**held), "bad", f"{red}; nothing leaves"),
+        (
+            canned.status(**held, schedule={"paused": True}),
+            "bad",
+            f"{red}; the stage is paused",
+        ),
         (canned.status(schedule={"paused": True}), "paused", "Paused: 2,500 waiting, nothing is forwarded"),
         (canned.broken(), "unknown", "Not known: the source queue does not answer"),
-        (canned.status(last_tick=None), "warn", "Keeping up: backlog gone in about 3 minutes"),
+        (canned.status(last_tick=None), "warn", "Keeping up: backlog gone in about 3 min"),
     ]
     for status, state, headline in cases:
         found = verdict(page, status)
@@ -91,7 +110,7 @@ def test_a_dead_letter_that_is_being_filed_is_already_one(visits, stand_in):
     page = opened(visits, stand_in).page
     found = verdict(page, canned.status(dead_letters=canned.dead_letters(1, being_filed=3)))
     assert found["notes"][0]["text"] == "4 dead letters"
-    assert found["headline"] == "Keeping up: backlog gone in about 3 minutes, but 4 dead letters"
+    assert found["headline"] == "Keeping up: backlog gone in about 3 min, but 4 dead letters"
     assert found["state"] == "warn"
 
 
@@ -147,7 +166,7 @@ def test_old_numbers_never_look_new_and_their_return_is_seen(visits, stand_in):
     assert visit.accessible() == []
     stand_in.down = False
     expect(page.locator("#outage")).to_be_hidden()
-    expect(page.locator("#headline")).to_have_text("Keeping up: backlog gone in about 3 minutes")
+    expect(page.locator("#headline")).to_have_text("Keeping up: backlog gone in about 3 min")
 
 
 def test_names_and_reasons_are_text_whatever_they_hold(visits, stand_in):
@@ -381,11 +400,11 @@ def test_a_job_that_ended_meanwhile_is_not_cancelled_but_said(visits, stand_in):
 def test_only_what_changes_the_judgement_is_read_aloud(visits, stand_in):
     page = opened(visits, stand_in).page
     said = page.locator("#announce")
-    expect(said).to_have_text("Keeping up: backlog gone in about 3 minutes")
+    expect(said).to_have_text("Keeping up: backlog gone in about 3 min")
     later = {"drain": {"minutes": 2, "says": "gone in about 2 minutes"}}
     stand_in.answers["GET status"] = lambda: canned.status(**later)
     expect(page.locator("#headline")).to_contain_text("2 minutes")
-    expect(said).to_have_text("Keeping up: backlog gone in about 3 minutes")
+    expect(said).to_have_text("Keeping up: backlog gone in about 3 min")
     stand_in.answers["GET status"] = canned.failing
     expect(said).to_contain_text("Falling behind")
 
@@ -498,7 +517,7 @@ def test_what_if_is_asked_with_what_the_form_says(visits, stand_in):
     quota = page.locator("#plan-quota")
     expect(quota).to_contain_text("Lambda concurrency, 43 of 1,000; met from a capacity of 41,000 on")
     page.fill("#plan-capacity", "50000")
-    with page.expect_response("**/plan?objects=1000000&per=24h&size=2MB&capacity=50000"):
+    with page.expect_response("**/plan?objects=1000000&per=2h&size=2MB&capacity=50000"):
         page.click("#plan-form button")
 
 

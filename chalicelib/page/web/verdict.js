@@ -1,7 +1,7 @@
 // One sentence from a status, and what else the person on call must know. No page here: only data to data.
 
 import { broken } from "./api.js";
-import { count, isKnown, number, percent } from "./format.js";
+import { count, day, duration, isKnown, moment, number, percent } from "./format.js";
 
 const NEVER = "not at this capacity: "; // how the API begins to say that more arrive than leave
 
@@ -29,6 +29,7 @@ function flow(status) {
   const source = status.queues?.source;
   const waiting = source?.visible;
   const paused = status.schedule?.paused === true;
+  if (status.drain?.expires) return { state: "bad", kind: "expires", headline: expiry(status.drain.expires, paused) };
   if (!source || broken(source) || !isKnown(waiting)) {
     return { state: "unknown", kind: "unknown", headline: "Not known: the source queue does not answer" };
   }
@@ -49,8 +50,16 @@ function flow(status) {
     const rest = says ?? "when they will be gone is not known";
     return { state: "warn", kind: "stuck", headline: `${number(waiting)} waiting: ${rest}` };
   }
-  const gone = says ?? `gone in about ${count(minutes, "minute")}`;
+  const gone = says ?? `gone in about ${duration(minutes * 60)}`;
   return { state: "ok", kind: "ok", headline: `Keeping up: backlog ${gone}` };
+}
+
+/** What SQS will delete, from when on, and what saves it. */
+function expiry({ queue, kept_days: days, lost_from: from, needed }, paused) {
+  const when = from ? ` from ${day(moment(from))}` : "";
+  const why = queue === "destination" ? "consume does not take them" : paused ? "the stage is paused" : "nothing leaves";
+  const saves = isKnown(needed) ? `at least ${number(needed)} a minute are needed` : why;
+  return `Events older than ${count(days, "day")} will be lost${when}; ${saves}`;
 }
 
 function letterNotes(status) {

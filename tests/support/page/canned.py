@@ -71,7 +71,7 @@ def status(**parts: Any) -> dict[str, Any]:
             "seconds": 3.1,
         },
         "arrivals_per_minute": 41.5,
-        "drain": {"minutes": 3, "says": "gone in about 3 minutes"},
+        "drain": {"minutes": 3, "says": "gone in about 3 min"},
         "functions": {
             "enqueue": function(2490),
             "drain": function(60),
