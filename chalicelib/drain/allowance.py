@@ -39,6 +39,7 @@ class Allowance(NamedTuple):
     limit: str = "capacity"  # or back_pressure
     problem: str = ""  # why what people set is the last known
     paused: bool = False
+    of_stage: int = 0  # the capacity of all shards now
     capacity_at: Callable[[float], int] = lambda at: 0  # of this shard, at a moment in seconds since 1970
     not_due: int = (
         0  # of this shard, in the destination: delayed until they are due; approximate, 0 if not read
@@ -52,20 +53,22 @@ async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now:
     def capacity_at(at: float) -> int:
         return share(overrides.capacity_at(config, override, at), config.drain_shards, shard)
 
+    whole = overrides.capacity_at(config, override, now)
     if override.paused:
-        return Allowance(0, "paused", problem, True, capacity_at)
+        return Allowance(0, "paused", problem, True, whole, capacity_at)
     mine = capacity_at(now)
     most = config.max_in_destination
     if most is None:
-        most = 2 * overrides.capacity_at(config, override, now)
+        most = 2 * whole
     if not most:
-        return Allowance(mine, problem=problem, capacity_at=capacity_at)
+        return Allowance(mine, problem=problem, of_stage=whole, capacity_at=capacity_at)
     there, not_due = await _in_destination(sqs, config.destination_queue_url)
     room = max(0, most - there)
     my_room = share(room, config.drain_shards, shard)
     limit = "back_pressure" if my_room < mine else "capacity"
     not_due = -(-not_due // config.drain_shards)
-    return Allowance(min(mine, my_room), limit, problem, capacity_at=capacity_at, not_due=not_due)
+    events = min(mine, my_room)
+    return Allowance(events, limit, problem, of_stage=whole, capacity_at=capacity_at, not_due=not_due)
 
 
 async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:

@@ -75,6 +75,7 @@ class TickResult:
     capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     oldest_s: float = 0.0  # age of the oldest message received, counted from when it first came
+    stage_capacity: int = 0  # of all shards; 0 where it was not read, because nothing came
     renewed: int = 0  # sent anew to their lane, because SQS would have deleted them within a day
 
     def as_dict(self) -> dict[str, Any]:
@@ -214,6 +215,7 @@ async def paced(
     return replace(
         result,
         capacity=allowance.events,
+        stage_capacity=allowance.of_stage,
         stopped=stopped,
         seconds=round(began - remaining_s(), 3),
         capacity_unread=allowance.problem,
@@ -238,6 +240,8 @@ def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None
         "OldestReceived": result.oldest_s,
         "Renewed": result.renewed,
     }
+    if result.stage_capacity:
+        values["Capacity"] = result.stage_capacity
     fields = {"shard": shard, "scheduled": scheduled, **result.as_dict()}
     metrics.line("tick", config.stage, "drain", values, **fields)
 

@@ -65,7 +65,9 @@ class SeriesQuery(TypedDict, total=False):
 
 
 class Lines(TypedDict):
-    backlog: list[float | None]
+    backlog: list[float | None]  # of the live lane
+    bulk: list[float | None]
+    capacity: list[float | None]  # as the last tick knew it to which something came
     destination: list[float | None]
     dead_letters: list[float | None]
     arrived: list[float | None]
@@ -135,6 +137,8 @@ def series(
         "minutes": [times.iso(time_of(minute)) for minute in minutes],
         "series": {
             "backlog": level("source"),
+            "bulk": level("bulk"),
+            "capacity": _carried(level("capacity")),
             "destination": level("destination"),
             "dead_letters": _carried(level("letters")),
             "arrived": events("arrived"),
@@ -178,7 +182,9 @@ def _series_metrics(config: Config) -> dict[str, list[Metric]]:
         "rejected_drain": [_ours(config, "drain", "Rejected")],
         "rejected_enqueue": [_ours(config, "enqueue", "Rejected")],
     }
-    for name in ("source", "destination"):
+    wanted["capacity"] = [_ours(config, "drain", "Capacity", "Maximum")]
+    wanted["bulk"] = []
+    for name in _queues(config).keys() - {"dead_letter"}:
         wanted[name] = [_queue(_queues(config)[name], "ApproximateNumberOfMessagesVisible", "Maximum")]
     wanted["letters"] = [_ours(config, "letters", "Letters", "Maximum")]
     for name, functions in _functions(config).items():

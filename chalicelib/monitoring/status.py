@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from chalicelib.control.capacity_override import Schedule
     from chalicelib.jobs.commands import JobSummary
     from chalicelib.letters.browse import Counted
-    from chalicelib.monitoring.log_search import Tick
+    from chalicelib.monitoring.groups import Groups
+    from chalicelib.monitoring.log_search import Downstream, Tick
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
 
@@ -75,7 +76,9 @@ class Status(TypedDict):
     schedule: Schedule | Failed
     last_tick: Tick | Failed | None
     arrivals_per_minute: float | None
+    groups: Groups | Failed | None  # who fills the queues; null where S3 writes to the queue itself
     drain: Drained
+    downstream: Downstream | Failed
     functions: dict[str, FunctionHealth] | Failed
     hour: Hour | Failed
     jobs: ActiveJobs | Failed
@@ -87,14 +90,26 @@ def snapshot(
     measured: Callable[[], Measured],
     last_tick: Callable[[], Tick | None],
     dead_letters: Callable[[], Counted],
+    downstream: Callable[[], Downstream],
+    groups: Callable[[], Groups | None],
 ) -> Status:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
     A client is made where it is needed, so that one that cannot be made costs only its part. `measured`,
-    `last_tick` and `dead_letters` are measures.of_status, log_search.last_tick and browse.counted, or what is
-    kept of them.
+    `last_tick`, `dead_letters`, `downstream` and `groups` are measures.of_status, log_search.last_tick,
+    browse.counted, log_search.downstream and groups.largest, or what is kept of them.
     """
-    found = _asked(config, clients, measured, last_tick, dead_letters)
+    found = _asked(
+        config,
+        clients,
+        {
+            "measured": measured,
+            "last_tick": last_tick,
+            "dead_letters": dead_letters,
+            "downstream": downstream,
+            "groups": groups,
+        },
+    )
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
         numbers = {
@@ -141,6 +156,8 @@ def snapshot(
         "action": config.action,
         "schedule": paused,
         "last_tick": found["last_tick"],
+        "groups": found["groups"],
+        "downstream": found["downstream"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
         "drain": _eta(found, paused, capacity, arrivals, config).as_dict(
             _expires(found, paused, pace, numbers, config)
@@ -151,13 +168,7 @@ def snapshot(
     }
 
 
-def _asked(
-    config: Config,
-    clients: Clients,
-    measured: Callable[[], Measured],
-    last_tick: Callable[[], Tick | None],
-    dead_letters: Callable[[], Counted],
-) -> dict[str, Any]:
+def _asked(config: Config, clients: Clients, kept: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """Each part by its name, or its error."""
     return parallel.ask(
         {
@@ -167,9 +178,7 @@ def _asked(
             "bulk": lambda: depths(clients.sqs(), config.bulk_queue_url) if config.bulk_queue_url else None,
             "override": lambda: read_override(clients.ssm(), config),
             "jobs": lambda: active_jobs(clients.s3control(), config),
-            "measured": measured,
-            "last_tick": last_tick,
-            "dead_letters": dead_letters,
+            **kept,
         }
     )
 

@@ -30,6 +30,7 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "TickDuration": SECONDS,
         "OldestReceived": SECONDS,  # AWS's own age leaves out what was received three times or more
         "Renewed": COUNT,
+        "Capacity": COUNT,  # of all shards, where something came
     },
     "consume": {
         "Done": COUNT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -149,6 +150,16 @@ def test_a_series_has_one_value_a_minute_oldest_first(cloudwatch, config):
     assert lines["errors"] == [None, 0, 3]
     assert lines["done"] == [None, 0, 0]  # ticks were measured, and nothing was done
     assert lines["destination"] == [None, None, None]
+
+
+def test_the_capacity_holds_until_another_one_is_read_and_bulk_is_a_series_of_its_own(cloudwatch, config):
+    config = dataclasses.replace(config, bulk_queue_url=f"{config.source_queue_url}-bulk")
+    ours(cloudwatch, config, "drain", "Capacity", {5: [1000, 1000], 2: 200})
+    queue(cloudwatch, config.bulk_queue_url, "ApproximateNumberOfMessagesVisible", {1: 90})
+    found = measures.series({"minutes": "15"}, cloudwatch, config, NOW)["series"]
+    assert found["capacity"][-6:] == [None, 1000, 1000, 1000, 200, 200]
+    assert found["bulk"][-2:] == [None, 90]
+    assert found["backlog"][-1] is None
 
 
 def test_the_number_of_dead_letters_holds_until_it_changes(cloudwatch, config):

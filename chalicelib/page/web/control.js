@@ -5,6 +5,7 @@ import { ask } from "./dialog.js";
 import { byId, el, setText } from "./dom.js";
 import { count, duration, isKnown, number, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
+import { waits } from "./verdict.js";
 
 let status = null;
 
@@ -36,7 +37,7 @@ function capacitySays({ capacity, capacity_set: set, capacity_deployed: deployed
 }
 
 function waiting() {
-  return status?.queues?.source?.visible;
+  return waits(status ?? {});
 }
 
 function askPause(refresh) {
