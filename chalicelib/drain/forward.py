@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
-from chalicelib.drain.clock import CapacityAt, Clock, delay_s
+from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
 from chalicelib.queues import batching, letters, tries
 from chalicelib.queues.tries import Tries
@@ -107,6 +107,7 @@ class Outgoing(NamedTuple):
 
     origin: MessageTypeDef
     message: dict[str, Any]
+    size: int | None = None  # of the object, in bytes
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,19 @@ class Timing:
     clock: Clock
     capacity_at: CapacityAt
     stop: float  # seconds since 1970
+    bytes: Bytes | None = None  # with a limit in bytes, too
+    bytes_a_minute: float = 0.0
+
+    def fit(self, now: float) -> int | None:
+        """How many events may be received now; None where no limit in bytes says so."""
+        return self.bytes.fit(self.clock.room_s(now, self.stop), self.bytes_a_minute) if self.bytes else None
+
+    def due(self, now: float, size: int | None) -> float:
+        """When an event of that size is due."""
+        if not self.bytes:
+            return self.clock.due(now, self.capacity_at)
+        self.bytes.saw(size)
+        return self.clock.due(now, self.capacity_at, self.bytes.takes_s(size, self.bytes_a_minute))
 
 
 @dataclass(frozen=True)
@@ -173,9 +187,9 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", renew: 
                 continue
         found = events.parse_parts(body)
         if len(found.created) == 1 and not found.unreadable:
-            todo.forward.append(
-                Outgoing(message, _forwarded(found.created[0], message, earlier, lane, renew))
-            )
+            created = found.created[0]
+            going = _forwarded(created, message, earlier, lane, renew)
+            todo.forward.append(Outgoing(message, going, created.size))
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
@@ -190,10 +204,20 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", renew: 
     return todo
 
 
+def learn(sizes: Bytes, messages: Iterable[MessageTypeDef]) -> None:
+    """The first sizes that a process sees, before it says how many events a tick may forward."""
+    for message in messages:
+        for created in events.parse_parts(message["Body"]).created:
+            sizes.saw(created.size)
+
+
 def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
     """Gives each its delay. Whether there are any due after the end of the tick: they are left out."""
     for number, one in enumerate(forward):
-        due = timing.clock.due(now, timing.capacity_at)
+        if timing.fit(now) == 0:  # what it would take is not to be charged before it goes
+            del forward[number:]
+            return True
+        due = timing.due(now, one.size)
         if due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
             del forward[number:]
             return True
@@ -247,6 +271,7 @@ async def move(
         tally.renewed += len(sent.confirmed)
     else:
         tally.forwarded += len(sent.confirmed)
+        tally.forwarded_bulk += len(sent.confirmed) if lane.name else 0
     _is_elsewhere(sent.confirmed, tally)
     next_place = "source" if renew else "destination"
     no_use = [

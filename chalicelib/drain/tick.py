@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import times
@@ -22,8 +23,8 @@ from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.capacity import bulk_share
 from chalicelib.drain.allowance import AllowanceUnknown, allowed
 from chalicelib.drain.clock import STOP_S as STOP_AT_S
-from chalicelib.drain.clock import Clock
-from chalicelib.drain.forward import Lane, Tally, Timing, make_visible, move, sent_at
+from chalicelib.drain.clock import Bytes, Clock
+from chalicelib.drain.forward import Lane, Tally, Timing, learn, make_visible, move, sent_at
 from chalicelib.drain.ledger import Ledger
 from chalicelib.drain.refusals import Refusals
 from chalicelib.drain.room import Hold, Room
@@ -110,6 +111,8 @@ class Process:
     refusals: Refusals = field(default_factory=Refusals)
     last_minute: str = ""  # the scheduled minute that was done last
     paused: bool = True  # or not known yet: what is set is read before anything is received
+    bytes: Bytes = field(default_factory=Bytes)
+    turns: int = 0  # ticks in which a limit in bytes let something through: not every minute has one
 
 
 _processes: dict[int, Process] = {}  # by shard
@@ -171,10 +174,14 @@ async def paced(
     ]
     tally = Tally()
     hands: dict[str, list[MessageTypeDef]] = {}
+    stop, a_minute = minute + STOP_AT_S, config.capacity_bytes / config.drain_shards
+    fit = process.bytes.fit(process.clock.room_s(clock(), stop), a_minute) if a_minute else None
+    if fit == 0:  # a large event takes its time still
+        return _result(0, tally, "capacity", began - remaining_s(), clock())
     try:
         allowance = await allowed(sqs, ssm, config, shard, clock()) if process.paused else None
         if not (allowance and allowance.paused):
-            hands = await _first(sqs, lanes, tally)
+            hands = await _first(sqs, lanes, tally, fit)
             if not any(hands.values()):
                 process.paused = False
                 return _result(
@@ -190,13 +197,20 @@ async def paced(
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "paused", began - remaining_s(), clock())
     timing = None
-    budget = allowance.events
+    budget, turn = allowance.events, int(minute // 60)
+    sharing: int | None = None  # with a limit in bytes: what the tick will forward, by the mean
     if allowance.paused:  # nothing is forwarded, but what waits is not to expire
-        hands = hands or await _first(sqs, lanes, tally)
+        hands = hands or await _first(sqs, lanes, tally, fit)
     elif config.spread:
         process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)
-        timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
-        budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
+        sizes = process.bytes if a_minute else None
+        timing = Timing(process.clock, allowance.capacity_at, stop, sizes, a_minute)
+        budget = min(budget, process.clock.slots(clock(), stop, allowance.capacity_at))
+        if sizes:
+            if not sizes.seen:
+                learn(sizes, chain.from_iterable(hands.values()))
+            sharing = min(budget, timing.fit(clock()) or 0)
+            turn, process.turns = process.turns, process.turns + 1
     result = await tick(
         sqs,
         config,
@@ -205,7 +219,7 @@ async def paced(
         refusals=process.refusals,
         clock=clock,
         lanes=lanes,
-        bulk_first=bulk_share(config.bulk_share, budget, int(minute // 60)),
+        bulk_first=bulk_share(config.bulk_share, budget if sharing is None else sharing, turn),
         hands=hands,
         tally=tally,
         timing=timing,
@@ -222,9 +236,12 @@ async def paced(
     )
 
 
-async def _first(sqs: AsyncSqs, lanes: Sequence[Lane], tally: Tally) -> dict[str, list[MessageTypeDef]]:
-    """One call for each lane, all at once."""
-    found = await asyncio.gather(*(_receive(sqs, lane, batching.MAX_ENTRIES, tally) for lane in lanes))
+async def _first(
+    sqs: AsyncSqs, lanes: Sequence[Lane], tally: Tally, fit: int | None = None
+) -> dict[str, list[MessageTypeDef]]:
+    """One call for each lane, all at once, for what fits in bytes."""
+    most = batching.MAX_ENTRIES if fit is None else min(fit, batching.MAX_ENTRIES)
+    found = await asyncio.gather(*(_receive(sqs, lane, most, tally) for lane in lanes))
     return {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
 
 
@@ -283,7 +300,11 @@ async def tick(
     phases = [(lane, bulk_first) for lane in bulk if bulk_first]
     phases += [(live, capacity), *((lane, capacity) for lane in bulk)]
     state = _State(
-        capacity, config.drain_workers, lambda: remaining_s() < stop_s, tally or Tally(), hands or {}
+        capacity,
+        1 if timing and timing.bytes else config.drain_workers,  # what others hold would not be known
+        lambda: remaining_s() < stop_s,
+        tally or Tally(),
+        hands or {},
     )
     how = _How(sqs, config, refusals or Refusals(), clock, timing)
     try:
@@ -417,7 +438,11 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
     tally, hold = state.tally, Hold(state.room)
     ADMISSION.set(hold.admit)  # each worker is a task, and has a context, of its own
     while state.goes_on():
-        reserved = state.reserve(batching.MAX_ENTRIES)
+        fit = how.timing.fit(how.clock()) if how.timing else None
+        if fit == 0:
+            tally.past_stop = True
+            break
+        reserved = state.reserve(batching.MAX_ENTRIES if fit is None else min(fit, batching.MAX_ENTRIES))
         in_hand = state.hands.pop(lane.name, [])
         if len(in_hand) > reserved:  # the rest is for a later phase, or goes back
             state.hands[lane.name] = in_hand[reserved:]
@@ -433,10 +458,8 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
             break
         if state.takes_worker():
             add_worker()
-        splits, before = tally.split, tally.forwarded
+        splits = tally.split
         taken = await move(how.sqs, how.config, messages, tally, how.refusals, how.clock, lane, how.timing)
-        if lane.name:
-            tally.forwarded_bulk += tally.forwarded - before
         state.give_back(len(messages) - taken)
         hold.release()
         if tally.split > splits:

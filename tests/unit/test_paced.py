@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -48,6 +49,19 @@ def test_live_goes_first_and_bulk_gets_its_share_and_what_is_left(lanes):
     lanes.sqs.queues.queue(f"{HOST}/source").ready.clear()
     result = lanes.tick()
     assert (result.forwarded, result.forwarded_bulk) == (100, 100)
+
+
+def test_what_bulk_forwarded_is_counted_once_however_many_workers_there_are():
+    lanes = Lanes(drain_workers=8, capacity=300)
+    lanes.fill("bulk", bulk(1000))
+
+    async def others_go_on():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    lanes.sqs.before = lambda action, request: others_go_on()
+    result = lanes.tick()
+    assert (result.forwarded, result.forwarded_bulk) == (300, 300)
 
 
 def test_bulks_share_is_exact_for_a_small_capacity():
