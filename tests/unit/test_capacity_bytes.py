@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import random
@@ -68,6 +69,22 @@ def test_in_any_minute_no_more_is_due_than_the_limit_and_one_object():
     assert stage.worst_minute() <= GB + max(sizes)
     assert minutes <= sum(sizes) / GB + 5  # and the limit is used
     assert stage.receives < 50  # SQS's redrive policy counts them, up to a thousand
+
+
+def test_one_worker_receives_what_fits_so_that_little_is_put_back():
+    """Thirty-two with ten each in hand would put nearly all of it back, minute after minute."""
+    pick = random.Random(5)
+    stage = Sized(drain_workers=32)
+    stage.fill_sizes([pick.choice((10**7, 2 * GB)) for _ in range(300)])
+
+    async def others_go_on():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    stage.sqs.before = lambda action, request: others_go_on()
+    for _ in range(100):
+        assert stage.minute_of().returned <= 10
+    assert stage.receives < 50
 
 
 def test_a_giant_is_not_skipped_and_what_follows_waits_for_what_it_takes_without_being_received():
