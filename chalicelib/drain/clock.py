@@ -58,7 +58,8 @@ class Clock:
     def due(self, now: float, capacity_at: CapacityAt, takes_s: float = 0.0) -> float:
         """When the next event is due; its place is taken, for `takes_s` at least."""
         due = self._next(now, capacity_at(now))
-        self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))
+        self._free_at = due + 60 / max(1, capacity_at(due))
+        self._free_at = max(self._free_at, due + takes_s)
         return due
 
     def room_s(self, now: float, stop: float) -> float:
