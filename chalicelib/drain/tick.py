@@ -47,7 +47,7 @@ Result = TypeVar("Result")
 LONG_POLL_S = 1
 STOP_S = 5.0  # with less time than this left, nothing more is received
 CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time gives messages back
-PAUSED_LOOKS = 60  # in a pause, one minute of so many looks for what is old: each look is a receive more
+PAUSED_LOOKS = 60  # where nothing may move, one minute of so many looks for what is old: a receive more
 RENEW_S = 55.0  # after the scheduled minute: nothing is sent anew any more, so that the next tick finds room
 MOST_YOUNG = 200  # received among what is old, and held until the end, of one lane
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
@@ -110,7 +110,9 @@ class Process:
     clock: Clock
     refusals: Refusals = field(default_factory=Refusals)
     last_minute: str = ""  # the scheduled minute that was done last
-    paused: bool = True  # or not known yet: what is set is read before anything is received
+    # Or not known yet, or there was no room: what is set is read before anything is received, for SQS counts
+    # each receive, and dead-letters what was received a thousand times.
+    paused: bool = True
     bytes: Bytes = field(default_factory=Bytes)
     turns: int = 0  # ticks in which a limit in bytes let something through: not every minute has one
 
@@ -165,7 +167,7 @@ async def paced(
     """The tick of the scheduled `minute` (seconds since 1970), by what is set and as the clock lets it.
 
     An idle tick is a call for each lane: what is set is read when something came, and before anything is
-    received only by a process that does not know it, or knows a pause.
+    received only by a process that does not know it, or to which nothing was allowed.
     """
     began = remaining_s()
     lanes = [
@@ -180,7 +182,7 @@ async def paced(
         return _result(0, tally, "capacity", began - remaining_s(), clock())
     try:
         allowance = await allowed(sqs, ssm, config, shard, clock()) if process.paused else None
-        if not (allowance and allowance.paused):
+        if not allowance or allowance.events:
             hands = await _first(sqs, lanes, tally, fit)
             if not any(hands.values()):
                 process.paused = False
@@ -192,14 +194,14 @@ async def paced(
         tally.error(str(e))
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "errors", began - remaining_s(), clock())
-    process.paused = allowance.paused
-    if allowance.paused and minute // 60 % PAUSED_LOOKS:
+    process.paused = not allowance.events
+    if process.paused and minute // 60 % PAUSED_LOOKS:
         await _give_back(sqs, lanes, hands, tally)
-        return _result(0, tally, "paused", began - remaining_s(), clock())
+        return _result(0, tally, allowance.limit, began - remaining_s(), clock())
     timing = None
     budget, turn = allowance.events, int(minute // 60)
     sharing: int | None = None  # with a limit in bytes: what the tick will forward, by the mean
-    if allowance.paused:  # nothing is forwarded, but what waits is not to expire
+    if process.paused:  # nothing is forwarded, but what waits is not to expire
         hands = hands or await _first(sqs, lanes, tally, fit)
     elif config.spread:
         process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)

@@ -135,6 +135,18 @@ def test_what_the_destination_holds_is_counted_before_more_is_forwarded(lanes):
     assert (result.forwarded, result.stopped) == (5, "back_pressure")
 
 
+def test_while_there_is_no_room_nothing_is_received_again_and_again():
+    """SQS counts each receive, and dead-letters what was received a thousand times."""
+    lanes = Lanes(max_in_destination=5)
+    lanes.fill("source", events(20))
+    lanes.fill("destination", [event(i) for i in range(5)])
+    stopped = {lanes.tick().stopped for _ in range(600)}
+    assert stopped == {"back_pressure"}
+    assert max(message.receives for message in lanes.queues["source"].messages()) <= 11
+    lanes.queues["destination"].ready.clear()
+    assert lanes.tick().forwarded == 5
+
+
 def test_received_is_the_sum_whatever_was_in_hand(lanes):
     lanes.fill("source", [*events(15), "not json", '{"Event": "s3:TestEvent"}'])
     lanes.fill("bulk", bulk(25))
