@@ -287,7 +287,7 @@ def test_the_capacity_goes_back_to_the_deployed_one(visits, stand_in):
     expect(page.locator("#capacity-effect")).to_contain_text("125 ticks, about 2 h 5 min")
     expect(page.locator("#capacity-effect")).to_contain_text("the backlog will grow")
     page.click("text=Back to deployed (1,000)")
-    expect(page.locator("#toast")).to_have_text("Capacity is 1,000 events a tick, from the next tick on.")
+    expect(page.locator("#toast")).to_contain_text("Capacity is 1,000 events a tick, from the next tick on;")
     assert stand_in.asked == [("PUT capacity", {"capacity": None})]
 
 
