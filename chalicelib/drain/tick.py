@@ -197,7 +197,8 @@ async def paced(
     process.paused = not allowance.events
     if process.paused and minute // 60 % PAUSED_LOOKS:
         await _give_back(sqs, lanes, hands, tally)
-        return _result(0, tally, allowance.limit, began - remaining_s(), clock())
+        held = _result(0, tally, allowance.limit, began - remaining_s(), clock())
+        return replace(held, stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
     timing = None
     budget, turn = allowance.events, int(minute // 60)
     sharing: int | None = None  # with a limit in bytes: what the tick will forward, by the mean

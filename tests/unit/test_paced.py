@@ -135,6 +135,18 @@ def test_what_the_destination_holds_is_counted_before_more_is_forwarded(lanes):
     assert (result.forwarded, result.stopped) == (5, "back_pressure")
 
 
+def test_a_pause_that_is_the_last_known_one_says_that_it_could_not_be_read():
+    lanes = Lanes()
+    lanes.minute += 60  # no look for what is old
+    lanes.fill("source", events(5))
+    lanes.ssm.value = '{"paused": true}'
+    lanes.tick()
+    lanes.ssm.error = CallFailed("GetParameter: Throttling", unknown=0, code="ThrottlingException")
+    result = lanes.tick()
+    assert (result.stopped, result.stage_capacity) == ("paused", 100)
+    assert "what it said last holds" in result.capacity_unread
+
+
 def test_while_there_is_no_room_nothing_is_received_again_and_again():
     """SQS counts each receive, and dead-letters what was received a thousand times."""
     lanes = Lanes(max_in_destination=5)
