@@ -6,13 +6,15 @@ Why the usual minute counts and not the mean: docs/decisions/0015-the-eta-counts
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from math import ceil
 from typing import TypedDict
 
 from chalicelib.monitoring.expiry import Expires
+from chalicelib.queues.retention import KEPT
 from chalicelib.times import duration
 
 TICK_S = 60  # the schedule's rate
@@ -58,6 +60,7 @@ def eta(
     paused: bool = False,
     held_back: bool = False,
     next_tick_s: float = TICK_S,
+    leaving_at: Callable[[int], int] | None = None,
 ) -> Eta:
     """How long a backlog lasts when each tick takes `leaving` events and the usual number comes each minute.
 
@@ -65,6 +68,7 @@ def eta(
     source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is said, and so is
     a burst that was more than the ticks take.
     `next_tick_s` is when the next tick comes, which decides much when arrivals are near the capacity.
+    `leaving_at` says what the n-th tick from now takes, where that is not always `leaving`: by the hour.
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
     if backlog is None:
@@ -78,7 +82,10 @@ def eta(
     if leaving <= 0:
         return Eta(None, "not now: the destination is full, and nothing leaves")
     usual = arriving.usual if arriving else 0.0
-    ticks = _ticks(backlog, leaving, Fraction(usual), Fraction(next_tick_s) / TICK_S)
+    phase = Fraction(next_tick_s) / TICK_S
+    ticks = _ticks(backlog, leaving, Fraction(usual), phase)
+    if leaving_at:
+        ticks = _ticks_by_hour(backlog, leaving_at, usual, float(phase))
     if ticks is None:
         why = "while the destination holds it back" if held_back else "at this capacity"
         return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
@@ -100,6 +107,19 @@ def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> i
     if gain > 0:
         return max(1, ceil(waiting / gain))
     return 1 if gain == 0 and waiting <= 0 else None
+
+
+def _ticks_by_hour(
+    backlog: int, leaving_at: Callable[[int], int], arriving: float, phase: float
+) -> int | None:
+    """As _ticks, one tick after the other, for as long as SQS keeps a message."""
+    waiting = backlog + arriving * phase
+    for tick in range(1, KEPT // timedelta(seconds=TICK_S) + 1):
+        waiting -= leaving_at(tick)
+        if waiting <= 0:
+            return tick
+        waiting += arriving
+    return None
 
 
 def _count(number: float) -> str:

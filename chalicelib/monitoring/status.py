@@ -159,7 +159,7 @@ def snapshot(
         "groups": found["groups"],
         "downstream": found["downstream"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
-        "drain": _eta(found, paused, capacity, arrivals, config).as_dict(
+        "drain": _eta(found, paused, capacity, arrivals, config, said).as_dict(
             _expires(found, paused, pace, numbers, config)
         ),
         "functions": numbers["functions"],
@@ -221,8 +221,16 @@ def _eta(
     capacity: int | None,
     arrivals: Arrivals | None,
     config: Config,
+    said: Override,
 ) -> Eta:
     """When both lanes will be empty."""
+    now = times.now().timestamp()
+
+    def leaving_at(tick: int) -> int:
+        at = override.capacity_at(config, said, now + TICK_S * tick)
+        return min(at, config.max_in_destination or at)
+
+    changes = bool(said.by_hour or said.until or config.capacity_by_hour)
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
     return eta(
         _waiting(found),
@@ -231,6 +239,7 @@ def _eta(
         paused=False if parallel.failed(schedule) else schedule["paused"],
         held_back=capacity is not None and leaving != capacity,
         next_tick_s=_until_next_tick(found["last_tick"]),
+        leaving_at=leaving_at if changes else None,
     )
 
 

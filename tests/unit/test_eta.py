@@ -97,6 +97,25 @@ def test_arrivals_slow_the_drain_down():
     assert eta(1, CAPACITY, steady(0)).says == "gone in about 1 min"
 
 
+def test_capacity_by_the_hour_counts_by_the_hours_to_come():
+    by_hour = {"leaving_at": lambda tick: 10 if tick <= 60 else 1000}
+    assert eta(600, 10, steady(0), **by_hour).minutes == 60
+    assert eta(2600, 10, steady(0), **by_hour).minutes == 62
+    assert eta(2600, 10, steady(20), **by_hour).minutes == 64  # now more arrives than leaves, but not then
+    never = eta(2600, 10, steady(2000), **by_hour)
+    assert never.minutes is None
+    assert never.says.startswith("not at this capacity: ")
+
+
+@pytest.mark.parametrize("arriving", [0, 300, 900])
+def test_hours_that_are_all_the_same_change_nothing(arriving):
+    for backlog in (1, 999, 1000, 1001, 30_000):
+        plain = eta(backlog, CAPACITY, steady(arriving), next_tick_s=20)
+        assert plain == eta(
+            backlog, CAPACITY, steady(arriving), next_tick_s=20, leaving_at=lambda tick: CAPACITY
+        )
+
+
 def test_what_is_not_known_is_said_and_never_counted_as_known():
     assert eta(None, CAPACITY, steady(0)).minutes is None
     assert eta(100, None, steady(0)).minutes is None
