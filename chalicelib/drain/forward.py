@@ -170,7 +170,7 @@ class Sent:
     impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", renew: bool = False) -> Plan:
+def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", *, renew: bool = False) -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
@@ -262,7 +262,7 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, renew)
+    todo = plan(messages, clock(), lane.name, renew=renew)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
