@@ -1,4 +1,4 @@
-"""Moments: how they are written, read and subtracted, everywhere alike.
+"""Moments and durations: how they are written, read and subtracted, everywhere alike.
 
 Written as ISO 8601 in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`. Others may write any zone.
 """
@@ -50,3 +50,15 @@ def waited_s(start: str | datetime | None, end: str | datetime | None) -> float 
     if not first or not last or first - last > CLOCKS_APART:
         return None
     return max(0.0, round((last - first).total_seconds(), 3))
+
+
+def duration(seconds: float) -> str:
+    """For people: `0.8 s`, `42 s`, `2 min 10 s`, `3 h 5 min`, `10 d 10 h`; as the page's format.js has it."""
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for large, name, small, part in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= large:
+            rest = whole % large // small
+            return f"{whole // large:,} {name}" + (f" {rest} {part}" if rest else "")
+    return f"{whole} s"

@@ -35,10 +35,8 @@ def cli() -> None:
 )
 @click.option(
     "--capacity",
-    default=Config.capacity,
-    show_default=True,
     type=click.IntRange(1),
-    help="Events a tick may forward.",
+    help=f"Events a tick may forward. [default: {Config.capacity}; with --burst what takes a few minutes]",
 )
 @click.option(
     "--action",
@@ -46,6 +44,12 @@ def cli() -> None:
     show_default=True,
     type=click.Choice([action for action in ACTIONS if action != "start_execution"]),
     help="What is done with each event.",
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(20, 100_000),
+    help="In place of photographs: so many small uploads of one tenant, a lone one of another behind them, a "
+    "backfill, and a downstream that fails for a minute.",
 )
 @click.option("--once", is_flag=True, help="Do the job and exit: 0 when every object ended where it should.")
 @click.option("--port", default=PORT, show_default=True, help="Of the local AWS.")
@@ -57,16 +61,30 @@ def cli() -> None:
     help="Where the thumbnails are written. [default: thumbnails/, emptied first]",
 )
 def run(
-    images: Path | None, capacity: int, action: str, once: bool, port: int, status_port: int, out: Path
+    images: Path | None,
+    capacity: int | None,
+    action: str,
+    burst: int | None,
+    once: bool,
+    port: int,
+    status_port: int,
+    out: Path,
 ) -> None:
     """Deploy the app onto a local AWS and send images through it.
+
+    With --burst the pace is to be seen: how a lone upload passes thousands, how evenly those flow, and how
+    the circuit opens and closes.
 
     Exit codes: 0 every object ended in its thumbnails, its log line or, if it was bad, in the dead-letter
     queue with its reason; 1 one is missing, or it could not be done; 2 the command line is wrong.
     """
     for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the local AWS ends with us
         signal.signal(ending, signal.default_int_handler)
-    options = running.Options(images, capacity, action, once, port, status_port, out)
+    if burst and (images or action != "resize"):
+        raise click.UsageError(
+            "--burst makes pictures of its own, and thumbnails of them: leave out --images and --action"
+        )
+    options = running.Options(images, capacity, action, once, port, status_port, out, burst or 0)
     sys.exit(running.run(options, Console()))
 
 

@@ -22,6 +22,7 @@ from infra.local_api import refuse_taken_port
 
 SERVICES = "s3,sqs,lambda,iam,sts,events,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
 REGION = "us-east-1"
+PUTS_FAIL = "LOCAL_AWS_PUTS_FAIL"  # the path of a file that names a bucket: its PUTs fail while it is there
 STARTS_WITHIN = 60  # seconds, on a busy machine
 
 # What of the user's own AWS settings must reach neither the server nor its clients.

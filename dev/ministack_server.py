@@ -14,7 +14,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 Lambda: a message that a redrive policy moved says in its attributes from which queue.
 
-CloudWatch: the metrics, in dev/ministack_metrics.py.
+CloudWatch: the metrics, in dev/ministack_metrics.py. Many events at once: dev/ministack_load.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -31,7 +31,7 @@ from ministack.services import apigateway_v1 as apigateway
 from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_metrics
+from dev import ministack_load, ministack_metrics
 
 Response = tuple[int, dict[str, str], Any]
 
@@ -149,6 +149,7 @@ iam_actions.s3_additional_checks = s3_additional_checks  # type: ignore[assignme
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
 ministack_metrics.add()
+ministack_load.add()
 
 if __name__ == "__main__":
     main()

@@ -6,9 +6,11 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,9 +24,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from chalicelib.config import Config
 from chalicelib.config.thumbnails import ThumbnailSettings
-from dev import photos, tagging, workspace
-from dev.local_aws import LocalAws, free_port, local_aws
+from dev import burst, photos, tagging, workspace
+from dev.local_aws import PUTS_FAIL, LocalAws, free_port, local_aws
 from dev.pipeline import Pipeline, Upload, dimensions, save
 from dev.s3_batch.process import s3_batch
 from infra.deploying import deploy as deploying
@@ -41,16 +44,19 @@ class Options:
     """The command line of `make run`."""
 
     images: Path | None
-    capacity: int
+    capacity: int | None
     action: str
     once: bool
     port: int
     status_port: int
     out: Path
+    burst: int = 0  # that many events in place of photographs
 
 
 def run(options: Options, console: Console) -> int:
     """The exit code: 0 when every object ended where it should, 1 when one is missing."""
+    if options.burst:
+        return _run_burst(options, console)
     files = _files(options.images or photos.photos(workspace.ROOT / ".cache"))
     folder = workspace.run_folder(options.port)
     if not options.once:
@@ -75,10 +81,37 @@ def run(options: Options, console: Console) -> int:
             os.environ.update(jobs)
             tagging.tag_what_was_uploaded(pipeline, console)
         if not options.once:
-            with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            # Ctrl-C is the way to end it.
+            with contextlib.suppress(KeyboardInterrupt), _page(aws, pipeline, options, console):
                 _stay(aws, pipeline, options, console)
             console.print("\nStopped.")
     return 1 if missing else 0
+
+
+def _run_burst(options: Options, console: Console) -> int:
+    """The exit code: 0 when every event was done in the end, or somebody ended it before."""
+    folder = workspace.run_folder(options.port)
+    fails = folder / "fails"
+    if not options.once:
+        refuse_taken_port(options.status_port, "--status-port")
+    with (
+        local_aws(options.port, folder, {PUTS_FAIL: str(fails)}) as aws,
+        s3_batch(free_port(), aws.url) as jobs,
+    ):
+        os.environ.update(aws.environment())
+        console.print(f"Local AWS on {aws.url}, no account needed")
+        pipeline = _deploy(options, folder, jobs, console, burst.SETTINGS)
+        os.environ.update(jobs)
+        story = burst.Story(pipeline, options.burst, fails, console)
+        if options.once:
+            return 0 if story.tell() else 1
+        well = True
+        with contextlib.suppress(KeyboardInterrupt), _page(aws, pipeline, options, console):
+            well = story.tell()
+            console.print("The page stays, with what came of it, until Ctrl-C.")
+            _stay(aws, pipeline, options, console)
+        console.print("\nStopped.")
+    return 0 if well else 1
 
 
 def _files(folder: Path) -> list[Path]:
@@ -90,13 +123,21 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _deploy(options: Options, folder: Path, jobs: dict[str, str], console: Console) -> Pipeline:
+def _deploy(
+    options: Options,
+    folder: Path,
+    jobs: dict[str, str],
+    console: Console,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Pipeline:
+    chosen = burst.capacity_for(options.burst) if options.burst else Config.capacity
     settings = {
         **jobs,
         "ACTION": options.action,
-        "CAPACITY": str(options.capacity),
+        "CAPACITY": str(options.capacity or chosen),
         "SPREAD": "off",  # its clock begins 20 s late in a new process, and all are new here
         "THUMBNAIL_SIZES": ",".join(map(str, ThumbnailSettings.sizes)),
+        **more,
     }
     stage = workspace.make(folder / "app", settings)
     with console.status("Deploying") as status:
@@ -175,8 +216,9 @@ def _relative(path: Path) -> Path:
     return path
 
 
-def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> None:
-    """Serve the page and the API, and show every new object, until Ctrl-C."""
+@contextlib.contextmanager
+def _page(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> Iterator[None]:
+    """Serve the page and the API for as long as the block lasts."""
     bucket = pipeline.settings["IMAGES_BUCKET"]
     with local_api(pipeline.stage, options.status_port, pipeline.stage.root.parent / "status-api.log") as url:
         console.print(
@@ -186,22 +228,25 @@ def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console)
             highlight=False,
             soft_wrap=True,
         )
-        known = _objects(pipeline)
-        waiting: list[Upload] = []
-        while aws.alive():
-            time.sleep(2)
-            now = _objects(pipeline)
-            for key, uploaded in now - known:
-                console.print(f"  {escape(key)}: uploaded, waits for the next tick", highlight=False)
-                waiting.append(Upload(key, uploaded))
-            known = now
-            for upload in pipeline.settle(waiting):
-                save([upload], options.out)
-                waiting.remove(upload)
-                console.print(
-                    f"  {escape(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False
-                )
-        raise CommandError(f"the local AWS has ended; its log: {aws.log_file}")
+        yield
+
+
+def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> None:
+    """Show every new object, until Ctrl-C."""
+    known = _objects(pipeline)
+    waiting: list[Upload] = []
+    while aws.alive():
+        time.sleep(2)
+        now = _objects(pipeline)
+        for key, uploaded in now - known:
+            console.print(f"  {escape(key)}: uploaded, waits for the next tick", highlight=False)
+            waiting.append(Upload(key, uploaded))
+        known = now
+        for upload in pipeline.settle(waiting):
+            save([upload], options.out)
+            waiting.remove(upload)
+            console.print(f"  {escape(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False)
+    raise CommandError(f"the local AWS has ended; its log: {aws.log_file}")
 
 
 def _objects(pipeline: Pipeline) -> set[tuple[str, datetime]]:

@@ -32,7 +32,7 @@ def tag_what_was_uploaded(pipeline: Pipeline, console: Console) -> None:
     console.print(
         f"\nTagging all {created['objects']} objects with S3 Batch Operations, job {job_id}", soft_wrap=True
     )
-    _wait(job_id, ("waiting to be run",), config)
+    wait(job_id, ("waiting to be run",), config)
     commands.run_job(job_id, s3control, config)
     _follow(job_id, config, console)
 
@@ -50,10 +50,11 @@ def _follow(job_id: str, config: Config, console: Console) -> None:
         def show(job: commands.JobDetails) -> None:
             progress.update(task, total=job["objects"], completed=job["succeeded"] + job["failed"])
 
-        _wait(job_id, ENDED, config, show)
+        wait(job_id, ENDED, config, show)
 
 
-def _wait(job_id: str, outcomes: tuple[str, ...], config: Config, show: Any = lambda job: None) -> None:
+def wait(job_id: str, outcomes: tuple[str, ...], config: Config, show: Any = lambda job: None) -> None:
+    """Until the job has one of the outcomes, or has ended; `show` is told of it each time."""
     while True:
         job = commands.get_job(job_id, clients.s3control(), config)
         show(job)

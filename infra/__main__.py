@@ -106,13 +106,18 @@ def policies(stage: str) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="The answer of GET /plan.")
 def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) -> None:
-    """What if so many objects came: how long, which limit, how much a month. Asks AWS nothing."""
+    """What if so many objects came: how long, which limit, how much a month. Asks AWS nothing.
+
+    Exit code 1: events would be lost, and which capacity saves them.
+    """
     values = {name: value for name, value in given.items() if value is not None}
     found = planning.answer(values, Stage(ROOT, stage), prices)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
         planning.show(found, Console())
+    if found["lost"]:
+        raise CommandError(found["lost"])
 
 
 @cli.command()

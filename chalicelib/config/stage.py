@@ -47,6 +47,7 @@ class Config:
     drain_shards: int = 1
     capacity_by_hour: str = ""  # in place of CAPACITY; see chalicelib/config/hours.py
     spread: bool = True  # events are due evenly; else a tick forwards all at once
+    capacity_bytes: int = 0  # bytes of the objects a minute; 0 is no such limit
     bulk_share: int = 10  # percent of the capacity that bulk gets at least
     fair_by: int = 1  # so many first parts of a key name the group that shares a lane; 0 is off
     max_in_destination: int | None = (
@@ -90,6 +91,7 @@ class Config:
             capacity=of.whole("CAPACITY", 1, MAX_CAPACITY, cls.capacity),
             capacity_by_hour=of.read("CAPACITY_BY_HOUR", _by_hour, cls.capacity_by_hour),
             spread=of.choice("SPREAD", ("on", "off"), "on") == "on",
+            capacity_bytes=of.whole("CAPACITY_BYTES", 0, 10**15, cls.capacity_bytes),
             bulk_share=of.whole("BULK_SHARE", 0, 100, cls.bulk_share),
             fair_by=of.whole("FAIR_BY", 0, 20, cls.fair_by),
             drain_workers=of.whole("DRAIN_WORKERS", 1, 256, cls.drain_workers),
@@ -121,6 +123,11 @@ class Config:
                 f"THUMBNAILS_BUCKET is IMAGES_BUCKET ({self.images_bucket!r}): every thumbnail would make "
                 "another; use another bucket, or an IMAGES_PREFIX and a THUMBNAILS_PREFIX of which neither "
                 "begins with the other"
+            )
+        if self.capacity_bytes and not self.spread:
+            raise ConfigError(
+                "CAPACITY_BYTES is set and SPREAD is 'off': bytes are counted by the clock that spreads; set "
+                "SPREAD=on, or leave CAPACITY_BYTES out"
             )
         queues = [self.source_queue_url, self.destination_queue_url, self.dead_letter_queue_url]
         queues += [self.bulk_queue_url] if self.bulk_queue_url else []

@@ -36,6 +36,7 @@ class Allowance(NamedTuple):
     limit: str = "capacity"  # or back_pressure
     problem: str = ""  # why what people set is the last known
     paused: bool = False
+    of_stage: int = 0  # the capacity of all shards now
     capacity_at: Callable[[float], int] = lambda at: 0  # of this shard, at a moment in seconds since 1970
     # In the destination, this shard's part; approximate, and 0 where they are not read.
     not_due: int = 0  # delayed until they are due
@@ -49,20 +50,21 @@ async def allowed(sqs: AsyncSqs, ssm: AsyncSsm, config: Config, shard: int, now:
     def capacity_at(at: float) -> int:
         return share(overrides.capacity_at(config, override, at), config.drain_shards, shard)
 
+    whole = overrides.capacity_at(config, override, now)
     if override.paused:
-        return Allowance(0, "paused", problem, True, capacity_at)
+        return Allowance(0, "paused", problem, True, whole, capacity_at)
     mine = capacity_at(now)
     most = config.max_in_destination
     if most is None:
-        most = 2 * overrides.capacity_at(config, override, now)
+        most = 2 * whole
     if not most:
-        return Allowance(mine, problem=problem, capacity_at=capacity_at)
+        return Allowance(mine, problem=problem, of_stage=whole, capacity_at=capacity_at)
     depths = await _in_destination(sqs, config.destination_queue_url)
     room = max(0, most - depths["visible"] - depths["in_flight"])
     my_room = share(room, config.drain_shards, shard)
     limit = "back_pressure" if my_room < mine else "capacity"
     not_due, waiting = (-(-depths[name] // config.drain_shards) for name in ("delayed", "visible"))
-    return Allowance(min(mine, my_room), limit, problem, False, capacity_at, not_due, waiting)
+    return Allowance(min(mine, my_room), limit, problem, False, whole, capacity_at, not_due, waiting)
 
 
 async def _override(ssm: AsyncSsm, parameter: str) -> tuple[Override, str]:

@@ -4,6 +4,11 @@ One number in the process, `free_at`: an event is due at the later of now and `f
 by 60 s / capacity. So whatever the ticks' lateness, in any 60 seconds at most CAPACITY and one more are due.
 Slots counted from each scheduled minute do not hold that: a late tick's and the next one's meet.
 
+With a limit in bytes a large event moves it on by what its bytes take, where that is more: it is let through
+when the clock is free, and those behind it wait for the rest. What is received and does not fit is not to be
+put back minute after minute, for SQS counts each receive; so nothing is received while the clock is not free,
+and then what fits by the mean size, and always one.
+
 What it does not know is what another process of the same shard handed out. A tick hands out nothing that is
 due later than STOP_S after its scheduled minute, and a new process begins COLD_S after it, where the last
 one's end; or as much later as what the destination says is not due yet would take: a tick of this same minute
@@ -70,11 +75,16 @@ class Clock:
             count += 1
         return count
 
-    def due(self, now: float, capacity_at: CapacityAt) -> float:
-        """When the next event is due; its place is taken."""
+    def due(self, now: float, capacity_at: CapacityAt, takes_s: float = 0.0) -> float:
+        """When the next event is due; its place is taken, for `takes_s` at least."""
         due = self._next(now, capacity_at(now))
         self._free_at = due + 60 / max(1, capacity_at(due))
+        self._free_at = max(self._free_at, due + takes_s)
         return due
+
+    def room_s(self, now: float, stop: float) -> float:
+        """Seconds from when the next event is due until `stop`; 0 where the clock is not free before."""
+        return max(0.0, stop - max(now, self._free_at or 0.0))
 
     def _next(self, now: float, capacity: int) -> float:
         free_at = self._free_at or 0.0
@@ -85,6 +95,34 @@ class Clock:
         # On the shard's own grid: at most a step later, and never at the moment of another shard.
         step = 60 / max(1, capacity)
         return (math.ceil(now / step - self._phase - 1e-9) + self._phase) * step
+
+
+class Bytes:
+    """What a limit in bytes knows of sizes, as long as its process lives."""
+
+    WEIGHT = 0.05  # of the newest size in the mean
+
+    def __init__(self) -> None:
+        self.mean = 0.0  # 0: no size was known yet
+        self.seen = False  # an event
+
+    def saw(self, size: int | None) -> None:
+        """An event's size, or None where it is not known."""
+        self.seen = True
+        if size is not None:
+            self.mean += (size - self.mean) * (self.WEIGHT if self.mean else 1.0)
+
+    def takes_s(self, size: int | None, a_minute: float) -> float:
+        """How long an event's bytes take. An unknown size counts as the mean of those that are known."""
+        return 60 * (self.mean if size is None else size) / a_minute
+
+    def fit(self, room_s: float, a_minute: float) -> int:
+        """How many events of the mean size fit into so many seconds: one at least, where there are any."""
+        if room_s <= 0:
+            return 0
+        if not self.mean:
+            return 1_000_000 if self.seen else 1  # no size is known: only the number counts
+        return max(1, int(room_s * a_minute / 60 / self.mean))
 
 
 def delay_s(due: float, now: float) -> int:

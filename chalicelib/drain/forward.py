@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
-from chalicelib.drain.clock import CapacityAt, Clock, delay_s
+from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
 from chalicelib.queues import batching, letters, tries
 from chalicelib.queues.tries import Tries
@@ -35,7 +35,7 @@ MAX_ERRORS = 5  # distinct lines kept
 
 @dataclass
 class Tally:
-    """What a tick has done so far. Every message received ends in one of the next six, or stays."""
+    """What a tick has done so far. Every message received ends in one of the next seven, or stays."""
 
     received: int = 0
     forwarded: int = 0
@@ -43,6 +43,7 @@ class Tally:
     split: int = 0
     ignored: int = 0
     postponed: int = 0  # sent on to the source queue: their time has not come
+    renewed: int = 0  # sent anew to their lane, before SQS deletes them
     returned: int = 0  # made visible again untouched, because time was up
     letters: int = 0  # dead letters written: of rejected messages, and of parts of split ones
     ambiguous: int = 0  # events sent without an answer, which come again
@@ -50,7 +51,10 @@ class Tally:
     failed_receive: bool = False  # the last receive was no answer
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     errors: dict[str, None] = field(default_factory=dict)
-    oldest: int = 0  # milliseconds since 1970: when the oldest message received was sent; 0 is not known
+    oldest: int = 0  # milliseconds since 1970: when the oldest message received first came; 0 is not known
+    last: dict[str, float] = field(
+        default_factory=dict
+    )  # lane -> seconds since 1970: when the youngest of the last ones received was sent; of one not empty
     past_stop: bool = False  # the clock has come to the end of this tick
     untouched: dict[str, str] = field(
         default_factory=dict
@@ -63,7 +67,7 @@ class Tally:
     def failed(self) -> int:
         """Messages left in the source queue because the next place refused them or did not answer."""
         ended = self.forwarded + self.rejected + self.split + self.ignored + self.postponed + self.returned
-        return self.received - ended
+        return self.received - ended - self.renewed
 
     @property
     def duplicates(self) -> int:
@@ -74,11 +78,12 @@ class Tally:
         """These were received."""
         self.received += len(messages)
         self.untouched.update((message["ReceiptHandle"], lane) for message in messages)
-        sent = min(int(message.get("Attributes", {}).get("SentTimestamp", 0)) for message in messages)
-        self.oldest = min(self.oldest, sent) if self.oldest and sent else self.oldest or sent
+        self.last[lane] = max(sent_at(message) for message in messages)
+        first = int(1000 * min(_first_sent(message) for message in messages))
+        self.oldest = min(self.oldest, first) if self.oldest and first else self.oldest or first
 
     def oldest_s(self, now: float) -> float:
-        """Seconds since the oldest message received was sent; 0 where none was, or it is not known."""
+        """Seconds since the oldest message received first came; 0 where none was, or it is not known."""
         return round(max(0.0, now - self.oldest / 1000), 1) if self.oldest else 0.0
 
     def error(self, line: str) -> None:
@@ -86,11 +91,23 @@ class Tally:
             self.errors[line] = None
 
 
+def sent_at(message: MessageTypeDef) -> float:
+    """Seconds since 1970: since then SQS keeps it. 0 where that is not known."""
+    return int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+
+
+def _first_sent(message: MessageTypeDef) -> float:
+    """As sent_at, but of a message that was sent anew the first time."""
+    attributes = message.get("MessageAttributes")
+    return (Tries.read(attributes).first_sent if attributes else 0.0) or sent_at(message)
+
+
 class Outgoing(NamedTuple):
     """One message to send, without an entry id, and the received one that it comes from."""
 
     origin: MessageTypeDef
     message: dict[str, Any]
+    size: int | None = None  # of the object, in bytes
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,19 @@ class Timing:
     clock: Clock
     capacity_at: CapacityAt
     stop: float  # seconds since 1970
+    bytes: Bytes | None = None  # with a limit in bytes, too
+    bytes_a_minute: float = 0.0
+
+    def fit(self, now: float) -> int | None:
+        """How many events may be received now; None where no limit in bytes says so."""
+        return self.bytes.fit(self.clock.room_s(now, self.stop), self.bytes_a_minute) if self.bytes else None
+
+    def due(self, now: float, size: int | None) -> float:
+        """When an event of that size is due."""
+        if not self.bytes:
+            return self.clock.due(now, self.capacity_at)
+        self.bytes.saw(size)
+        return self.clock.due(now, self.capacity_at, self.bytes.takes_s(size, self.bytes_a_minute))
 
 
 @dataclass(frozen=True)
@@ -140,11 +170,11 @@ class Sent:
     impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan:
+def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", *, renew: bool = False) -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
-    on.
+    on, and to `renew`, when the message first came.
     """
     todo = Plan()
     for message in messages:
@@ -157,7 +187,9 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan
                 continue
         found = events.parse_parts(body)
         if len(found.created) == 1 and not found.unreadable:
-            todo.forward.append(Outgoing(message, _forwarded(found.created[0], message, earlier, lane)))
+            created = found.created[0]
+            going = _forwarded(created, message, earlier, lane, renew)
+            todo.forward.append(Outgoing(message, going, created.size))
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
@@ -172,10 +204,20 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan
     return todo
 
 
+def learn(sizes: Bytes, messages: Iterable[MessageTypeDef]) -> None:
+    """The first sizes that a process sees, before it says how many events a tick may forward."""
+    for message in messages:
+        for created in events.parse_parts(message["Body"]).created:
+            sizes.saw(created.size)
+
+
 def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
     """Gives each its delay. Whether there are any due after the end of the tick: they are left out."""
     for number, one in enumerate(forward):
-        due = timing.clock.due(now, timing.capacity_at)
+        if timing.fit(now) == 0:  # what it would take is not to be charged before it goes
+            del forward[number:]
+            return True
+        due = timing.due(now, one.size)
         if due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
             del forward[number:]
             return True
@@ -185,16 +227,18 @@ def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
 
 
 def _forwarded(
-    created: events.ObjectCreated, message: MessageTypeDef, earlier: Tries, lane: str
+    created: events.ObjectCreated, message: MessageTypeDef, earlier: Tries, lane: str, renew: bool
 ) -> dict[str, Any]:
-    """The message for the destination: a plain body, its identity in it, its tries and its lane beside it."""
+    """The message for the next place: a plain body, its identity in it, its tries and its lane beside it."""
     body = message["Body"]
     known = events.stamped(created, message["MessageId"])
     if known is not created or not body.startswith('{"Bucket"'):
         body = known.to_body()
-    elif not lane and earlier is tries.NONE:  # most of them: as SQS gave it, so SQS takes it
+    elif not (lane or renew) and earlier is tries.NONE:  # most of them: as SQS gave it, so SQS takes it
         return {"MessageBody": body}
     carried = Tries(earlier.count, earlier.reason, earlier.first_failure, untried=earlier.untried, lane=lane)
+    if renew:
+        carried = replace(carried, first_sent=_first_sent(message))
     return tries.entry(body, carried, 0, 0) or {"MessageBody": message["Body"]}
 
 
@@ -211,22 +255,29 @@ async def move(
     clock: Callable[[], float] = time.time,
     lane: Lane | None = None,
     timing: Timing | None = None,
+    *,
+    renew: bool = False,
 ) -> int:
-    """Does with each message what the plan says.
+    """Does with each message what the plan says; to `renew` sends to the lane itself what it would forward.
 
     Returns the capacity it took: the events forwarded, and those that may have been.
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name)
+    todo = plan(messages, clock(), lane.name, renew=renew)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
-    sent = await _send(sqs, config.destination_queue_url, todo.forward, tally)
-    tally.forwarded += len(sent.confirmed)
+    sent = await _send(sqs, source if renew else config.destination_queue_url, todo.forward, tally)
+    if renew:
+        tally.renewed += len(sent.confirmed)
+    else:
+        tally.forwarded += len(sent.confirmed)
+        tally.forwarded_bulk += len(sent.confirmed) if lane.name else 0
     _is_elsewhere(sent.confirmed, tally)
+    next_place = "source" if renew else "destination"
     no_use = [
-        Outgoing(one.origin, _letter(one.origin["Body"], f"the destination refuses it: {why}", "refused"))
+        Outgoing(one.origin, _letter(one.origin["Body"], f"the {next_place} refuses it: {why}", "refused"))
         for one, why in sent.impossible
     ]
     lettered = await _send_letters(sqs, config.dead_letter_queue_url, todo.reject + no_use, tally)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import times
@@ -19,15 +21,15 @@ from chalicelib.aws.lean.connect import async_sqs, async_ssm
 from chalicelib.aws.lean.http1 import ADMISSION
 from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.capacity import bulk_share
-from chalicelib.drain.allowance import AllowanceUnknown, allowed
+from chalicelib.drain.allowance import Allowance, AllowanceUnknown, allowed
 from chalicelib.drain.clock import STOP_S as STOP_AT_S
-from chalicelib.drain.clock import Clock
-from chalicelib.drain.forward import Lane, Tally, Timing, make_visible, move
+from chalicelib.drain.clock import Bytes, Clock
+from chalicelib.drain.forward import Lane, Tally, Timing, learn, make_visible, move, sent_at
 from chalicelib.drain.ledger import Ledger
 from chalicelib.drain.refusals import Refusals
 from chalicelib.drain.room import Hold, Room
 from chalicelib.errors import TickFailed
-from chalicelib.queues import batching
+from chalicelib.queues import batching, retention
 from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
@@ -45,12 +47,15 @@ Result = TypeVar("Result")
 LONG_POLL_S = 1
 STOP_S = 5.0  # with less time than this left, nothing more is received
 CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time gives messages back
+PAUSED_LOOKS = 60  # where nothing may move, one minute of so many looks for what is old: a receive more
+RENEW_S = 55.0  # after the scheduled minute: nothing is sent anew any more, so that the next tick finds room
+MOST_YOUNG = 200  # received among what is old, and held until the end, of one lane
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 
 @dataclass(frozen=True)
 class TickResult:
-    """received = forwarded + rejected + split + ignored + postponed + returned + failed."""
+    """received = forwarded + rejected + split + ignored + postponed + renewed + returned + failed."""
 
     capacity: int  # what it was allowed to forward
     received: int
@@ -70,7 +75,9 @@ class TickResult:
     errors: tuple[str, ...]  # the first few distinct ones
     capacity_unread: str = ""  # why the capacity is the last known one, not the one that is set
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
-    oldest_s: float = 0.0  # age of the oldest message received, counted from when it was sent
+    oldest_s: float = 0.0  # age of the oldest message received, counted from when it first came
+    stage_capacity: int = 0  # of all shards; 0 where it was not read, because nothing came
+    renewed: int = 0  # sent anew to their lane, because SQS would have deleted them within a day
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,7 +110,11 @@ class Process:
     clock: Clock
     refusals: Refusals = field(default_factory=Refusals)
     last_minute: str = ""  # the scheduled minute that was done last
-    paused: bool = True  # or not known yet: what is set is read before anything is received
+    # Or not known yet, or there was no room: what is set is read before anything is received, for SQS counts
+    # each receive, and dead-letters what was received a thousand times.
+    paused: bool = True
+    bytes: Bytes = field(default_factory=Bytes)
+    turns: int = 0  # ticks in which a limit in bytes let something through: not every minute has one
 
 
 _processes: dict[int, Process] = {}  # by shard
@@ -156,7 +167,7 @@ async def paced(
     """The tick of the scheduled `minute` (seconds since 1970), by what is set and as the clock lets it.
 
     An idle tick is a call for each lane: what is set is read when something came, and before anything is
-    received only by a process that does not know it, or knows a pause.
+    received only by a process that does not know it, or to which nothing was allowed.
     """
     began = remaining_s()
     lanes = [
@@ -165,35 +176,45 @@ async def paced(
     ]
     tally = Tally()
     hands: dict[str, list[MessageTypeDef]] = {}
+    stop, a_minute = minute + STOP_AT_S, config.capacity_bytes / config.drain_shards
+    fit = process.bytes.fit(process.clock.room_s(clock(), stop), a_minute) if a_minute else None
+    if fit == 0:  # a large event takes its time still
+        return _result(0, tally, "capacity", began - remaining_s(), clock())
     try:
-        allowance = await allowed(sqs, ssm, config, shard, clock()) if process.paused else None
-        if not (allowance and allowance.paused):
-            found = await asyncio.gather(
-                *(_receive(sqs, lane, batching.MAX_ENTRIES, tally) for lane in lanes)
-            )
-            hands = {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
-            if not any(found):
+        allowance = (
+            await _allowed(sqs, ssm, config, shard, minute, process, clock) if process.paused else None
+        )
+        if not allowance or allowance.events:
+            hands = await _first(sqs, lanes, tally, fit)
+            if not any(hands.values()):
                 process.paused = False
                 return _result(
                     0, tally, "errors" if tally.errors else "empty", began - remaining_s(), clock()
                 )
-            allowance = allowance or await allowed(sqs, ssm, config, shard, clock())
+            allowance = allowance or await _allowed(sqs, ssm, config, shard, minute, process, clock)
     except AllowanceUnknown as e:
         tally.error(str(e))
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "errors", began - remaining_s(), clock())
-    process.paused = allowance.paused
-    if allowance.paused:
+    process.paused = not allowance.events
+    if process.paused and minute // 60 % PAUSED_LOOKS:
         await _give_back(sqs, lanes, hands, tally)
-        return _result(0, tally, "paused", began - remaining_s(), clock())
+        held = _result(0, tally, allowance.limit, began - remaining_s(), clock())
+        return replace(held, stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
     timing = None
-    budget = allowance.events
-    if config.spread:
-        process.clock.begin(minute, clock(), allowance.capacity_at, allowance.not_due)
-        if process.clock.sees(allowance.waiting, clock(), allowance.capacity_at):
-            allowance = allowance._replace(limit="back_pressure")
-        timing = Timing(process.clock, allowance.capacity_at, minute + STOP_AT_S)
-        budget = min(budget, process.clock.slots(clock(), timing.stop, allowance.capacity_at))
+    budget, turn = allowance.events, int(minute // 60)
+    sharing: int | None = None  # with a limit in bytes: what the tick will forward, by the mean
+    if process.paused:  # nothing is forwarded, but what waits is not to expire
+        hands = hands or await _first(sqs, lanes, tally, fit)
+    elif config.spread:
+        sizes = process.bytes if a_minute else None
+        timing = Timing(process.clock, allowance.capacity_at, stop, sizes, a_minute)
+        budget = min(budget, process.clock.slots(clock(), stop, allowance.capacity_at))
+        if sizes:
+            if not sizes.seen:
+                learn(sizes, chain.from_iterable(hands.values()))
+            sharing = min(budget, timing.fit(clock()) or 0)
+            turn, process.turns = process.turns, process.turns + 1
     result = await tick(
         sqs,
         config,
@@ -202,19 +223,51 @@ async def paced(
         refusals=process.refusals,
         clock=clock,
         lanes=lanes,
-        bulk_first=bulk_share(config.bulk_share, budget, int(minute // 60)),
+        bulk_first=bulk_share(config.bulk_share, budget if sharing is None else sharing, turn),
         hands=hands,
         tally=tally,
         timing=timing,
+        renew_until=minute + RENEW_S,
     )
     stopped = allowance.limit if result.stopped == "capacity" else result.stopped
     return replace(
         result,
         capacity=allowance.events,
+        stage_capacity=allowance.of_stage,
         stopped=stopped,
         seconds=round(began - remaining_s(), 3),
         capacity_unread=allowance.problem,
     )
+
+
+async def _allowed(
+    sqs: AsyncSqs,
+    ssm: AsyncSsm,
+    config: Config,
+    shard: int,
+    minute: float,
+    process: Process,
+    clock: Callable[[], float],
+) -> Allowance:
+    """What this tick may forward: nothing where what piled up in the destination takes all of its time."""
+    found = await allowed(sqs, ssm, config, shard, clock())
+    if not config.spread or found.paused:
+        return found
+    now = clock()
+    process.clock.begin(minute, now, found.capacity_at, found.not_due)
+    if not process.clock.sees(found.waiting, now, found.capacity_at):
+        return found
+    slots = process.clock.slots(now, minute + STOP_AT_S, found.capacity_at)
+    return found._replace(events=min(found.events, slots), limit="back_pressure")
+
+
+async def _first(
+    sqs: AsyncSqs, lanes: Sequence[Lane], tally: Tally, fit: int | None = None
+) -> dict[str, list[MessageTypeDef]]:
+    """One call for each lane, all at once, for what fits in bytes."""
+    most = batching.MAX_ENTRIES if fit is None else min(fit, batching.MAX_ENTRIES)
+    found = await asyncio.gather(*(_receive(sqs, lane, most, tally) for lane in lanes))
+    return {lane.name: messages for lane, messages in zip(lanes, found, strict=True)}
 
 
 def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None:
@@ -227,7 +280,10 @@ def _log(result: TickResult, config: Config, shard: int, scheduled: str) -> None
         "CapacityUnread": int(bool(result.capacity_unread)),
         "TickDuration": result.seconds,
         "OldestReceived": result.oldest_s,
+        "Renewed": result.renewed,
     }
+    if result.stage_capacity:
+        values["Capacity"] = result.stage_capacity
     fields = {"shard": shard, "scheduled": scheduled, **result.as_dict()}
     metrics.line("tick", config.stage, "drain", values, **fields)
 
@@ -255,11 +311,13 @@ async def tick(
     hands: Mapping[str, list[MessageTypeDef]] | None = None,
     tally: Tally | None = None,
     timing: Timing | None = None,
+    renew_until: float = math.inf,
 ) -> TickResult:
     """Forwards min(capacity, backlog) events, or says why fewer. `remaining_s` is the time left to run.
 
     First `bulk_first` of the bulk lane, its least share; then the live lane; then bulk with what is left.
-    `hands` are messages received already, by lane; `clock` gives seconds since 1970.
+    `hands` are messages received already, by lane; `clock` gives seconds since 1970. What is left of the
+    time, until `renew_until` at most, goes to what SQS would soon delete.
     """
     began = remaining_s()
     lanes = lanes or [Lane(config.source_queue_url)]
@@ -267,13 +325,19 @@ async def tick(
     phases = [(lane, bulk_first) for lane in bulk if bulk_first]
     phases += [(live, capacity), *((lane, capacity) for lane in bulk)]
     state = _State(
-        capacity, config.drain_workers, lambda: remaining_s() < stop_s, tally or Tally(), hands or {}
+        capacity,
+        1 if timing and timing.bytes else config.drain_workers,  # what others hold would not be known
+        lambda: remaining_s() < stop_s,
+        tally or Tally(),
+        hands or {},
     )
     how = _How(sqs, config, refusals or Refusals(), clock, timing)
     try:
         async with asyncio.timeout(max(0.0, began - cut_s)):
             for lane, most in phases:
                 await _phase(how, state, lane, most)
+            for lane in lanes:
+                await _renew(how, state, lane, renew_until)
     except TimeoutError:
         state.cut = True
     await _give_back(sqs, lanes, state.hands, state.tally)
@@ -300,6 +364,7 @@ def _result(capacity: int, tally: Tally, stopped: str, seconds: float, now: floa
         errors=tuple(tally.errors),
         oldest_s=tally.oldest_s(now),
         forwarded_bulk=tally.forwarded_bulk,
+        renewed=tally.renewed,
     )
 
 
@@ -356,6 +421,11 @@ class _State:
         ended = self.late or self.empty or self.tally.past_stop or self._futile()
         return not ended and self.phase.left > 0
 
+    def renews(self) -> bool:
+        """Whether there is time for what is old."""
+        self.late = self.late or self._is_late()
+        return not self.late and not self._futile()
+
     def takes_worker(self) -> bool:
         """Whether one more may begin; it is counted then."""
         if self._workers >= self._max_workers or not self.goes_on():
@@ -393,7 +463,11 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
     tally, hold = state.tally, Hold(state.room)
     ADMISSION.set(hold.admit)  # each worker is a task, and has a context, of its own
     while state.goes_on():
-        reserved = state.reserve(batching.MAX_ENTRIES)
+        fit = how.timing.fit(how.clock()) if how.timing else None
+        if fit == 0:
+            tally.past_stop = True
+            break
+        reserved = state.reserve(batching.MAX_ENTRIES if fit is None else min(fit, batching.MAX_ENTRIES))
         in_hand = state.hands.pop(lane.name, [])
         if len(in_hand) > reserved:  # the rest is for a later phase, or goes back
             state.hands[lane.name] = in_hand[reserved:]
@@ -405,18 +479,54 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
                 tally.failed_receive = False
                 continue
             state.empty = True
+            tally.last.pop(lane.name, None)
             break
         if state.takes_worker():
             add_worker()
-        splits, before = tally.split, tally.forwarded
+        splits = tally.split
         taken = await move(how.sqs, how.config, messages, tally, how.refusals, how.clock, lane, how.timing)
-        if lane.name:
-            tally.forwarded_bulk += tally.forwarded - before
         state.give_back(len(messages) - taken)
         hold.release()
         if tally.split > splits:
             state.empty = False  # there is something again
     state.worker_ended()
+
+
+async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
+    """Sends anew what SQS would delete within a day, where the last that a lane gave was such.
+
+    Ends when only younger ones come, or many of them did. It renews what SQS shows it: a message that is in
+    flight or delayed, or comes behind very many, is not seen. What it sends is young, so it ends.
+    """
+    young, tally = 0, state.tally
+
+    def old(message: MessageTypeDef) -> bool:
+        return 0 < sent_at(message) <= how.clock() - retention.RENEWED_S
+
+    def goes_on() -> bool:
+        return state.renews() and young < MOST_YOUNG and how.clock() < until
+
+    async def work() -> None:
+        nonlocal young
+        hold = Hold(state.room)
+        ADMISSION.set(hold.admit)
+        while goes_on():
+            messages = state.hands.pop(lane.name, None)
+            messages = messages or await _receive(how.sqs, lane, batching.MAX_ENTRIES, tally)
+            those = [message for message in messages if old(message)]
+            if those:
+                young += len(messages) - len(those)  # they go back at the end
+                await move(how.sqs, how.config, those, tally, how.refusals, how.clock, lane, renew=True)
+            elif not tally.failed_receive:
+                young = MOST_YOUNG
+            tally.failed_receive = False
+            hold.release()
+
+    last = tally.last.get(lane.name, 0.0)
+    if 0 < last <= how.clock() - retention.RENEWED_S and goes_on():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(how.config.drain_workers):
+                group.create_task(work())
 
 
 async def _receive(sqs: AsyncSqs, lane: Lane, most: int, tally: Tally) -> list[MessageTypeDef]:

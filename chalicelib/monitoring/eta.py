@@ -6,16 +6,17 @@ Why the usual minute counts and not the mean: docs/decisions/0015-the-eta-counts
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from math import ceil
 from typing import TypedDict
 
-from chalicelib.queues import messages
+from chalicelib.monitoring.expiry import Expires
+from chalicelib.queues.retention import KEPT
+from chalicelib.times import duration
 
-KEPT_MINUTES = messages.KEPT.total_seconds() // 60
-SPARE_MINUTES = 1440  # what somebody has, at the capacity that is advised, before anything expires
 TICK_S = 60  # the schedule's rate
 ARRIVALS_MINUTES = 15  # looked at to tell what arrives
 
@@ -36,6 +37,7 @@ class Arrivals:
 class Drained(TypedDict):
     minutes: int | None
     says: str
+    expires: Expires | None  # what will be lost before
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Eta:
     """`minutes` until a tick leaves the source queue empty, in whole ticks; None with the reason."""
 
     minutes: int | None
-    says: str  # one plain sentence part, such as `gone in about 3 minutes`
+    says: str  # one plain sentence part, such as `gone in about 3 min`
 
-    def as_dict(self) -> Drained:
-        return {"minutes": self.minutes, "says": self.says}
+    def as_dict(self, expires: Expires | None = None) -> Drained:
+        says = f"{self.says}; but {expires['says']}" if expires else self.says
+        return {"minutes": self.minutes, "says": says, "expires": expires}
 
 
 def eta(
@@ -57,13 +60,15 @@ def eta(
     paused: bool = False,
     held_back: bool = False,
     next_tick_s: float = TICK_S,
+    leaving_at: Callable[[int], int] | None = None,
 ) -> Eta:
     """How long a backlog lasts when each tick takes `leaving` events and the usual number comes each minute.
 
     What is claimed: while no further burst comes, and every tick takes all it may, the tick that empties the
     source queue is the predicted one or a neighbour of it. `arriving` None counts as 0 and is said, and so is
-    a burst that was more than the ticks take, and that what waits longer than SQS keeps it is lost.
+    a burst that was more than the ticks take.
     `next_tick_s` is when the next tick comes, which decides much when arrivals are near the capacity.
+    `leaving_at` says what the n-th tick from now takes, where that is not always `leaving`: by the hour.
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
     if backlog is None:
@@ -77,26 +82,19 @@ def eta(
     if leaving <= 0:
         return Eta(None, "not now: the destination is full, and nothing leaves")
     usual = arriving.usual if arriving else 0.0
-    ticks = _ticks(backlog, leaving, Fraction(usual), Fraction(next_tick_s) / TICK_S)
+    phase = Fraction(next_tick_s) / TICK_S
+    ticks = _ticks(backlog, leaving, Fraction(usual), phase)
+    if leaving_at:
+        ticks = _ticks_by_hour(backlog, leaving_at, usual, float(phase))
     if ticks is None:
         why = "while the destination holds it back" if held_back else "at this capacity"
-        lost = _expires(backlog, leaving, usual)
-        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave{lost}")
-    says = f"gone in about {ticks:,} minute{'' if ticks == 1 else 's'}{_expires(backlog, leaving, usual)}"
+        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
+    says = f"gone in about {duration(60 * ticks)}"
     if arriving is None:
         return Eta(ticks, f"{says}, if nothing arrives: arrivals are not known")
     if arriving.mean > leaving:
         return Eta(ticks, f"{says}, unless a burst comes again like the one of the last quarter of an hour")
     return Eta(ticks, says)
-
-
-def _expires(backlog: int, leaving: int, arriving: float) -> str:
-    """What is said where the event that came last waits longer than SQS keeps it."""
-    if backlog / leaving <= KEPT_MINUTES:
-        return ""
-    enough = ceil(backlog / (KEPT_MINUTES - SPARE_MINUTES) + arriving)
-    days = messages.KEPT.days
-    return f"; but what waits for {days} days is lost: raise the capacity to {enough:,} or more"
 
 
 def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> int | None:
@@ -109,6 +107,19 @@ def _ticks(backlog: int, leaving: int, arriving: Fraction, phase: Fraction) -> i
     if gain > 0:
         return max(1, ceil(waiting / gain))
     return 1 if gain == 0 and waiting <= 0 else None
+
+
+def _ticks_by_hour(
+    backlog: int, leaving_at: Callable[[int], int], arriving: float, phase: float
+) -> int | None:
+    """As _ticks, one tick after the other, for as long as SQS keeps a message."""
+    waiting = backlog + arriving * phase
+    for tick in range(1, KEPT // timedelta(seconds=TICK_S) + 1):
+        waiting -= leaving_at(tick)
+        if waiting <= 0:
+            return tick
+        waiting += arriving
+    return None
 
 
 def _count(number: float) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SPANS = (15, 60, 600, 3600)  # seconds back
 WITHIN_S = 5.0
 TICK_SPANS = (150, 900)
+CONSUMED, CONSUMED_SPANS = 20, (15, 150)  # lines, and back for longer than a circuit's longest pause
 AT_ONCE = 8  # shards' logs
 KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
 MOST_RECENT = 100
@@ -48,6 +49,13 @@ class Tick(TypedDict):
     stopped: Literal["errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "empty"]
     seconds: float
     errors: list[str]
+
+
+class Downstream(TypedDict):
+    """Whether consume leaves the downstream alone, because it failed every time."""
+
+    paused: bool
+    until: str | None  # then the first sandbox tries it again
 
 
 class RecentQuery(TypedDict, total=False):
@@ -149,6 +157,17 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Ti
     }
 
 
+def downstream(client: CloudWatchLogsClient, config: Config, now: datetime) -> Downstream:
+    """By what consume's sandboxes said last; each has a circuit of its own, and one that is open counts."""
+    wanted = Wanted(log_group(config, "consume"), "consumed", _consumed, CONSUMED, CONSUMED_SPANS)
+    lines = newest(client, wanted, now).lines
+    untils = [until for line in lines if (until := times.moment(line.get("paused_until")))]
+    to_come = [until for until in untils if until > now]
+    # A pause that is over and not yet tried out is one still.
+    paused = bool(to_come) or bool(lines and lines[0].get("paused_until"))
+    return {"paused": paused, "until": times.iso(min(to_come)) if to_come else None}
+
+
 def recent(
     query: Mapping[str, Any] | None, client: CloudWatchLogsClient, config: Config, now: datetime
 ) -> Recent:
@@ -209,6 +228,11 @@ def _ms(at: datetime) -> int:
 def log_group(config: Config, function: str) -> str:
     """Where a function's log lines are."""
     return f"/aws/lambda/{config.function_name(function)}"
+
+
+def _consumed(text: str) -> dict[str, Any] | None:
+    found = logs.read(text)
+    return found if found and found.get("message") == "consumed" else None
 
 
 def _tick(text: str) -> dict[str, Any] | None:

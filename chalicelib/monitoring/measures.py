@@ -57,6 +57,7 @@ class Measured(TypedDict):
     hour: Hour | Failed
     oldest_age: dict[str, float | None]  # by queue, seconds
     arrivals: Arrivals | None
+    live_share: float | None  # of what arrives, from 0 to 1
 
 
 class SeriesQuery(TypedDict, total=False):
@@ -64,7 +65,9 @@ class SeriesQuery(TypedDict, total=False):
 
 
 class Lines(TypedDict):
-    backlog: list[float | None]
+    backlog: list[float | None]  # of the live lane
+    bulk: list[float | None]
+    capacity: list[float | None]  # as the last tick knew it to which something came
     destination: list[float | None]
     dead_letters: list[float | None]
     arrived: list[float | None]
@@ -100,7 +103,8 @@ def of_status(cloudwatch: CloudWatchClient, config: Config, now: datetime) -> Me
             },
         },
         "oldest_age": {name: _latest(found[f"age_{name}"], this - AGE_MINUTES) for name in _queues(config)},
-        "arrivals": Arrivals.of(_filled(found["arrived"], range(this - ARRIVALS_MINUTES, this))),
+        "arrivals": Arrivals.of(_filled(_came(found), range(this - ARRIVALS_MINUTES, this))),
+        "live_share": _share(found["arrived_live"], found["arrived_bulk"], this - ARRIVALS_MINUTES),
     }
 
 
@@ -113,6 +117,7 @@ def series(
     minutes = range(end - count, end)
     found = ask(cloudwatch, _series_metrics(config), minutes.start, minutes.stop)
     ticked = found["ticks"].keys()
+    found["arrived"] = _came(found)
 
     def level(name: str) -> list[float | None]:
         return [found[name].get(minute) for minute in minutes]
@@ -132,6 +137,8 @@ def series(
         "minutes": [times.iso(time_of(minute)) for minute in minutes],
         "series": {
             "backlog": level("source"),
+            "bulk": level("bulk"),
+            "capacity": _carried(level("capacity")),
             "destination": level("destination"),
             "dead_letters": _carried(level("letters")),
             "arrived": events("arrived"),
@@ -155,7 +162,7 @@ def _status_metrics(config: Config) -> dict[str, list[Metric]]:
         "p50": [_ours(config, "consume", "UploadToDone", "p50", HOUR)],
         "p95": [_ours(config, "consume", "UploadToDone", "p95", HOUR)],
         "samples": [_ours(config, "consume", "UploadToDone", "SampleCount", HOUR)],
-        "arrived": _arrived(config),
+        **_arrived(config),
     }
     for name, url in _queues(config).items():
         wanted[f"age_{name}"] = [_queue(url, "ApproximateAgeOfOldestMessage", "Maximum")]
@@ -168,14 +175,16 @@ def _status_metrics(config: Config) -> dict[str, list[Metric]]:
 def _series_metrics(config: Config) -> dict[str, list[Metric]]:
     wanted = {
         "ticks": [_ours(config, "drain", "Received")],
-        "arrived": _arrived(config),
+        **_arrived(config),
         "forwarded": [_ours(config, "drain", "Forwarded")],
         "done": [_ours(config, "consume", "Done")],
         "rejected": [_ours(config, "consume", "Rejected")],
         "rejected_drain": [_ours(config, "drain", "Rejected")],
         "rejected_enqueue": [_ours(config, "enqueue", "Rejected")],
     }
-    for name in ("source", "destination"):
+    wanted["capacity"] = [_ours(config, "drain", "Capacity", "Maximum")]
+    wanted["bulk"] = []
+    for name in _queues(config).keys() - {"dead_letter"}:
         wanted[name] = [_queue(_queues(config)[name], "ApproximateNumberOfMessagesVisible", "Maximum")]
     wanted["letters"] = [_ours(config, "letters", "Letters", "Maximum")]
     for name, functions in _functions(config).items():
@@ -204,10 +213,29 @@ def _queues(config: Config) -> dict[str, str]:
     }
 
 
-def _arrived(config: Config) -> list[Metric]:
-    """What was sent to either lane."""
-    urls = [config.source_queue_url, *([config.bulk_queue_url] if config.bulk_queue_url else [])]
-    return [_queue(url, "NumberOfMessagesSent") for url in urls]
+def _arrived(config: Config) -> dict[str, list[Metric]]:
+    """What was sent to each lane, and what of it the drain itself has sent anew."""
+    bulk = [_queue(config.bulk_queue_url, "NumberOfMessagesSent")] if config.bulk_queue_url else []
+    return {
+        "arrived_live": [_queue(config.source_queue_url, "NumberOfMessagesSent")],
+        "arrived_bulk": bulk,
+        "renewed": [_ours(config, "drain", "Renewed")],
+    }
+
+
+def _came(found: Mapping[str, Minutes]) -> Minutes:
+    """What arrived in each minute, in both lanes."""
+    live, bulk, renewed = (found[name] for name in ("arrived_live", "arrived_bulk", "renewed"))
+    return {
+        minute: max(0.0, live.get(minute, 0.0) + bulk.get(minute, 0.0) - renewed.get(minute, 0.0))
+        for minute in live.keys() | bulk.keys()
+    }
+
+
+def _share(part: Minutes, rest: Minutes, since: int) -> float | None:
+    """Which share of two the first has had; None where there was neither."""
+    mine, others = (sum(v for minute, v in one.items() if minute >= since) for one in (part, rest))
+    return mine / (mine + others) if mine + others else None
 
 
 def _ours(config: Config, function: str, name: str, stat: str = "Sum", minutes: int = 1) -> Metric:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from chalicelib import times
-from chalicelib.queues import messages
+from chalicelib.queues.retention import KEPT
 from chalicelib.thumbnails.stored import StoredThumbnail
 
 State = Literal["done", "rejected", "retrying", "waiting", "deleted", "ignored", "folder marker", "not seen"]
@@ -151,7 +151,7 @@ def _without_outcome(evidence: Evidence, now: datetime) -> ObjectState:
     """There is an object, and nothing is known to have become of it."""
     if evidence.enqueued:
         return ObjectState("waiting", "enqueue's log", not_known=[WHERE])
-    if evidence.last_modified and now - evidence.last_modified > messages.KEPT:
+    if evidence.last_modified and now - evidence.last_modified > KEPT:
         why = (
             "SQS keeps an event that nobody handles for 14 days, and it is older; a backfill job brings it in"
         )

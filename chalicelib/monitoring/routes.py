@@ -16,14 +16,15 @@ from chalicelib.times import now
 if TYPE_CHECKING:
     from chalicelib.letters.browse import Counted
     from chalicelib.monitoring.cache import TimedCache
-    from chalicelib.monitoring.log_search import Recent, RecentQuery, Tick
+    from chalicelib.monitoring.groups import Groups
+    from chalicelib.monitoring.log_search import Downstream, Recent, RecentQuery, Tick
     from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
     from chalicelib.monitoring.object_trace import ObjectTrace
     from chalicelib.monitoring.status import Status
 
 routes = Routes(__name__)
 # Seconds that an answer is kept: CloudWatch has one value a minute, and each one asked for costs.
-MEASURED_S, TICK_S = 30, 5
+MEASURED_S, TICK_S, GROUPS_S = 30, 5, 20
 # The dead letters are counted by a listing, which grows with them: it takes a twentieth of the time at most.
 LETTERS_S, LETTERS_SHARE = 5, 0.05
 
@@ -50,7 +51,7 @@ def get_health() -> Health:
 def get_status() -> Status:
     """Where everything stands."""
     from chalicelib.letters import browse
-    from chalicelib.monitoring import log_search, measures, status
+    from chalicelib.monitoring import groups, log_search, measures, status
 
     def measured() -> Measured:
         return measures.of_status(clients.cloudwatch(), config(), now())
@@ -61,6 +62,12 @@ def get_status() -> Status:
     def last_tick() -> Tick | None:
         return log_search.last_tick(clients.cloudwatch_logs(), config(), now())
 
+    def downstream() -> Downstream:
+        return log_search.downstream(clients.cloudwatch_logs(), config(), now())
+
+    def largest() -> Groups | None:
+        return groups.largest(clients.cloudwatch_logs(), config(), now())
+
     # CloudWatch Logs answers a few such questions a second, and there is one for each shard.
     tick_kept_s = min(60, TICK_S * config().drain_shards)
     return status.snapshot(
@@ -69,6 +76,8 @@ def get_status() -> Status:
         measured=lambda: cached()("measures", MEASURED_S, measured),
         last_tick=lambda: cached()("last_tick", tick_kept_s, last_tick),
         dead_letters=lambda: cached()("letters", LETTERS_S, letters, LETTERS_SHARE),
+        downstream=lambda: cached()("downstream", TICK_S, downstream),
+        groups=lambda: cached()("groups", GROUPS_S, largest),
     )
 
 

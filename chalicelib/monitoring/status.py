@@ -6,7 +6,9 @@ queue.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
@@ -14,8 +16,10 @@ from chalicelib.config import override
 from chalicelib.control.capacity_override import capacities, read_override
 from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Drained, Eta, eta
+from chalicelib.monitoring.expiry import Expires, Waiting, expires
 from chalicelib.monitoring.parallel import Failed
 from chalicelib.queues.depths import Depths, depths
+from chalicelib.queues.retention import KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
     from chalicelib.control.capacity_override import Schedule
     from chalicelib.jobs.commands import JobSummary
     from chalicelib.letters.browse import Counted
-    from chalicelib.monitoring.log_search import Tick
+    from chalicelib.monitoring.groups import Groups
+    from chalicelib.monitoring.log_search import Downstream, Tick
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
 
@@ -71,7 +76,9 @@ class Status(TypedDict):
     schedule: Schedule | Failed
     last_tick: Tick | Failed | None
     arrivals_per_minute: float | None
+    groups: Groups | Failed | None  # who fills the queues; null where S3 writes to the queue itself
     drain: Drained
+    downstream: Downstream | Failed
     functions: dict[str, FunctionHealth] | Failed
     hour: Hour | Failed
     jobs: ActiveJobs | Failed
@@ -83,17 +90,35 @@ def snapshot(
     measured: Callable[[], Measured],
     last_tick: Callable[[], Tick | None],
     dead_letters: Callable[[], Counted],
+    downstream: Callable[[], Downstream],
+    groups: Callable[[], Groups | None],
 ) -> Status:
     """The answer of GET /status; a part that could not be asked is `{"error": ...}`, or null in its numbers.
 
     A client is made where it is needed, so that one that cannot be made costs only its part. `measured`,
-    `last_tick` and `dead_letters` are measures.of_status, log_search.last_tick and browse.counted, or what is
-    kept of them.
+    `last_tick`, `dead_letters`, `downstream` and `groups` are measures.of_status, log_search.last_tick,
+    browse.counted, log_search.downstream and groups.largest, or what is kept of them.
     """
-    found = _asked(config, clients, measured, last_tick, dead_letters)
+    found = _asked(
+        config,
+        clients,
+        {
+            "measured": measured,
+            "last_tick": last_tick,
+            "dead_letters": dead_letters,
+            "downstream": downstream,
+            "groups": groups,
+        },
+    )
     numbers: Measured | Failed = found["measured"]
     if parallel.failed(numbers):
-        numbers = {"functions": numbers, "hour": numbers, "oldest_age": {}, "arrivals": None}
+        numbers = {
+            "functions": numbers,
+            "hour": numbers,
+            "oldest_age": {},
+            "arrivals": None,
+            "live_share": None,
+        }
     said: Override | Failed = found["override"]
     unreadable: str | None = None
     paused: Schedule | Failed
@@ -104,6 +129,7 @@ def snapshot(
     set_to = capacities(said, config, times.now())
     capacity = None if unreadable else set_to["capacity"]
     arrivals = numbers["arrivals"]
+    pace = None if unreadable else _usual_capacity(config, said)
     return {
         "version": 1,
         "stage": config.stage,
@@ -130,21 +156,19 @@ def snapshot(
         "action": config.action,
         "schedule": paused,
         "last_tick": found["last_tick"],
+        "groups": found["groups"],
+        "downstream": found["downstream"],
         "arrivals_per_minute": round(arrivals.mean, 1) if arrivals else None,
-        "drain": _eta(found, paused, capacity, arrivals, config).as_dict(),
+        "drain": _eta(found, paused, capacity, arrivals, config, said).as_dict(
+            _expires(found, paused, pace, numbers, config)
+        ),
         "functions": numbers["functions"],
         "hour": numbers["hour"],
         "jobs": found["jobs"],
     }
 
 
-def _asked(
-    config: Config,
-    clients: Clients,
-    measured: Callable[[], Measured],
-    last_tick: Callable[[], Tick | None],
-    dead_letters: Callable[[], Counted],
-) -> dict[str, Any]:
+def _asked(config: Config, clients: Clients, kept: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """Each part by its name, or its error."""
     return parallel.ask(
         {
@@ -154,9 +178,7 @@ def _asked(
             "bulk": lambda: depths(clients.sqs(), config.bulk_queue_url) if config.bulk_queue_url else None,
             "override": lambda: read_override(clients.ssm(), config),
             "jobs": lambda: active_jobs(clients.s3control(), config),
-            "measured": measured,
-            "last_tick": last_tick,
-            "dead_letters": dead_letters,
+            **kept,
         }
     )
 
@@ -199,8 +221,16 @@ def _eta(
     capacity: int | None,
     arrivals: Arrivals | None,
     config: Config,
+    said: Override,
 ) -> Eta:
     """When both lanes will be empty."""
+    now = times.now().timestamp()
+
+    def leaving_at(tick: int) -> int:
+        at = override.capacity_at(config, said, now + TICK_S * tick)
+        return min(at, config.max_in_destination or at)
+
+    changes = bool(said.by_hour or said.until or config.capacity_by_hour)
     leaving = None if capacity is None else min(capacity, config.max_in_destination or capacity)
     return eta(
         _waiting(found),
@@ -209,7 +239,42 @@ def _eta(
         paused=False if parallel.failed(schedule) else schedule["paused"],
         held_back=capacity is not None and leaving != capacity,
         next_tick_s=_until_next_tick(found["last_tick"]),
+        leaving_at=leaving_at if changes else None,
     )
+
+
+def _expires(
+    found: Mapping[str, Any],
+    schedule: Schedule | Failed,
+    pace: float | None,
+    numbers: Measured,
+    config: Config,
+) -> Expires | None:
+    """What SQS will delete; None where nothing, or where it is not known."""
+    arrivals, of_live = numbers["arrivals"], numbers["live_share"]
+    usual = arrivals.usual if arrivals else 0.0
+    live_share = 1.0 if of_live is None else of_live
+
+    def waiting(name: str, arriving: float = 0.0) -> Waiting:
+        depths: Depths | Failed | None = found[name]
+        if depths is None or parallel.failed(depths):
+            return Waiting(0)
+        oldest = numbers["oldest_age"].get(name)
+        events = depths["visible"] + depths["in_flight"]
+        return Waiting(events, None if oldest is None else oldest / 60, arriving)
+
+    leaving = 0.0 if pace is None else min(pace, config.max_in_destination or pace)
+    if not parallel.failed(schedule) and schedule["paused"]:
+        leaving = 0.0
+    live, bulk = waiting("source", usual * live_share), waiting("bulk", usual * (1 - live_share))
+    return expires(live, bulk, waiting("destination"), leaving, config.bulk_share, times.now())
+
+
+def _usual_capacity(config: Config, said: Override) -> float:
+    """Events a minute in the time that SQS keeps a message: hours of the day have their own."""
+    now = times.now().timestamp()
+    hours = range(KEPT // timedelta(hours=1))
+    return statistics.fmean(override.capacity_at(config, said, now + 3600 * hour) for hour in hours)
 
 
 def _until_next_tick(last: dict[str, Any] | None) -> float:

@@ -12,11 +12,12 @@ from chalicelib.telemetry import metrics
 
 MINUTES_A_MONTH = 43_800  # 730 hours, as AWS's own calculator counts
 IDLE_TICK_S = 1.2  # a long poll of one second finds nothing
+LANES = 2  # that a tick looks at
 IDLE_POLLS = 2 * 5 * 3  # a minute: of each of two queues Lambda's five pollers wait 20 s
 # Bytes of log: Lambda's own lines of one invocation, and each of ours.
 LOG_INVOCATION, LOG_LINE = 400, 650
 THUMBNAIL_BYTES = 20_000
-ALARMS = 17  # infra/deploying/template.yaml
+ALARMS = 21  # infra/deploying/template.yaml
 METRICS = sum(len(units) for units in metrics.METRICS.values())
 
 
@@ -60,7 +61,10 @@ def lines(scenario: Scenario, prices: Prices = PRICES) -> list[Line]:
         # One to send; receive, send and delete in tens; receive and delete by Lambda in tens.
         Line("SQS, per object", objects * (1 + 0.3 + 0.2), "requests", prices.sqs_request),
         Line(
-            "SQS, polls of empty queues", ticks + MINUTES_A_MONTH * IDLE_POLLS, "requests", prices.sqs_request
+            "SQS, polls of empty queues",
+            LANES * ticks + MINUTES_A_MONTH * IDLE_POLLS,
+            "requests",
+            prices.sqs_request,
         ),
         Line("CloudWatch metrics", METRICS, "metrics", prices.metric_month),
         Line("CloudWatch alarms", ALARMS, "alarms", prices.alarm_month),

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 from chalicelib.planning.costs import CostLine, lines
 from chalicelib.planning.forecast import forecast
 from chalicelib.planning.prices import PRICES, Prices
-from chalicelib.planning.quotas import QuotaUse, quotas
+from chalicelib.planning.quotas import QuotaUse, lost, quotas
 from chalicelib.planning.scenario import Scenario
 
 
@@ -27,6 +27,7 @@ class Plan(TypedDict):
     peak_backlog: int
     longest_wait_minutes: int
     most_in_one_tick: int
+    lost: str | None  # why events would be lost, and the capacity that saves them
     concurrency: dict[str, float]
     first_quota: QuotaUse
     quotas: list[QuotaUse]
@@ -48,6 +49,7 @@ def plan(scenario: Scenario, prices: Prices = PRICES) -> Plan:
         "peak_backlog": ahead.peak_backlog,
         "longest_wait_minutes": ahead.longest_wait,
         "most_in_one_tick": ahead.most_in_one_tick,
+        "lost": lost(scenario, ahead),
         "concurrency": {name: round(value, 1) for name, value in ahead.concurrency.items()},
         "first_quota": limits[0].as_dict(),
         "quotas": [limit.as_dict() for limit in limits],

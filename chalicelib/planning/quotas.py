@@ -9,9 +9,10 @@ from typing import TypedDict
 
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import Scenario
-from chalicelib.queues import messages
+from chalicelib.queues.retention import KEPT
+from chalicelib.times import duration
 
-RETENTION_MINUTES = messages.KEPT // timedelta(minutes=1)
+RETENTION_MINUTES = KEPT // timedelta(minutes=1)
 AWS = "https://docs.aws.amazon.com"
 PUTS_A_SECOND = 3500
 BATCH = 10  # messages that consume is given at once
@@ -109,7 +110,7 @@ def _of_queues(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
         ahead.longest_wait,
         "infra/deploying/template.yaml",
         None,
-        f"EVENTS WOULD BE LOST: set CAPACITY to {lossless(scenario):,} or more",
+        lost(scenario, ahead) or "",
     )
 
 
@@ -142,6 +143,19 @@ def _of_step_functions(ahead: Forecast) -> Quota:
         f"{AWS}/step-functions/latest/dg/service-quotas.html",
         _capacity_for(300, 1 / 60),
         "lower CAPACITY, or ask AWS for more: what is refused is tried again later",
+    )
+
+
+def lost(scenario: Scenario, ahead: Forecast) -> str | None:
+    """Why events would be lost, and what saves them; None where none would."""
+    if ahead.longest_wait <= RETENTION_MINUTES:
+        return None
+    wait = duration(60 * ahead.longest_wait)
+    needed, reach = lossless(scenario), scenario.reach
+    shards = "" if needed <= reach else f", and DRAIN_SHARDS to {-(-needed * scenario.shards // reach)}"
+    return (
+        f"events would be lost: the last would wait {wait}, and SQS keeps a message for {KEPT.days} days; "
+        f"set CAPACITY to {needed:,} or more{shards}"
     )
 
 

@@ -1,1 +1,2 @@
-"""The queues: `messages` in and out, `batching` of calls, `depths`, and what a dead letter looks like."""
+"""The queues: `messages` in and out, `batching` of calls, `depths`, `retention`, and what a dead letter looks
+like."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Retry
@@ -11,8 +10,6 @@ from chalicelib.queues import batching, letters
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-KEPT = timedelta(days=14)  # MessageRetentionPeriod of infra/deploying/template.yaml: the most SQS allows
 
 
 def send(sqs: SQSClient, url: str, messages: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,8 @@ message back to the source queue with it, and the drain carries it on.
 
 `Tries` (Number) real tries so far; `LastReason`, one line; `FirstFailure`, ISO 8601 in UTC; `NotBefore`
 (Number), seconds since 1970, where the wait is longer than a delay of SQS can be; `Untried` (Number), how
-often it came back without a try; `Lane`, `bulk` for what is to come back to the bulk queue.
+often it came back without a try; `Lane`, `bulk` for what is to come back to the bulk queue; `FirstSent`
+(Number), seconds since 1970, when it first came, of what the drain has sent anew before SQS deleted it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Tries:
     not_before: float = 0.0
     untried: int = 0  # how often it came back in a row without a try
     lane: str = ""  # BULK, or live
+    first_sent: float = 0.0  # of what was sent anew while it waited
 
     @classmethod
     def read(cls, attributes: Mapping[str, Any] | None) -> Tries:
@@ -52,6 +54,7 @@ class Tries:
             not_before=_number(attributes, "NotBefore"),
             untried=int(_number(attributes, "Untried")),
             lane=BULK if _text(attributes, "Lane") == BULK else "",
+            first_sent=_number(attributes, "FirstSent"),
         )
 
     def attributes(self) -> Attributes:
@@ -63,6 +66,7 @@ class Tries:
             "NotBefore": ("Number", f"{self.not_before:.0f}" if self.not_before else ""),
             "Untried": ("Number", str(self.untried) if self.untried else ""),
             "Lane": ("String", self.lane),
+            "FirstSent": ("Number", f"{self.first_sent:.0f}" if self.first_sent else ""),
         }
         return {
             name: {"DataType": kind, "StringValue": value} for name, (kind, value) in known.items() if value
@@ -85,7 +89,7 @@ def entry(body: str, tries: Tries, wait_s: float, now: float) -> dict[str, Any] 
         message["MessageAttributes"] = attributes
     if wait_s > 0:
         message["DelaySeconds"] = min(MAX_DELAY_S, -int(-wait_s // 1))
-    for dropped in ("LastReason", "FirstFailure"):
+    for dropped in ("LastReason", "FirstFailure", "FirstSent"):
         if batching.size_bytes(message) <= batching.MAX_BYTES:
             break
         attributes.pop(dropped, None)

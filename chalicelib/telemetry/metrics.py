@@ -29,6 +29,8 @@ METRICS: Mapping[str, Mapping[str, str]] = {
         "CapacityUnread": COUNT,
         "TickDuration": SECONDS,
         "OldestReceived": SECONDS,  # AWS's own age leaves out what was received three times or more
+        "Renewed": COUNT,
+        "Capacity": COUNT,  # of all shards, where something came
     },
     "consume": {
         "Done": COUNT,

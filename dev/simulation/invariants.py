@@ -18,7 +18,7 @@ MAX_BACKOFF_S = 900  # docs/decisions/0004-refused-entries.md
 WIRE_S = 0.2  # what a call takes on its way, two of them at most
 EARLY_S = 2.0  # a delay is carried in whole seconds
 # A tick's numbers, each message received being in one of them.
-PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
+PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "renewed", "returned", "failed")
 
 
 class Invariants:

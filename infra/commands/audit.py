@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 10  # problems of one kind
 # A message that the drain received is in one of these of its tick's line.
-PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
+PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "renewed", "returned", "failed")
 
 
 @dataclass

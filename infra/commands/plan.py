@@ -16,21 +16,22 @@ from chalicelib.errors import BadRequest
 from chalicelib.planning import scenario
 from chalicelib.planning.plan import Plan, plan
 from chalicelib.planning.prices import PRICES, Prices
+from chalicelib.times import duration
+from infra.deploying import deploy as deploying
 from infra.errors import CommandError
-from infra.stage import Stage
+from infra.stage import Account, Stage
 
+NOBODY = Account("000000000000", "us-east-1")  # names of what is not made yet need one
 MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}
 
 
 def settings(stage: Stage) -> dict[str, str | int]:
-    """What the stage says of a scenario: all of it once it is deployed, its memory sizes before."""
+    """What the stage says of a scenario, as its GET /plan does; before a deploy, by its settings so far."""
     memory: dict[str, str | int] = {
         name: stage.function_setting(function, "lambda_memory_size") for name, function in MEMORY.items()
     }
-    env = stage.environment()
-    if not env.get("SOURCE_QUEUE_URL"):
-        return memory
-    return {**scenario.defaults(Config.from_env(env)), **memory}
+    names = deploying.expected_settings(stage, NOBODY)
+    return {**scenario.defaults(Config.from_env({**names, **stage.environment()})), **memory}
 
 
 def prices(file: Path | None) -> Prices:
@@ -58,15 +59,15 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     """Print it for people."""
     given = found["given"]
     console.print(
-        f"{given['objects']:,} objects within {_span(given['per_s'] / 60)}, "
+        f"{given['objects']:,} objects within {duration(given['per_s'])}, "
         f"CAPACITY={given['capacity']:,}, DRAIN_SHARDS={given['shards']}, ACTION={given['action']}\n",
         soft_wrap=True,
     )
     facts = Table(show_header=False, box=None)
     facts.add_column()
     facts.add_column(justify="right")
-    facts.add_row("Until the source queue is empty", _span(found["minutes_to_clear"]))
-    facts.add_row("Longest wait of an event", _span(found["longest_wait_minutes"]))
+    facts.add_row("Until the source queue is empty", duration(60 * found["minutes_to_clear"]))
+    facts.add_row("Longest wait of an event", duration(60 * found["longest_wait_minutes"]))
     facts.add_row("Peak backlog", f"{found['peak_backlog']:,} events")
     for function, executions in found["concurrency"].items():
         facts.add_row(f"Lambda concurrency, {function}", f"{executions:,.1f}")
@@ -92,10 +93,3 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     bill.add_row("Total", "", f"{found['cost_per_month_usd']['total']:,.2f}")
     console.print(bill)
     console.print("Estimated: " + "; ".join(found["assumed"]) + ".", soft_wrap=True, highlight=False)
-
-
-def _span(minutes: float) -> str:
-    """Such as `90 min`, `36.0 h`, `13.9 days`."""
-    if minutes < 120:
-        return f"{minutes:,.0f} min"
-    return f"{minutes / 60:,.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:,.1f} days"

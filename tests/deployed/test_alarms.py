@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from chalicelib.planning import costs
+from chalicelib.queues.retention import LAST_DAY, LAST_HOUR
 from chalicelib.telemetry import metrics
 from dev import workspace
 from infra.deploying import deploy
@@ -17,7 +18,7 @@ from infra.permissions import aws_calls
 from infra.stage import Account
 from tests.support.alarms import ALARMS, RESOURCES, STAGE, text
 
-QUEUES = {"SourceQueue", "DestinationQueue", "DeadLetterQueue"}
+QUEUES = {"SourceQueue", "BulkQueue", "DestinationQueue", "DeadLetterQueue"}
 
 
 def dashboard():
@@ -37,6 +38,10 @@ def test_there_is_an_alarm_for_each_way_to_be_in_trouble():
         "letters-errors",
         "source-age",
         "received-age",
+        "source-expires-in-a-day",
+        "source-expires-in-an-hour",
+        "bulk-expires-in-a-day",
+        "bulk-expires-in-an-hour",
         "destination-age",
         "enqueue-errors",
         "ticks-failed",
@@ -74,6 +79,15 @@ def test_an_alarm_watches_a_queue_or_a_function_that_the_stage_has(name):
         assert text(dimensions["FunctionName"]) in {
             STAGE.function_name(one) for one in aws_calls.handlers(STAGE.root)
         }
+
+
+@pytest.mark.parametrize("queue", ["Source", "Bulk"])
+@pytest.mark.parametrize(("when", "before"), [("Day", LAST_DAY), ("Hour", LAST_HOUR)])
+def test_somebody_is_told_a_day_and_an_hour_before_a_lane_loses_an_event(queue, when, before):
+    kept = RESOURCES[f"{queue}Queue"]["Properties"]["MessageRetentionPeriod"]
+    alarm = ALARMS[f"{queue}Expires{when}Alarm"]
+    assert alarm["Threshold"] == int(kept) - before.total_seconds()
+    assert alarm["Dimensions"][0]["Value"]["Fn::GetAtt"] == [f"{queue}Queue", "QueueName"]
 
 
 def test_the_price_of_the_alarms_is_that_of_all_of_them():

@@ -1,6 +1,7 @@
 """make run, as a user runs it: in a process of its own."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -99,6 +100,54 @@ def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 0
         assert "Stopped." in log.read_text()
+        assert left_over(port) == []
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.aws
+@pytest.mark.deploy
+@pytest.mark.long
+@pytest.mark.xdist_group("run")
+def test_a_burst_shows_a_lone_upload_pass_the_circuit_open_and_close_and_all_done(tmp_path):
+    port, status_port, log = free_port(), free_port(), tmp_path / "log"
+    command = [sys.executable, "-u", "-m", "dev", "run", "--burst", "150", "--capacity", "60"]
+    command += ["--port", str(port), "--status-port", str(status_port)]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def status():
+        with urllib.request.urlopen(f"http://127.0.0.1:{status_port}/status") as answer:
+            return json.load(answer)
+
+    def wait_for(pattern, patience_s=PATIENCE):
+        end = time.monotonic() + patience_s
+        while not (found := re.search(pattern, log.read_text())):
+            assert time.monotonic() < end, log.read_text()
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.5)
+        return found
+
+    try:
+        wait_for("zoe uploads one picture")
+        waiting = status()
+        assert waiting["queues"]["bulk"]["visible"] > 100
+        assert waiting["groups"]["largest"][0]["group"] == "acme"
+        done = wait_for(r"zoe's picture is done, .* with (.*); (\d+) of acme's still wait")
+        assert done[1] in ("the next tick", "tick 2 from then")  # the first may have begun just then
+        assert int(done[2]) > 50
+        wait_for("the circuit is open")
+        assert status()["downstream"]["paused"]
+        wait_for("the circuit is closed")
+        wait_for("The page stays", 600)
+        assert re.search(r"Events done +│ 166 of 166", log.read_text()), log.read_text()
+        assert re.search(r"Dead letters +│ 0 ", log.read_text())
+        assert not status()["downstream"]["paused"]
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
         assert left_over(port) == []
     finally:
         with contextlib.suppress(ProcessLookupError):

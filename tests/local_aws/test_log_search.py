@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.errors import BadRequest
 from chalicelib.events import ObjectCreated
-from chalicelib.monitoring import log_search
+from chalicelib.monitoring import groups, log_search
 from tests.support.settings import GOOD
 
 pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("deployed")]
@@ -184,3 +186,56 @@ def test_a_log_too_long_for_the_time_ends_in_time_and_does_not_claim_to_be_whole
     assert slow.now == 5
     assert len(found.lines) == 5
     assert found.since == NOW
+
+
+def enqueued(ago, *keys, bulk=0):
+    at = (NOW - timedelta(seconds=ago)).isoformat(timespec="milliseconds")
+    uploads = [{"id": key, "object": key, "key": key} for key in keys]
+    return ago, {"at": at, "message": "enqueued", "enqueued": len(keys), "bulk": bulk, "uploads": uploads}
+
+
+def test_the_three_largest_groups_of_the_last_uploads_are_found_however_many_there_are(client, config):
+    crowd = [enqueued(8, f"t{i:03d}/one.jpg") for i in range(200)]
+    acme = [enqueued(5, *(f"acme/{i}/{j}.jpg" for j in range(10)), bulk=8) for i in range(30)]
+    write(
+        client, config, "enqueue", *crowd, *acme, enqueued(4, *(f"b/{i}.jpg" for i in range(9)), "lone.jpg")
+    )
+    found = groups.largest(client, config, NOW)
+    assert (found["uploads"], found["bulk"]) == (510, 240)
+    assert [(one["group"], one["uploads"]) for one in found["largest"][:2]] == [("acme", 300), ("b", 9)]
+    assert len(found["largest"]) == groups.SHOWN
+    assert found["largest"][0]["percent"] == 58.8
+    assert found["since"] == times.iso(times.moment(crowd[0][1]["at"]))
+    deeper = groups.largest(client, dataclasses.replace(config, fair_by=2), NOW)
+    assert deeper["largest"][0]["uploads"] == 10
+
+
+def test_where_nothing_came_lately_or_nobody_sees_the_keys_there_are_no_groups(client, config):
+    assert groups.largest(client, config, NOW)["largest"] == []
+    assert groups.largest(None, dataclasses.replace(config, s3_notifies="queue"), NOW) is None
+
+
+def consumed(ago, until=None):
+    at = (NOW - timedelta(seconds=ago)).isoformat(timespec="milliseconds")
+    paused_until = times.iso(NOW + timedelta(seconds=until)) if until is not None else None
+    return ago, {"at": at, "message": "consumed", "done": 0, "paused_until": paused_until}
+
+
+@pytest.mark.parametrize(
+    ("lines", "paused", "until"),
+    [
+        ([], False, None),
+        ([consumed(9)], False, None),
+        ([consumed(9), consumed(4, until=30)], True, 30),
+        ([consumed(9, until=30), consumed(4)], True, 30),  # of two sandboxes one
+        ([consumed(9, until=-3)], True, None),  # it is over, and nothing was tried since
+        ([consumed(9, until=-3), consumed(2)], False, None),
+        ([consumed(9, until=40), consumed(4, until=20)], True, 20),
+    ],
+)
+def test_a_circuit_that_is_open_is_told_until_a_try_succeeds(client, config, lines, paused, until):
+    if lines:
+        write(client, config, "consume", *lines)
+    found = log_search.downstream(client, config, NOW)
+    ends = times.iso(NOW + timedelta(seconds=until)) if until is not None else None
+    assert found == {"paused": paused, "until": ends}

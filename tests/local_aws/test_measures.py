@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -115,6 +116,14 @@ def test_arrivals_are_of_the_last_fifteen_whole_minutes(cloudwatch, config):
     assert (arrivals.mean, arrivals.usual) == (20, 0)
 
 
+def test_what_the_drain_sends_anew_has_not_arrived(cloudwatch, config):
+    queue(cloudwatch, config.source_queue_url, "NumberOfMessagesSent", dict.fromkeys(range(1, 16), 2030.0))
+    ours(cloudwatch, config, "drain", "Renewed", dict.fromkeys(range(1, 16), 2000.0))
+    found = measures.of_status(cloudwatch, config, NOW)
+    assert (found["arrivals"].mean, found["arrivals"].usual, found["live_share"]) == (30, 30, 1)
+    assert measures.series(None, cloudwatch, config, NOW)["series"]["arrived"][-1] == 30
+
+
 def test_the_oldest_age_is_the_newest_value_and_not_one_of_long_ago(cloudwatch, config):
     queue(cloudwatch, config.source_queue_url, "ApproximateAgeOfOldestMessage", {1: 130, 5: 4000})
     queue(cloudwatch, config.destination_queue_url, "ApproximateAgeOfOldestMessage", {30: 4000})
@@ -141,6 +150,16 @@ def test_a_series_has_one_value_a_minute_oldest_first(cloudwatch, config):
     assert lines["errors"] == [None, 0, 3]
     assert lines["done"] == [None, 0, 0]  # ticks were measured, and nothing was done
     assert lines["destination"] == [None, None, None]
+
+
+def test_the_capacity_holds_until_another_one_is_read_and_bulk_is_a_series_of_its_own(cloudwatch, config):
+    config = dataclasses.replace(config, bulk_queue_url=f"{config.source_queue_url}-bulk")
+    ours(cloudwatch, config, "drain", "Capacity", {5: [1000, 1000], 2: 200})
+    queue(cloudwatch, config.bulk_queue_url, "ApproximateNumberOfMessagesVisible", {1: 90})
+    found = measures.series({"minutes": "15"}, cloudwatch, config, NOW)["series"]
+    assert found["capacity"][-6:] == [None, 1000, 1000, 1000, 200, 200]
+    assert found["bulk"][-2:] == [None, 90]
+    assert found["backlog"][-1] is None
 
 
 def test_the_number_of_dead_letters_holds_until_it_changes(cloudwatch, config):

@@ -24,7 +24,7 @@ HEIGHTS = {1360: 1640, 390: 1500}  # pixels; from there on it is more of the sam
 
 
 def status() -> dict[str, Any]:
-    return canned.status(dead_letters=canned.dead_letters(6))
+    return canned.status(dead_letters=canned.dead_letters(6), groups=canned.groups("holidays"))
 
 
 def letters() -> dict[str, Any]:

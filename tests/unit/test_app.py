@@ -68,6 +68,28 @@ def test_status_tells_depths_and_the_minutes_to_drain(client, queues):
     assert (answer["capacity"], answer["action"], answer["version"]) == (1000, "log", 1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "lost"),
+    [
+        ({"CAPACITY": "1"}, True),
+        ({"CAPACITY": "3"}, False),
+        # By the hours to come, not by the one that runs.
+        ({"CAPACITY_BY_HOUR": "00:00-12:00=1, 12:00-23:59=5, else=1"}, False),
+    ],
+)
+def test_status_tells_when_what_waits_will_be_deleted(monkeypatch, queues, settings, lost):
+    monkeypatch.setattr(clients, "sqs", lambda: FakeBotoSqs(queues))
+    monkeypatch.setattr(clients, "ssm", NoParameters)
+    for i in range(30_000):
+        queues.put(queues.queue("source"), str(i))
+    with Client(load_app(monkeypatch, ACTION="log", **settings), project_dir=str(ROOT)) as client:
+        drain = client.http.get("/status").json_body["drain"]
+    assert (drain["expires"] is not None) == lost
+    assert ("events older than 14 days will be lost" in drain["says"]) == lost
+    if lost:
+        assert drain["expires"]["needed"] == 2
+
+
 def test_what_a_tick_holds_in_its_hands_counts_in_the_minutes_to_drain(client, queues):
     for i in range(1500):
         queues.put(queues.queue("source"), str(i))

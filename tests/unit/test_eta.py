@@ -6,7 +6,6 @@ from statistics import fmean
 import pytest
 
 from chalicelib.monitoring.eta import ARRIVALS_MINUTES, Arrivals, eta
-from chalicelib.queues import messages
 
 CAPACITY = 1000
 
@@ -81,7 +80,7 @@ def test_a_burst_of_a_hundred_thousand_is_a_time_and_not_a_never():
     found = eta(99_000, CAPACITY, Arrivals.of(came))
     assert found.minutes == 99
     assert found.says == (
-        "gone in about 99 minutes, unless a burst comes again like the one of the last quarter of an hour"
+        "gone in about 1 h 39 min, unless a burst comes again like the one of the last quarter of an hour"
     )
 
 
@@ -91,25 +90,30 @@ def test_arrivals_over_the_capacity_for_most_of_the_time_are_never():
     assert found.says == "not at this capacity: 1,500 arrive a minute and 1,000 leave"
 
 
-def test_a_backlog_that_outlives_the_queues_retention_is_told_with_the_capacity_that_saves_it():
-    kept = messages.KEPT.total_seconds() / 60
-    backlog = int(kept * CAPACITY)
-    assert "lost" not in eta(backlog, CAPACITY, steady(0)).says
-    assert eta(backlog * 2, CAPACITY, steady(0)).says == (
-        "gone in about 40,320 minutes; but what waits for 14 days is lost: raise the capacity to 2,154 or more"
-    )
-    enough = 2_154
-    assert "lost" not in eta(backlog * 2, enough, steady(0)).says
-    assert eta(backlog * 2, CAPACITY, steady(CAPACITY + 1)).says.endswith(
-        "raise the capacity to 3,155 or more"
-    )
-
-
 def test_arrivals_slow_the_drain_down():
     assert eta(3_000, CAPACITY, steady(500)).minutes == 6
     assert eta(3_000, CAPACITY, steady(0)).minutes == 3
-    assert eta(3_000, CAPACITY, steady(0)).says == "gone in about 3 minutes"
-    assert eta(1, CAPACITY, steady(0)).says == "gone in about 1 minute"
+    assert eta(3_000, CAPACITY, steady(0)).says == "gone in about 3 min"
+    assert eta(1, CAPACITY, steady(0)).says == "gone in about 1 min"
+
+
+def test_capacity_by_the_hour_counts_by_the_hours_to_come():
+    by_hour = {"leaving_at": lambda tick: 10 if tick <= 60 else 1000}
+    assert eta(600, 10, steady(0), **by_hour).minutes == 60
+    assert eta(2600, 10, steady(0), **by_hour).minutes == 62
+    assert eta(2600, 10, steady(20), **by_hour).minutes == 64  # now more arrives than leaves, but not then
+    never = eta(2600, 10, steady(2000), **by_hour)
+    assert never.minutes is None
+    assert never.says.startswith("not at this capacity: ")
+
+
+@pytest.mark.parametrize("arriving", [0, 300, 900])
+def test_hours_that_are_all_the_same_change_nothing(arriving):
+    for backlog in (1, 999, 1000, 1001, 30_000):
+        plain = eta(backlog, CAPACITY, steady(arriving), next_tick_s=20)
+        assert plain == eta(
+            backlog, CAPACITY, steady(arriving), next_tick_s=20, leaving_at=lambda tick: CAPACITY
+        )
 
 
 def test_what_is_not_known_is_said_and_never_counted_as_known():

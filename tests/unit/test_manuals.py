@@ -13,7 +13,7 @@ from chalicelib.consume.outcomes import OUTCOMES
 from chalicelib.letters.codes import CODES
 from chalicelib.planning.plan import Scenario, lines
 from chalicelib.planning.prices import PRICES
-from chalicelib.queues import messages
+from chalicelib.queues.retention import KEPT
 from dev import template
 from dev.workspace import ROOT
 from tests.support.alarms import ALARMS, STAGE, text
@@ -165,7 +165,7 @@ def test_the_manuals_say_the_templates_own_limits():
     """How long a message is kept, and how often it is received."""
     limits = {
         r"`maxReceiveCount` is (\d+)": template.max_receives("source"),
-        r"kept? a message for (\d+) days|is kept for (\d+) days": messages.KEPT.days,
+        r"kept? a message for (\d+) days|is kept for (\d+) days": KEPT.days,
     }
     for said, right in limits.items():
         found = [n for page in manuals().values() for one in re.findall(said, page) for n in (one, *one) if n]

@@ -11,85 +11,10 @@ import pytest
 from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain import allowance
 from chalicelib.drain.clock import STOP_S, Clock
-from chalicelib.drain.tick import Process, paced
+from chalicelib.drain.tick import Process
 from chalicelib.queues.tries import BULK, Tries
-from dev.fake_sqs.client import FakeSqs
-from tests.support.drained import HOST, config, event, events
-
-MINUTE = 1_769_860_800.0
-NOT_FOUND = CallFailed("GetParameter: ParameterNotFound", unknown=0, code="ParameterNotFound")
-
-
-class Parameter:
-    """What people set."""
-
-    def __init__(self):
-        self.value = ""
-        self.error = None
-        self.reads = 0
-
-    async def get_parameter(self, *, Name):  # noqa: N803  boto3's name
-        self.reads += 1
-        if self.error:
-            raise self.error
-        if not self.value:
-            raise NOT_FOUND
-        return {"Parameter": {"Name": Name, "Value": self.value}}
-
-
-class Lanes:
-    """A stage with two lanes, its clock already warm."""
-
-    def __init__(self, **changes):
-        self.sqs = FakeSqs()
-        self.sqs.now = MINUTE
-        self.ssm = Parameter()
-        self.config = config(stage="prod", bulk_queue_url=f"{HOST}/bulk", **{"capacity": 100, **changes})
-        self.queues = {
-            name: self.sqs.queues.create(name, visibility_s=360)
-            for name in ("source", "bulk", "destination", "dead")
-        }
-        self.process = Process(Clock())
-        self.process.paused = False
-        self.process.clock.begin(MINUTE - 600, MINUTE - 600, lambda at: 100)
-        self.minute = MINUTE
-
-    def fill(self, name, bodies):
-        for body in bodies:
-            self.sqs.queues.put(self.queues[name], body)
-
-    def take(self, name, count):
-        """A consumer has received so many, and is at work on them."""
-        queue = self.queues[name]
-        while count > 0:
-            count -= len(queue.receive(min(10, count), self.sqs.now))
-
-    def tick(self):
-        self.sqs.now = max(self.sqs.now, self.minute + 1)
-        began = self.sqs.now
-        found = asyncio.run(
-            paced(
-                self.sqs,
-                self.ssm,
-                self.config,
-                lambda: 60.0 - (self.sqs.now - began),
-                self.minute,
-                self.process,
-                clock=lambda: self.sqs.now,
-            )
-        )
-        self.minute += 60
-        return found
-
-    def arrived(self):
-        """Keys in the destination, by when they are visible."""
-        queue = self.queues["destination"]
-        there = [(self.sqs.now, message) for message in queue.ready]
-        there += [(due, message) for due, _, message in queue.delayed]
-        return [
-            (at - self.minute + 60, json.loads(message.body)["Key"])
-            for at, message in sorted(there, key=lambda one: one[0])
-        ]
+from tests.support.drained import HOST, event, events
+from tests.support.lanes import Lanes, bulk
 
 
 @pytest.fixture(autouse=True)
@@ -100,12 +25,6 @@ def _a_new_process(monkeypatch):
 @pytest.fixture
 def lanes():
     return Lanes()
-
-
-def bulk(count):
-    return [
-        json.dumps({"Bucket": "images", "Key": f"old/{i:05d}", "Sequencer": f"{i:X}"}) for i in range(count)
-    ]
 
 
 def test_an_idle_tick_is_two_calls_and_reads_nothing(lanes):
@@ -132,6 +51,19 @@ def test_live_goes_first_and_bulk_gets_its_share_and_what_is_left(lanes):
     lanes.sqs.queues.queue(f"{HOST}/destination").delayed.clear()
     result = lanes.tick()
     assert (result.forwarded, result.forwarded_bulk) == (100, 100)
+
+
+def test_what_bulk_forwarded_is_counted_once_however_many_workers_there_are():
+    lanes = Lanes(drain_workers=8, capacity=300)
+    lanes.fill("bulk", bulk(1000))
+
+    async def others_go_on():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    lanes.sqs.before = lambda action, request: others_go_on()
+    result = lanes.tick()
+    assert (result.forwarded, result.forwarded_bulk) == (300, 300)
 
 
 def test_bulks_share_is_exact_for_a_small_capacity():
@@ -214,12 +146,36 @@ def test_what_waits_in_the_destination_has_its_places_first(lanes):
     assert min(at for at, _ in lanes.arrived() if at > 10) >= 60
 
 
+def test_a_pause_that_is_the_last_known_one_says_that_it_could_not_be_read():
+    lanes = Lanes()
+    lanes.minute += 60  # no look for what is old
+    lanes.fill("source", events(5))
+    lanes.ssm.value = '{"paused": true}'
+    lanes.tick()
+    lanes.ssm.error = CallFailed("GetParameter: Throttling", unknown=0, code="ThrottlingException")
+    result = lanes.tick()
+    assert (result.stopped, result.stage_capacity) == ("paused", 100)
+    assert "what it said last holds" in result.capacity_unread
+
+
+def test_while_there_is_no_room_nothing_is_received_again_and_again():
+    """SQS counts each receive, and dead-letters what was received a thousand times."""
+    lanes = Lanes(max_in_destination=5)
+    lanes.fill("source", events(20))
+    lanes.fill("destination", [event(i) for i in range(5)])
+    stopped = {lanes.tick().stopped for _ in range(600)}
+    assert stopped == {"back_pressure"}
+    assert max(message.receives for message in lanes.queues["source"].messages()) <= 11
+    lanes.queues["destination"].ready.clear()
+    assert lanes.tick().forwarded == 5
+
+
 def test_received_is_the_sum_whatever_was_in_hand(lanes):
     lanes.fill("source", [*events(15), "not json", '{"Event": "s3:TestEvent"}'])
     lanes.fill("bulk", bulk(25))
     lanes.ssm.value = '{"capacity": 12}'
     found = lanes.tick().as_dict()
-    ended = ("forwarded", "rejected", "split", "ignored", "postponed", "returned", "failed")
+    ended = ("forwarded", "rejected", "split", "ignored", "postponed", "renewed", "returned", "failed")
     assert found["received"] == sum(found[name] for name in ended)
     assert found["failed"] == 0
 

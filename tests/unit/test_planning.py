@@ -1,6 +1,8 @@
 """The what-if: by the ticks' own arithmetic, with every number's field named when it is wrong."""
 
 import json
+import re
+import shlex
 
 import pytest
 from chalice.test import Client
@@ -20,6 +22,7 @@ from chalicelib.planning.quotas import RETENTION_MINUTES, lossless, quotas
 from chalicelib.planning.scenario import Scenario, defaults
 from dev.workspace import ROOT
 from infra.__main__ import cli
+from infra.errors import CommandError
 from tests.support.app import load_app
 from tests.support.settings import GOOD
 
@@ -171,13 +174,46 @@ def test_the_command_prints_tables_or_the_same_json_as_the_route(tmp_path):
     run = CliRunner().invoke
     asked = ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "45000"]
     tables = run(cli, asked)
-    assert tables.exit_code == 0
-    assert "14.4 days" in tables.output
-    assert "EVENTS WOULD BE LOST: set CAPACITY to 46,299 or more" in tables.output
+    assert "14 d 10 h" in tables.output
     cheap = tmp_path / "prices.json"
     cheap.write_text('{"of": "a test"}')
     found = json.loads(run(cli, [*asked, "--json", "--prices", str(cheap)]).output)
     assert (found["minutes_to_clear"], found["prices_of"]) == (22223, "a test")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_plan_that_loses_events_says_so_as_an_error_and_one_that_does_not_is_none(form):
+    loses = CliRunner().invoke(
+        cli, ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "45000", *form]
+    )
+    assert loses.exit_code == 1
+    assert isinstance(loses.exception, CommandError)  # which __main__ prints
+    assert str(loses.exception) == (
+        "events would be lost: the last would wait 14 d 10 h, and SQS keeps a message for 14 days; "
+        "set CAPACITY to 46,299 or more"
+    )
+    saved = CliRunner().invoke(
+        cli, ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "46299", *form]
+    )
+    assert saved.exit_code == 0
+
+
+def test_a_plan_that_more_capacity_alone_does_not_save_names_the_shards():
+    asked = scenario(objects="1e10", per="24h", capacity="45000")
+    assert "set CAPACITY to 462,985 or more, and DRAIN_SHARDS to " in plan(asked)["lost"]
+
+
+def test_the_readmes_command_and_the_page_give_the_same_plan(monkeypatch, tmp_path):
+    """For a stage that is not deployed, and for the page of the deployed one."""
+    (command,) = re.findall(r"`make plan ARGS=\"(.*?)\"`", (ROOT / "README.md").read_text())
+    form = (ROOT / "chalicelib" / "page" / "web" / "index.html").read_text()
+    asked = dict(re.findall(r'<input id="plan-\w+" name="(\w+)" value="(\w+)"', form))
+    assert set(asked) == {"objects", "per", "size"}
+    told = json.loads(CliRunner().invoke(cli, ["plan", *shlex.split(command), "--json"]).output)
+    with Client(load_app(monkeypatch), project_dir=str(ROOT)) as client:
+        query = "&".join(f"{name}={value}" for name, value in asked.items())
+        shown = client.http.get(f"/plan?{query}").json_body
+    assert told == shown
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from parliament import analyze_policy_string
 
 from chalicelib.config.stage import APP
-from chalicelib.queues import messages
+from chalicelib.drain.clock import STOP_S
+from chalicelib.queues.retention import KEPT
 from dev import workspace
 from dev.template import RESOURCES
 from infra.deploying import deploy as deploying
@@ -57,11 +58,12 @@ def test_every_name_begins_with_the_apps_name():
     assert [name for name in named if not name.startswith((f"{APP}-${{Stage}}", short))] == []
 
 
-def test_the_code_and_the_page_say_how_long_the_queues_keep_a_message():
+def test_the_code_and_the_page_say_how_long_the_queues_keep_a_message_and_when_a_pause_acts():
     queues = of_type("AWS::SQS::Queue")
-    assert {int(one["MessageRetentionPeriod"]) for one in queues.values()} == {messages.KEPT.total_seconds()}
+    assert {int(one["MessageRetentionPeriod"]) for one in queues.values()} == {KEPT.total_seconds()}
     control = (workspace.ROOT / "chalicelib" / "page" / "web" / "control.js").read_text()
-    assert f"keeps a message for {messages.KEPT.days} days." in control
+    assert f"keeps a message for {KEPT.days} days." in control
+    assert f"ACTS_WITHIN_S = {STOP_S:.0f};" in control
 
 
 def test_what_has_the_same_name_in_every_region_carries_the_region_too():

@@ -5,6 +5,9 @@ import { ask } from "./dialog.js";
 import { byId, el, setText } from "./dom.js";
 import { count, duration, isKnown, number, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
+import { waits } from "./verdict.js";
+
+const ACTS_WITHIN_S = 80; // STOP_S of the drain's clock: nothing that was forwarded is due later
 
 let status = null;
 
@@ -36,7 +39,7 @@ function capacitySays({ capacity, capacity_set: set, capacity_deployed: deployed
 }
 
 function waiting() {
-  return status?.queues?.source?.visible;
+  return waits(status ?? {});
 }
 
 function askPause(refresh) {
@@ -45,16 +48,16 @@ function askPause(refresh) {
     "Pause the schedule?",
     [
       el("ul", { class: "says" },
-        el("li", {}, "No tick runs, and nothing is forwarded, until somebody resumes."),
-        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days.`),
-        el("li", {}, `What is already in the destination queue (${number(status.queues?.destination?.visible)}) is still handled.`),
+        el("li", {}, "Ticks run, and nothing is forwarded, until somebody resumes; no deploy does."),
+        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days. What is a day from that a paused tick sends anew once an hour, as far as SQS shows it.`),
+        el("li", {}, `What is already in the destination queue (${number(status.queues?.destination?.visible)}) is still handled, and what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`),
       ),
     ],
     "Pause",
     async () => {
       await post("schedule/pause");
       refresh();
-      return "Paused. No tick runs until somebody resumes.";
+      return "Paused. Ticks forward nothing until somebody resumes.";
     },
     { danger: true },
   );
@@ -109,7 +112,7 @@ function askCapacity(refresh) {
     const answer = await put("capacity", { capacity });
     refresh();
     const now = answer.capacity ?? capacity;
-    return `Capacity is ${isKnown(now) ? number(now) : UNKNOWN} events a tick, from the next tick on.`;
+    return `Capacity is ${isKnown(now) ? number(now) : UNKNOWN} events a tick, from the next tick on; what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`;
   };
   const dialog = ask(
     "Capacity",

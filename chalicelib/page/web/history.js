@@ -6,8 +6,8 @@ import { byId, setText } from "./dom.js";
 import { moment } from "./format.js";
 
 const CHARTS = [
-  ["plot-backlog", "Backlog", [["waiting in source", "s1 area", "backlog"], ["in destination", "s2", "destination"]]],
-  ["plot-throughput", "Throughput a minute", [["arrived", "s2", "arrived"], ["forwarded", "s1", "forwarded"], ["done", "s3", "done"]]],
+  ["plot-backlog", "Backlog", [["live", "s1 area", "backlog"], ["bulk", "s3", "bulk"], ["in destination", "s2", "destination"]]],
+  ["plot-throughput", "Throughput a minute", [["arrived", "s2", "arrived"], ["forwarded", "s1", "forwarded"], ["done", "s3", "done"], ["capacity", "s7", "capacity"]]],
   ["plot-failures", "Failures a minute", [["rejected", "s4", "rejected"], ["errors", "s5", "errors"], ["dead letters", "s6", "dead_letters"]]],
 ];
 

@@ -1,22 +1,24 @@
 // The pipeline as a picture, with live numbers; and the same in words.
 
 import { broken } from "./api.js";
-import { byId, el, setText, svg } from "./dom.js";
-import { clock, compact, count, duration, isKnown, moment, number, percent, UNKNOWN } from "./format.js";
+import { byId, el, keyed, setText, svg } from "./dom.js";
+import { clock, compact, count, duration, isKnown, moment, name as nameOf, number, percent, UNKNOWN } from "./format.js";
 import { layout } from "./pipeline_layout.js";
 import { deadLetters } from "./verdict.js";
 
 const TITLES = {
   images: "Images bucket",
   enqueue: "enqueue",
-  source: "Source queue",
+  source: "Live lane",
+  bulk: "Bulk lane",
   drain: "drain",
   destination: "Destination queue",
   consume: "consume",
   dead_letter: "Dead letters",
 };
 const RESULTS = { resize: "Thumbnails", log: "Log lines", start_execution: "Executions" };
-const QUEUES = ["source", "destination", "dead_letter"];
+const QUEUES = ["source", "bulk", "destination", "dead_letter"];
+const LABELED = ["enqueue", "drain", "destination", "result"]; // arrows with a number, by where they end
 const NARROW = window.matchMedia("(max-width: 820px)");
 
 let parts = {}; // what changes in the picture, by name
@@ -41,7 +43,7 @@ function draw() {
   picture.append(
     svg("defs", {}, head("tip", "tip"), head("tip-reject", "tip reject")),
     ...rejects.map(({ from, path }) => arrow(`reject-${from}`, path, "reject")),
-    ...arrows.map((one) => svg("g", {}, arrow(one.to, one.path, "forward"), ...label(one))),
+    ...arrows.map((one) => svg("g", {}, arrow(one.name, one.path, "forward"), ...label(one))),
     ...Object.entries(boxes).map(([name, box]) => node(name, box)),
   );
   byId("picture").replaceChildren(picture);
@@ -59,6 +61,7 @@ function arrow(name, path, kind) {
 }
 
 function label({ to, label: [x, y, anchor], under }) {
+  if (!LABELED.includes(to) || parts[`label-${to}`]) return [];
   const value = svg("text", { x, y, class: "label-value", "text-anchor": anchor });
   const unit = svg("text", { x, y: y + under, class: "label-unit", "text-anchor": anchor });
   parts[`label-${to}`] = [value, unit];
@@ -86,7 +89,7 @@ function node(name, [x, y, width, height]) {
 export function showPipeline(status) {
   last = status;
   const words = [];
-  for (const name of ["source", "destination"]) showQueue(name, status.queues?.[name], words);
+  for (const name of ["source", "bulk", "destination"]) showQueue(name, status.queues?.[name], words);
   showLetters(status, words);
   const paused = status.schedule?.paused === true;
   for (const name of ["enqueue", "drain", "consume"]) showFunction(name, status.functions, paused, words);
@@ -102,13 +105,18 @@ export function showPipeline(status) {
   put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
   put("destination", number(tick?.forwarded), "last tick");
   put("result", number(hour.done), "last hour");
-  flows("enqueue", status.arrivals_per_minute > 0);
-  flows("source", status.arrivals_per_minute > 0);
-  flows("drain", !paused && status.queues?.source?.visible > 0, paused);
-  flows("destination", !paused && tick?.forwarded > 0);
+  const arrives = status.arrivals_per_minute > 0;
+  flows("images-enqueue", arrives);
+  for (const lane of ["source", "bulk"]) {
+    const waits = status.queues?.[lane]?.visible > 0;
+    flows(`enqueue-${lane}`, arrives && (lane === "source" || waits));
+    flows(`${lane}-drain`, !paused && waits, paused);
+  }
+  flows("drain-destination", !paused && tick?.forwarded > 0);
   const inDestination = status.queues?.destination ?? {};
-  flows("consume", inDestination.visible > 0 || inDestination.in_flight > 0);
-  flows("result", inDestination.visible > 0 || inDestination.in_flight > 0);
+  const works = inDestination.visible > 0 || inDestination.in_flight > 0;
+  flows("destination-consume", works);
+  flows("consume-result", works);
   words.push(
     `Arriving: ${number(status.arrivals_per_minute)} a minute, over the last 15 minutes.`,
     tick
@@ -118,6 +126,18 @@ export function showPipeline(status) {
     `${result} in the last hour: ${number(made)}.`,
   );
   byId("words").replaceChildren(...words.map((line) => el("li", {}, line)));
+  showGroups(status.groups);
+}
+
+/** Who fills the queues, by the last uploads. */
+function showGroups(groups) {
+  const problem = broken(groups);
+  const largest = problem ? [] : (groups?.largest ?? []);
+  byId("groups").hidden = !problem && largest.length === 0;
+  const since = problem ? "" : `of the last ${count(groups?.uploads, "upload")}, since ${clock(moment(groups?.since))}:`;
+  setText(byId("groups-since"), problem ? `not known: ${problem}` : since);
+  keyed(byId("groups-list"), largest, ({ group }) => group, ({ group, percent: share }) =>
+    el("li", {}, el("bdi", {}, group ? `${nameOf(group)}/` : "in no folder"), " ", el("b", {}, percent(share))));
 }
 
 function put(name, value, unit) {
@@ -137,7 +157,7 @@ function showQueue(name, queue, words) {
   group.classList.toggle("filled", queue?.visible > 0);
   const waits = queue?.visible;
   setText(value, problem ? "?" : waits >= 10_000_000 ? compact(waits) : number(waits));
-  const delayed = queue?.delayed ? ` · ${number(queue.delayed)} delayed` : "";
+  const delayed = queue?.delayed && !NARROW.matches ? ` · ${number(queue.delayed)} delayed` : "";
   setText(first, problem ? "not known" : `${number(queue?.in_flight)} in flight${delayed}`);
   const oldest = isKnown(queue?.oldest_age) ? `oldest ${duration(queue.oldest_age)}` : queue?.visible === 0 ? "" : "oldest –";
   setText(second, problem ? "" : oldest);

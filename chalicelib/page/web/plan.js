@@ -24,9 +24,15 @@ async function simulate() {
     show(await get("plan", query));
   } catch (error) {
     byId("plan-facts").replaceChildren();
+    byId("plan-lost").replaceChildren();
     byId("plan-quota").replaceChildren();
     setText(problem, error.message);
   }
+}
+
+/** What is worse than a quota: events that SQS would delete before a tick took them. */
+function lostSays(lost) {
+  return lost ? [el("span", { class: "pill bad" }, icon("bad"), "Loses events"), ` ${lost[0].toUpperCase()}${lost.slice(1)}.`] : [];
 }
 
 /** The AWS quota that is met first, and what to do where it is met already. */
@@ -50,6 +56,7 @@ function show(plan) {
     ["Cost a month", isKnown(plan.cost_per_month_usd?.total) ? dollars(plan.cost_per_month_usd.total) : UNKNOWN],
   ];
   byId("plan-facts").replaceChildren(...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
+  byId("plan-lost").replaceChildren(...lostSays(plan.lost));
   byId("plan-quota").replaceChildren(...quotaSays(plan.first_quota));
   const lines = plan.cost_per_month_usd?.lines ?? [];
   byId("plan-cost").replaceChildren(...lines.map((line) =>

@@ -1,7 +1,7 @@
 // One sentence from a status, and what else the person on call must know. No page here: only data to data.
 
 import { broken } from "./api.js";
-import { count, isKnown, number, percent } from "./format.js";
+import { clock, count, day, duration, isKnown, moment, number, percent } from "./format.js";
 
 const NEVER = "not at this capacity: "; // how the API begins to say that more arrive than leave
 
@@ -16,7 +16,7 @@ export function deadLetters(status) {
  * changes only when there is something new to announce.
  */
 export function verdict(status) {
-  const notes = [...letterNotes(status), ...tickNotes(status), ...functionNotes(status)];
+  const notes = [...letterNotes(status), ...downstreamNotes(status), ...tickNotes(status), ...functionNotes(status)];
   const main = flow(status);
   const letters = deadLetters(status);
   const failing = functionNotes(status).some((note) => note.state === "bad");
@@ -27,17 +27,19 @@ export function verdict(status) {
 
 function flow(status) {
   const source = status.queues?.source;
-  const waiting = source?.visible;
+  const waiting = waits(status);
   const paused = status.schedule?.paused === true;
+  if (status.drain?.expires) return { state: "bad", kind: "expires", headline: expiry(status.drain.expires, paused) };
   if (!source || broken(source) || !isKnown(waiting)) {
-    return { state: "unknown", kind: "unknown", headline: "Not known: the source queue does not answer" };
+    const lane = !source || broken(source) ? "source" : "bulk";
+    return { state: "unknown", kind: "unknown", headline: `Not known: the ${lane} queue does not answer` };
   }
   if (paused) {
     const rest = waiting ? `${number(waiting)} waiting, nothing is forwarded` : "nothing waits";
     return { state: "paused", kind: "paused", headline: `Paused: ${rest}` };
   }
   if (waiting === 0) {
-    const busy = (source.in_flight ?? 0) > 0 || (status.arrivals_per_minute ?? 0) > 0;
+    const busy = (source.in_flight ?? 0) + (status.queues.bulk?.in_flight ?? 0) > 0 || (status.arrivals_per_minute ?? 0) > 0;
     return { state: "ok", kind: "ok", headline: busy ? "Keeping up: no backlog" : "All quiet: nothing waits" };
   }
   const says = status.drain?.says;
@@ -49,14 +51,37 @@ function flow(status) {
     const rest = says ?? "when they will be gone is not known";
     return { state: "warn", kind: "stuck", headline: `${number(waiting)} waiting: ${rest}` };
   }
-  const gone = says ?? `gone in about ${count(minutes, "minute")}`;
+  const gone = says ?? `gone in about ${duration(minutes * 60)}`;
   return { state: "ok", kind: "ok", headline: `Keeping up: backlog ${gone}` };
+}
+
+/** Events in both lanes; null where one is not known. */
+export function waits(status) {
+  const { source, bulk } = status.queues ?? {};
+  if (!source || broken(source) || !isKnown(source.visible)) return null;
+  if (!bulk) return source.visible; // one lane only
+  return broken(bulk) || !isKnown(bulk.visible) ? null : source.visible + bulk.visible;
+}
+
+/** What SQS will delete, from when on, and what saves it. */
+function expiry({ queue, kept_days: days, lost_from: from, needed }, paused) {
+  const when = from ? ` from ${day(moment(from))}` : "";
+  const why = queue === "destination" ? "consume does not take them" : paused ? "the stage is paused" : "nothing leaves";
+  const saves = isKnown(needed) ? `at least ${number(needed)} a minute are needed` : why;
+  return `Events older than ${count(days, "day")} will be lost${when}; ${saves}`;
 }
 
 function letterNotes(status) {
   const letters = deadLetters(status);
   if (letters === null) return [{ state: "warn", text: "Dead letters: not known", link: "#letters-title" }];
   return letters === 0 ? [] : [{ state: "bad", text: count(letters, "dead letter"), link: "#letters-title" }];
+}
+
+function downstreamNotes(status) {
+  const downstream = status.downstream;
+  if (!downstream?.paused) return [];
+  const again = downstream.until ? `tried again at ${clock(moment(downstream.until))}` : "tried again now";
+  return [{ state: "bad", text: `The downstream fails: paused, ${again}` }];
 }
 
 const STOPPED = {
@@ -68,7 +93,7 @@ const STOPPED = {
 function tickNotes(status) {
   const tick = status.last_tick;
   if (broken(tick) || status.schedule?.paused) return [];
-  const waiting = status.queues?.source?.visible ?? 0;
+  const waiting = waits(status) ?? 0;
   if (tick === null && waiting > 0) {
     return [{ state: "warn", text: "No tick was seen in the last 15 minutes" }];
   }

@@ -43,6 +43,16 @@ def function(invocations: int, errors: int = 0, throttles: int = 0) -> dict[str,
     return {"invocations": invocations, "errors": errors, "throttles": throttles, "success_rate": rate}
 
 
+def groups(second: str = HOSTILE) -> dict[str, Any]:
+    largest = [("acme", 871), (second, 66), ("", 21)]
+    return {
+        "since": at(95),
+        "uploads": 1000,
+        "bulk": 860,
+        "largest": [{"group": group, "uploads": count, "percent": count / 10} for group, count in largest],
+    }
+
+
 def status(**parts: Any) -> dict[str, Any]:
     """A busy stage that keeps up; `parts` go in the place of its own."""
     return {
@@ -50,7 +60,8 @@ def status(**parts: Any) -> dict[str, Any]:
         "stage": "prod",
         "at": at(),
         "queues": {
-            "source": queue(2500, 0, 130),
+            "source": queue(140, 0, 41),
+            "bulk": queue(2360, 0, 130),
             "destination": queue(184, 60, 4),
             "dead_letter": queue(),
         },
@@ -71,7 +82,9 @@ def status(**parts: Any) -> dict[str, Any]:
             "seconds": 3.1,
         },
         "arrivals_per_minute": 41.5,
-        "drain": {"minutes": 3, "says": "gone in about 3 minutes"},
+        "groups": groups(),
+        "downstream": {"paused": False, "until": None},
+        "drain": {"minutes": 3, "says": "gone in about 3 min", "expires": None},
         "functions": {
             "enqueue": function(2490),
             "drain": function(60),
@@ -93,7 +106,8 @@ def status(**parts: Any) -> dict[str, Any]:
 
 def empty() -> dict[str, Any]:
     return status(
-        queues={name: queue() for name in ("source", "destination", "dead_letter")},
+        queues={name: queue() for name in ("source", "bulk", "destination", "dead_letter")},
+        groups={"since": at(), "uploads": 0, "bulk": 0, "largest": []},
         last_tick={
             "at": at(20),
             "received": 0,
@@ -121,7 +135,8 @@ def empty() -> dict[str, Any]:
 def failing() -> dict[str, Any]:
     return status(
         queues={
-            "source": queue(184_300, 12, 4210),
+            "source": queue(300, 12, 61),
+            "bulk": queue(184_000, 0, 4210),
             "destination": queue(9_640, 400, 312),
             "dead_letter": queue(2),
         },
@@ -131,6 +146,7 @@ def failing() -> dict[str, Any]:
             "minutes": None,
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
         },
+        downstream={"paused": True, "until": at(-40)},
         last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
         functions={
             "enqueue": function(110_400),
@@ -144,7 +160,9 @@ def broken() -> dict[str, Any]:
     """Every part that may be unavailable is."""
     error = {"error": "AccessDenied: not allowed to <b>look</b>"}
     return status(
-        queues={"source": error, "destination": error, "dead_letter": error},
+        queues={"source": error, "bulk": error, "destination": error, "dead_letter": error},
+        groups=error,
+        downstream=error,
         dead_letters=error,
         schedule=error,
         last_tick=error,
@@ -172,7 +190,9 @@ def series(minutes: int = 180) -> dict[str, Any]:
         "version": 1,
         "minutes": times,
         "series": {
-            "backlog": line(burst),
+            "backlog": line(lambda i: burst(i) / 18),
+            "bulk": line(lambda i: burst(i) * 17 / 18),
+            "capacity": line(lambda i: 500 if i < 60 else 1000, gaps=False),
             "destination": line(lambda i: 180 + 90 * math.sin(i / 5)),
             "dead_letters": line(lambda i: 2 + 2 * (i // 60), gaps=False),
             "arrived": line(lambda i: 400 + 600 * math.exp(-(((i - 100) / 14) ** 2)) + 30 * math.sin(i)),
