@@ -20,7 +20,7 @@ import botocore
 from infra.errors import CommandError
 from infra.local_api import refuse_taken_port
 
-SERVICES = "s3,sqs,lambda,iam,sts,events,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
+SERVICES = "s3,sqs,lambda,iam,sts,events,dynamodb,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
 REGION = "us-east-1"
 STARTS_WITHIN = 60  # seconds, on a busy machine
 

@@ -27,23 +27,33 @@ if TYPE_CHECKING:
 LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2)}
 OTHER_LIMITS = (3, 10, 3)
 
+OF_ACTIONS = (3, 8, 2)  # every other service's, called by an action
+
 # boto3's default session makes one client at a time; GET /status asks for several at once.
 # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
 _making = Lock()
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, limits: tuple[float, float, int] | None = None) -> Any:
     with _making:
-        return _new_client(service)
+        return _new_client(service, limits)
 
 
-def _new_client(service: str) -> Any:
+def downstream(service: str, limits: tuple[float, float, int] = OF_ACTIONS) -> Any:
+    """A client for an action, by boto3's name of the service, such as `dynamodb`.
+
+    A call ends within an action's time: `limits` are seconds to connect and to wait, and attempts.
+    """
+    return _client(service, limits)
+
+
+def _new_client(service: str, limits: tuple[float, float, int] | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
     # A service that accepts and never answers must not eat the function's whole time.
-    connect_s, read_s, attempts = LIMITS.get(service, OTHER_LIMITS)
+    connect_s, read_s, attempts = limits or LIMITS.get(service, OTHER_LIMITS)
     make: Any = boto3.client  # its overloads know only literal names
     return make(
         service,

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.thumbnails import ThumbnailSettings
@@ -14,17 +15,36 @@ from chalicelib.events import ObjectCreated
 from chalicelib.fields import Settings
 
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
-ACTIONS = ("log", "resize", "start_execution")
+# Each file in it is an action, one of ours or one of the user's own (docs/actions.md).
+ACTIONS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "consume", "actions")
 S3_NOTIFIES = ("lambda", "queue")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
 _A_QUEUE_URL = "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+_ACTION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
+# Only to this very machine without TLS: a test's receiver.
+_URL = re.compile(r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/\S*)?")
+_PARAMETER = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
+_BUS = re.compile(
+    r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
+)
+LONGEST_CALL_S = 20  # an action that is begun has 25 s at least (chalicelib/consume/batch.py)
+# What our own actions need besides: action -> setting -> its pattern, and what is expected.
+OF_ACTIONS: Mapping[str, Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "invoke": {"INVOKE_FUNCTION_ARN": (_FUNCTION, "a function's ARN")},
+    "post": {
+        "POST_URL": (_URL, "an https:// address"),
+        "POST_SECRET_PARAMETER": (_PARAMETER, "the name of an SSM parameter"),
+    },
+    "put_event": {"PUT_EVENT_BUS": (_BUS, "an EventBridge bus's name or ARN")},
+    "start_execution": {"STATE_MACHINE_ARN": (_STATE_MACHINE, "a state machine's ARN")},
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +73,11 @@ class Config:
         None  # a tick leaves no more there; 0 no such limit, None twice the capacity
     )
     action: str = "resize"
-    state_machine_arn: str = ""
+    post_timeout_s: int = 10
+    invoke_timeout_s: int = 20
+    invoke_type: str = "sync"
+    # As it was read, for what an action asks by name; it holds credentials, so nothing may print it.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
@@ -71,8 +95,11 @@ class Config:
     backfill_function_arn: str = ""
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
-        """The settings of this process. Raises ConfigError with one line for the first bad one."""
+    def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
+        """The settings of this process. Raises ConfigError with one line for the first bad one.
+
+        `actions` is the folder whose files are the actions.
+        """
         of = Settings(env)
         bucket, queue = (_BUCKET, "a bucket's name"), (_QUEUE_URL, _A_QUEUE_URL)
         config = cls(
@@ -97,8 +124,11 @@ class Config:
             max_in_destination=(
                 of.whole("MAX_IN_DESTINATION", 0, 10_000_000, 0) if env.get("MAX_IN_DESTINATION") else None
             ),
-            action=of.choice("ACTION", ACTIONS, cls.action),
-            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            action=of.read("ACTION", partial(_action, folder=actions), cls.action),
+            post_timeout_s=of.whole("POST_TIMEOUT_S", 1, LONGEST_CALL_S, cls.post_timeout_s),
+            invoke_timeout_s=of.whole("INVOKE_TIMEOUT_S", 1, LONGEST_CALL_S, cls.invoke_timeout_s),
+            invoke_type=of.choice("INVOKE_TYPE", ("sync", "async"), cls.invoke_type),
+            environment=dict(env),
             thumbnails=ThumbnailSettings.from_env(env),
             max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
             consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
@@ -108,8 +138,9 @@ class Config:
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
         )
-        if config.action == "start_execution":
-            of.text("STATE_MACHINE_ARN", _STATE_MACHINE, "a state machine's ARN for ACTION=start_execution")
+        if config.action in OF_ACTIONS:
+            for name, (pattern, expected) in OF_ACTIONS[config.action].items():
+                of.text(name, pattern, f"{expected} for ACTION={config.action}")
         config._check_together()
         return config
 
@@ -129,6 +160,13 @@ class Config:
                 "SOURCE_QUEUE_URL, BULK_QUEUE_URL, DESTINATION_QUEUE_URL and DEAD_LETTER_QUEUE_URL must be "
                 f"different queues; they are {', '.join(queues)}"
             )
+
+    def setting(self, name: str, default: str = "") -> str:
+        """An action's own setting. Raises ConfigError where it is neither set nor given a default."""
+        value = self.environment.get(name, "") or default
+        if not value:
+            raise ConfigError(f"{name} is not set: expected a value, which ACTION={self.action} needs")
+        return value
 
     def function_name(self, function: str) -> str:
         """Lambda's name of one of the stage's functions, as Chalice makes it."""
@@ -162,6 +200,12 @@ class Config:
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
 
 
+def actions_in(folder: str = ACTIONS) -> list[str]:
+    """The names of the actions there are, in alphabetical order."""
+    files = (name.partition(".") for name in os.listdir(folder))
+    return sorted(name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name))
+
+
 def capacity_parameter(stage: str) -> str:
     """The name of a stage's SSM parameter."""
     return f"/{APP}/{stage}/capacity"
@@ -174,6 +218,14 @@ def queue_name(url: str) -> str:
 
 def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _action(text: str, folder: str) -> str:
+    there = actions_in(folder)
+    if text not in there:
+        make = f"; make new-action NAME={text} begins one" if _ACTION.fullmatch(text) else ""
+        raise ValueError(" or ".join(there) + make)
+    return text
 
 
 def _by_hour(text: str) -> str:

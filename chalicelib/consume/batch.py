@@ -82,10 +82,14 @@ class _Batch:
             threading.Thread(target=_work, args=(batch,), daemon=True).start()
         return batch
 
+    def left_s(self) -> float:
+        """Seconds until what has not ended is given up."""
+        return self.remaining_s() - self.margin_s
+
     def next_ended(self) -> list[tuple[int, Ended]]:
         """Those that have ended by now, at least one; none when the margin is reached first."""
         try:
-            first = self.ended.get(timeout=max(0.0, self.remaining_s() - self.margin_s))
+            first = self.ended.get(timeout=max(0.0, self.left_s()))
         except Empty:
             return []
         return [first, *_all_of(self.ended)]
@@ -145,7 +149,7 @@ def _late(batch: _Batch, records: Sequence[Mapping[str, Any]], left: set[int]) -
     not_begun = {number for number, _ in _all_of(batch.waiting)}
     late = []
     for number in sorted(left):
-        delivery, one = _opened(records[number])
+        delivery, one = _opened(records[number], batch)
         if number in not_begun:
             one.not_tried("no time left in this run")
         else:
@@ -167,7 +171,7 @@ def _work(batch: _Batch) -> None:
 
 def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     """Do the action for each event of one message, with a log line for each."""
-    delivery, one = _opened(record)
+    delivery, one = _opened(record, batch)
     created: events.ObjectCreated | None = None
     trace = ""
     try:
@@ -191,17 +195,17 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
         trace = _trace(e)
         batch.circuit.failed(delivery.tries)
-        one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started)
+        after_s = e.after if isinstance(e, Retry) else 0.0
+        one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started, after_s)
     if one.state != DONE:
         _log_failure(created, delivery, one, trace)
     return one
 
 
-def _opened(record: Mapping[str, Any]) -> tuple[Delivery, Ended]:
+def _opened(record: Mapping[str, Any], batch: _Batch) -> tuple[Delivery, Ended]:
     tried = Tries.read(record.get("messageAttributes"))
-    return Delivery.of(record, tried.count, times.now()), Ended(
-        record["receiptHandle"], record["body"], tried
-    )
+    delivery = Delivery.of(record, tried.count, times.now(), batch.left_s)
+    return delivery, Ended(record["receiptHandle"], record["body"], tried)
 
 
 def _first_event(body: str) -> events.ObjectCreated | None:
@@ -222,14 +226,13 @@ def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: 
 
 def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config, circuit: Circuit) -> None:
     results = [result for one in ended for result in one.results]
-    made = [result for result in results if result.result == "made"]
     values: dict[str, metrics.Value] = {
         "Done": summary[DONE],
         "Rejected": summary[REJECTED],
         "Retried": summary[RETRY],
         "Untried": summary[UNTRIED],
         "CircuitOpen": int(circuit.is_open),
-        "Thumbnails": sum(len(result.thumbnails) for result in made),
+        "Thumbnails": sum(len(result.thumbnails) for result in results if result.new),
         "BytesIn": sum(result.bytes_in for result in results),
         "BytesOut": sum(result.bytes_out for result in results),
     }

@@ -19,6 +19,8 @@ from chalicelib.queues.tries import BULK, Tries
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+LONGEST_ASKED_S = 9000.0  # a downstream that asks for more is asked again after 2.5 hours
+
 
 @dataclass
 class Ended:
@@ -38,12 +40,15 @@ class Ended:
         """It never works."""
         self.state, self.code, self.reason = REJECTED, code, reason
 
-    def failed(self, reason: str, config: Config, now: datetime) -> None:
-        """This try failed; another one may not, until there were MAX_TRIES."""
+    def failed(self, reason: str, config: Config, now: datetime, after_s: float = 0.0) -> None:
+        """This try failed; another one may not, until there were MAX_TRIES.
+
+        `after_s` is what the downstream asked for: it lengthens the delay, and never shortens it.
+        """
         count = self.tries.count + 1
         first = self.tries.first_failure or times.iso(now)
         self.tries = Tries(count, reason, first, lane=self.tries.lane)
-        wait_s = config.retry_delay_s(count)
+        wait_s = max(config.retry_delay_s(count), min(after_s, LONGEST_ASKED_S))
         if count >= config.max_tries:
             self.rejected("gave-up", f"gave up after {count} tries; the last: {reason}")
         elif tries.entry(self.body, self.tries, wait_s, now.timestamp()) is None:

@@ -137,7 +137,8 @@ def _waits_again(evidence: Evidence, latest: Mapping[str, Any]) -> bool:
 def _by_outcome(evidence: Evidence, latest: Mapping[str, Any]) -> ObjectState:
     """What consume has logged last is the state."""
     state = STATES[latest["outcome"]]
-    found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
+    why = latest.get("reason") or latest.get("says")  # of one that is done: what its action says
+    found = ObjectState(state, "consume's log", why, _times_in(latest))
     if state == "done" and evidence.exists is False:
         found.state, found.reason = "deleted", "it was done before it was deleted"
     if state == "rejected" and evidence.no_letter:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY
-from chalicelib.config.stage import ACTIONS, S3_NOTIFIES
+from chalicelib.config.stage import S3_NOTIFIES, actions_in
 from chalicelib.errors import BadRequest
 from chalicelib.fields import Typed, schema
 
@@ -68,7 +68,7 @@ class Scenario:
             size=round(of.quantity("size", SIZES, 0, MAX_SIZE, 2e6)),
             capacity=of.whole("capacity", 1, MAX_CAPACITY, cls.capacity),
             shards=of.whole("shards", 1, 100, cls.shards),
-            action=of.choice("action", ACTIONS, cls.action),
+            action=of.choice("action", tuple(actions_in()), cls.action),
             notifies=of.choice("notifies", S3_NOTIFIES, cls.notifies),
             thumbnails=of.whole("thumbnails", 1, 100, cls.thumbnails),
             seconds=of.number("seconds", 0.001, 900) if of.given("seconds") else None,
@@ -93,7 +93,7 @@ class Scenario:
             # S3's answers, and a decode at 0.05 s a megabyte of JPEG on a whole vCPU.
             share = min(1.0, self.consume_mb / VCPU_MB)
             return S3_CALLS_S + 0.03 * self.thumbnails + 0.05 * self.size / 1e6 / share
-        return {"log": 0.001, "start_execution": 0.03}[self.action]
+        return 0.001 if self.action == "log" else CALL_S
 
     @property
     def reach(self) -> int:
@@ -121,6 +121,7 @@ DRAIN_CPU_S = 120e-6
 DRAIN_S = 55  # the function's 60 s less the 5 s in which nothing more is received
 ENQUEUE_S = 0.03
 S3_CALLS_S = 0.08  # one HEAD and one GET
+CALL_S = 0.03  # one call of a downstream that answers at once
 
 
 def defaults(config: Config) -> dict[str, str | int]:

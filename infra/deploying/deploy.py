@@ -26,7 +26,7 @@ from infra.deploying import leftovers, notify, stack
 from infra.errors import CommandError
 from infra.eventually import settled
 from infra.package import build
-from infra.permissions import address_policy, policies
+from infra.permissions import address_policy, own_actions, policies
 from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
@@ -166,7 +166,10 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
 def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) -> None:
     """Refuse a bad setting before anything is made. Raises CommandError, one line."""
     try:
-        Config.from_env({**expected_settings(stage, account), **settings})
+        folder = str(own_actions.folder(stage.root))
+        config = Config.from_env({**expected_settings(stage, account), **settings}, folder)
+        for name in own_actions.settings(stage.root, config.action):
+            config.setting(name)
         Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
         Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
         alarm_after_ticks(settings)

@@ -134,7 +134,10 @@ def test_a_price_can_be_another_and_a_wrong_one_is_named():
         ({"per": "32d"}, "per: '32d'"),
         ({"size": "2mb"}, "size: '2mb': expected a number with B, KB, MB, GB"),
         ({"capacity": "0"}, "capacity: '0': expected a number from 1 to 1,000,000"),
-        ({"action": "resise"}, "action: 'resise' is not log or resize or start_execution"),
+        (
+            {"action": "resise"},
+            "action: 'resise' is not invoke or log or post or put_event or resize or start_execution",
+        ),
         ({"seconds": "0"}, "seconds: '0': expected a number from 0.001 to 900"),
         ({"colour": "red"}, "colour: is not known here; known are objects, per"),
     ],

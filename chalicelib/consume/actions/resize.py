@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
-from chalicelib.aws import errors
+from chalicelib.aws import clients, errors, objects
 from chalicelib.config import Config
-from chalicelib.consume.actions.memory import MemoryBudget
-from chalicelib.consume.outcomes import ActionResult, Delivery
+from chalicelib.consume.memory import MemoryBudget
+from chalicelib.consume.outcomes import ActionResult, Delivery, Output
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated, is_later
 from chalicelib.thumbnails import make
@@ -27,15 +27,24 @@ from chalicelib.thumbnails.formats import ALL_EXTENSIONS, extensions
 from chalicelib.thumbnails.imaging.box import CENTRE
 from chalicelib.thumbnails.keys import all_keys, thumbnail_key
 from chalicelib.thumbnails.make import Source, Thumbnail
-from chalicelib.thumbnails.stored import made_with, metadata_of
+from chalicelib.thumbnails.stored import made_with
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.consume.actions import Action
 
+NEEDS = {
+    "s3:GetObject": ("IMAGES_BUCKET", "THUMBNAILS_BUCKET"),
+    "s3:PutObject": "THUMBNAILS_BUCKET",
+    "s3:DeleteObject": "THUMBNAILS_BUCKET",
+}
 # Contents that change this often while thumbnails are made of them are given to the next try.
 MOST_LOOKS = 3
+
+
+def action(config: Config) -> Action:
+    return resizer(clients.s3(), config)
 
 
 def resizer(s3: S3Client, config: Config) -> Action:
@@ -80,10 +89,9 @@ def resize(
                 with waiting.reserved(source["ContentLength"]):
                     data = body.read()
                     picture, made = _thumbnails(data, focus, config, decoding)
-            keys = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
+            outputs = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
             if s3.head_object(Bucket=created.bucket, Key=created.key)["ETag"].strip('"') == etag:
-                size = sum(len(each.data) for each in made)
-                return ActionResult("made", keys, len(data), size, *picture.size, made[0].thumbhash)
+                return ActionResult("made", outputs, len(data), *picture.size)
             fresh = False
     raise Retry("the object changed each time its thumbnails had been made")
 
@@ -112,19 +120,30 @@ def _thumbnails(
 
 def _write(
     s3: S3Client, config: Config, key: str, made: Sequence[Thumbnail], metadata: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Put all sizes, and take away what other formats earlier contents or settings had. Returns the keys."""
-    keys = []
+) -> tuple[Output, ...]:
+    """Put all sizes, and take away what other formats earlier contents or settings had."""
+    outputs = []
     for thumbnail in made:
-        keys.append(thumbnail_key(key, thumbnail.name, thumbnail.extension, config.thumbnails_prefix))
+        name = thumbnail_key(key, thumbnail.name, thumbnail.extension, config.thumbnails_prefix)
         shown = {"width": thumbnail.width, "height": thumbnail.height, "thumbhash": thumbnail.thumbhash}
         s3.put_object(
             Bucket=config.thumbnails_bucket,
-            Key=keys[-1],
+            Key=name,
             Body=thumbnail.data,
             ContentType=thumbnail.content_type,
             CacheControl=config.thumbnails.cache_control,
-            Metadata={**metadata, **{name: str(value) for name, value in shown.items()}},
+            Metadata={**metadata, **{field: str(value) for field, value in shown.items()}},
+        )
+        outputs.append(
+            Output(
+                config.thumbnails_bucket,
+                name,
+                thumbnail.name,
+                thumbnail.width,
+                thumbnail.height,
+                len(thumbnail.data),
+                thumbnail.thumbhash,
+            )
         )
     others = [
         other
@@ -133,7 +152,7 @@ def _write(
         for other in all_keys(key, extension, config)
     ]
     _delete(s3, config.thumbnails_bucket, others)
-    return tuple(keys)
+    return tuple(outputs)
 
 
 def _delete(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
@@ -148,18 +167,33 @@ def _already_made(
 ) -> ActionResult | None:
     """`unchanged` or, by a later event, `superseded` where every size is there, of the present contents."""
     for extension in extensions(config.thumbnails.output):
-        keys = all_keys(created.key, extension, config)
+        outputs: list[Output] = []
         sequencer = ""
-        for key in keys:
-            found = metadata_of(s3, config.thumbnails_bucket, key)
-            if (found.get("source-etag"), found.get("made-with")) != (etag, look):
+        keys = all_keys(created.key, extension, config)
+        for size, key in zip(config.thumbnails.named_sizes, keys, strict=True):
+            there = objects.head(s3, config.thumbnails_bucket, key)
+            found = there["Metadata"] if there else {}
+            if not there or (found.get("source-etag"), found.get("made-with")) != (etag, look):
                 break
             sequencer = found.get("source-sequencer", "")
+            outputs.append(_output(config.thumbnails_bucket, key, size.name, there["ContentLength"], found))
         else:
             later = created.sequencer and sequencer and is_later(sequencer, than=created.sequencer)
             others = created.etag and etag != created.etag
-            return ActionResult("superseded" if later or others else "unchanged", keys)
+            result = "superseded" if later or others else "unchanged"
+            return ActionResult(result, tuple(outputs), new=False)
     return None
+
+
+def _output(bucket: str, key: str, size: str, length: int, metadata: Mapping[str, str]) -> Output:
+    """What an earlier run wrote, as its metadata tells; a number that it does not tell is 0."""
+
+    def pixels(name: str) -> int:
+        value = metadata.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() else 0
+
+    thumbhash = metadata.get("thumbhash", "")
+    return Output(bucket, key, size, pixels("width"), pixels("height"), length, thumbhash)
 
 
 def _metadata(created: ObjectCreated, delivery: Delivery, etag: str, look: str) -> dict[str, str]:
