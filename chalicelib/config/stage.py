@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from chalicelib.capacity import MAX_CAPACITY
+from chalicelib.config import table
+from chalicelib.config.table import Match
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError
 from chalicelib.events import ObjectCreated
@@ -73,6 +75,8 @@ class Config:
         None  # a tick leaves no more there; 0 no such limit, None twice the capacity
     )
     action: str = "resize"
+    lines: tuple[tuple[Match, Config], ...] = ()  # of the action table: each with the settings of its line
+    line: str = ""  # which of them this is; empty for the stage itself
     post_timeout_s: int = 10
     invoke_timeout_s: int = 20
     invoke_type: str = "sync"
@@ -98,8 +102,12 @@ class Config:
     def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
         """The settings of this process. Raises ConfigError with one line for the first bad one.
 
-        `actions` is the folder whose files are the actions.
+        `actions` is the folder whose files are the actions; the action table is beside what it is in.
         """
+        return cls._without_table(env, actions)._with_table(env, actions)
+
+    @classmethod
+    def _without_table(cls, env: Mapping[str, str], actions: str) -> Config:
         of = Settings(env)
         bucket, queue = (_BUCKET, "a bucket's name"), (_QUEUE_URL, _A_QUEUE_URL)
         config = cls(
@@ -143,6 +151,43 @@ class Config:
                 of.text(name, pattern, f"{expected} for ACTION={config.action}")
         config._check_together()
         return config
+
+    def _with_table(self, env: Mapping[str, str], actions: str) -> Config:
+        """With the lines of the stage's action table, where there is one. Raises ConfigError."""
+        chalicelib = os.path.dirname(os.path.dirname(actions))
+        lines = table.read(chalicelib, self.stage, self.images_prefix)
+        found: list[tuple[Match, Config]] = []
+        for number, one in enumerate(lines, 1):
+            name = one.match.name
+            if any(name == of_line.line for _, of_line in found):  # cut short, both
+                name = f"{name} ({number})"
+            if one.action == table.IGNORE:
+                found.append((one.match, replace(self, action=table.IGNORE, line=name)))
+                continue
+            settings = {**env, **one.settings, "ACTION": one.action}
+            try:
+                of_line = Config._without_table(settings, actions)
+            except ConfigError as e:
+                file = os.path.basename(table.file_of(chalicelib, self.stage))
+                raise ConfigError(f"{file}: line {number} of the table: {e}") from None
+            found.append((one.match, replace(of_line, line=name)))
+        return replace(self, lines=tuple(found)) if found else self
+
+    def of_key(self, key: str) -> Config:
+        """The settings that hold for the key: those of its line of the action table, or the stage's."""
+        for match, of_line in self.lines:
+            if match.takes(key):
+                return of_line
+        return self
+
+    @property
+    def each(self) -> list[Config]:
+        """The settings of each line; the stage's own where there is no table."""
+        return [of_line for _, of_line in self.lines] or [self]
+
+    def ignores(self, key: str) -> bool:
+        """Whether the action table says so of the key."""
+        return bool(self.lines) and self.of_key(key).action == table.IGNORE
 
     def _check_together(self) -> None:
         if self.thumbnails_bucket == self.images_bucket and (
@@ -193,6 +238,8 @@ class Config:
             return "our own output: nothing to do"
         if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
             return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
+        if self.ignores(created.key):
+            return f"the action table ignores such keys: {self.of_key(created.key).line}"
         return ""
 
     def is_own_output(self, bucket: str, key: str) -> bool:

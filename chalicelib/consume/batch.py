@@ -1,6 +1,6 @@
 """A batch from the destination queue: the stage's action for each message, each settled when it ends.
 
-done              -> deleted
+done, or ignored  -> deleted
 never works       -> a dead letter, then deleted
 to be tried again -> sent back to the source queue with its number of tries, then deleted
 never begun       -> sent back untried
@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import events, times
 from chalicelib.config import Config
+from chalicelib.config.table import IGNORE
 from chalicelib.consume import outcomes, settle
 from chalicelib.consume.actions import Action
 from chalicelib.consume.circuit import Circuit, wait_s
-from chalicelib.consume.outcomes import DONE, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
+from chalicelib.consume.outcomes import DONE, FINISHED, IGNORED, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
 from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
 from chalicelib.queues.tries import Tries
@@ -125,8 +126,8 @@ def consume_batch(
         left -= {number for number, _ in group}
         ended = [one for _, one in group]
         all_ended += ended
-        for_lambda = [] if left else [one for one in ended if one.state == DONE]
-        by_hand = [one for one in ended if one.state != DONE] if not left else ended
+        for_lambda = [] if left else [one for one in ended if one.state in FINISHED]
+        by_hand = [one for one in ended if one.state not in FINISHED] if not left else ended
         unsettled += settle.settle(by_hand, sqs, config, times.now())
 
     late = _late(batch, records, left)
@@ -153,9 +154,11 @@ def _late(batch: _Batch, records: Sequence[Mapping[str, Any]], left: set[int]) -
         if number in not_begun:
             one.not_tried("no time left in this run")
         else:
-            batch.circuit.failed(delivery.tries)
-            one.failed("it did not end within the time of the function", batch.config, delivery.started)
-            _log_failure(_first_event(one.body), delivery, one, "")
+            created, reason = _first_event(one.body), "it did not end within the time of the function"
+            one.line = batch.config.of_key(created.key).line if created else ""
+            batch.circuit.of(one.line).failed(delivery.tries, reason)
+            one.failed(reason, batch.config, delivery.started)
+            _log_failure(created, delivery, one, "")
         late.append(one)
     return late
 
@@ -178,26 +181,36 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
         for created in events.parse_body(one.body):
             if batch.config.is_own_output(created.bucket, created.key):
                 continue
+            of = batch.config.of_key(created.key)
+            if of.action == IGNORE:
+                one.ignored = True
+                outcomes.line(created, delivery, IGNORED, times.now(), **_of_line(of.line))
+                continue
+            one.line = one.line or of.line
+            circuit = batch.circuit.of(of.line)
             if not one.results and batch.remaining_s() < batch.begin_s:
                 one.not_tried("no time left in this run")
                 return one
-            if not one.results and batch.circuit.is_open:
+            if not one.results and circuit.is_open:
                 one.not_tried("the downstream fails: paused", wait_s)
                 return one
             one.results.append(batch.action(created, delivery))
-            batch.circuit.succeeded()
+            circuit.succeeded()
             now = times.now()
-            outcomes.line(created, delivery, DONE, now, one.results[-1])
+            outcomes.line(created, delivery, DONE, now, one.results[-1], **_of_line(of.line))
             if (took := times.waited_s(created.event_time, now)) is not None:
                 one.seconds.append(took)
     except Reject as e:
         one.rejected(e.code, e.reason)
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
         trace = _trace(e)
-        batch.circuit.failed(delivery.tries)
+        reason = f"{type(e).__name__}: {e}"
+        batch.circuit.of(one.line).failed(delivery.tries, reason)
         after_s = e.after if isinstance(e, Retry) else 0.0
-        one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started, after_s)
-    if one.state != DONE:
+        one.failed(reason, batch.config, delivery.started, after_s)
+    if one.state == DONE and one.ignored and not one.results:
+        one.state = IGNORED
+    elif one.state != DONE:
         _log_failure(created, delivery, one, trace)
     return one
 
@@ -218,10 +231,15 @@ def _first_event(body: str) -> events.ObjectCreated | None:
 def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: Ended, trace: str) -> None:
     why: dict[str, Any] = {"reason": one.reason} | ({"trace": trace} if trace else {})
     if created:
-        outcomes.line(created, delivery, one.state, times.now(), **why)
+        outcomes.line(created, delivery, one.state, times.now(), **why, **_of_line(one.line))
     else:  # unreadable: there is no object to name, and what it holds does not belong into a log
         size = len(one.body.encode(errors="replace"))
         logs.line("unreadable", outcome=one.state, message_id=delivery.message_id, bytes=size, **why)
+
+
+def _of_line(line: str) -> dict[str, Any]:
+    """The action table's line, in a log line; nothing of a stage without one."""
+    return {"line": line} if line else {}
 
 
 def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config, circuit: Circuit) -> None:
@@ -231,15 +249,22 @@ def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config,
         "Rejected": summary[REJECTED],
         "Retried": summary[RETRY],
         "Untried": summary[UNTRIED],
-        "CircuitOpen": int(circuit.is_open),
+        "CircuitOpen": int(circuit.paused is not None),
         "Thumbnails": sum(len(result.thumbnails) for result in results if result.new),
         "BytesIn": sum(result.bytes_in for result in results),
         "BytesOut": sum(result.bytes_out for result in results),
     }
     if took := [seconds for one in ended for seconds in one.seconds]:
         values["UploadToDone"] = took[: metrics.MOST_VALUES]
-    paused_until = times.iso(times.from_epoch(circuit.until * 1000)) if circuit.is_open else None
-    metrics.line("consumed", config.stage, "consume", values, **summary, paused_until=paused_until)
+    told: dict[str, Any] = {**summary, "paused_until": None}
+    if paused := circuit.paused:
+        told |= {"paused_until": times.iso(times.from_epoch(paused.until * 1000)), "paused_why": paused.why}
+    metrics.line("consumed", config.stage, "consume", values, **told)
+    for of in config.each if config.lines else ():
+        states = Counter(one.state for one in ended if one.line == of.line)
+        if states[DONE] or states[REJECTED]:
+            counted = {"Done": states[DONE], "Rejected": states[REJECTED]}
+            metrics.line_of_table(config.stage, "consume", of.line, counted)
 
 
 def _all_of(queue: SimpleQueue[Item]) -> list[Item]:

@@ -2,8 +2,9 @@
 
 Kept in the process's memory, without a signal to anybody: each sandbox finds out by itself within a few
 calls, and one that is sick alone stops only itself. Only first tries count: events that fail time and again,
-for reasons of their own, must not keep it open. What it does not do: it does not slow a downstream that is
-merely slow.
+for reasons of their own, must not keep it open. Each line of an action table has a circuit of its own, for
+its downstream is its own; events that come to a line that fails still use the stage's capacity.
+What it does not do: it does not slow a downstream that is merely slow.
 """
 
 from __future__ import annotations
@@ -34,6 +35,22 @@ class Circuit:
         self._failed = 0  # first tries in a row
         self._pause_s = FIRST_PAUSE_S
         self.until = 0.0  # when a pause ends; 0 where there is none
+        self.why = ""  # the last failure that counted
+        self._of_lines: dict[str, Circuit] = {}
+
+    def of(self, line: str) -> Circuit:
+        """That of a line of the action table, by its name; this one where there is no table."""
+        if not line:
+            return self
+        with self._lock:
+            return self._of_lines.setdefault(line, Circuit(self._clock, self._uniform))
+
+    @property
+    def paused(self) -> Circuit | None:
+        """Of this one and those of the lines, the one that pauses longest now; None where none does."""
+        with self._lock:
+            those = [one for one in (self, *self._of_lines.values()) if one.is_open]
+        return max(those, key=lambda one: one.until, default=None)
 
     @property
     def is_open(self) -> bool:
@@ -45,12 +62,13 @@ class Circuit:
         with self._lock:
             self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0
 
-    def failed(self, tries: int) -> None:
-        """The try of that number failed in a way that may pass."""
+    def failed(self, tries: int, why: str = "") -> None:
+        """The try of that number failed in a way that may pass, and why, in one line."""
         with self._lock:
             if tries > 1 or self.is_open:  # those that were begun before the pause say nothing new
                 return
             self._failed += 1
+            self.why = why
             if self._failed >= OPENS_AFTER:
                 self._failed = OPENS_AFTER - RENEWS_AFTER
                 self.until = self._clock() + self._pause_s * self._uniform(1 - JITTER, 1 + JITTER)

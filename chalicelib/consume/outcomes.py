@@ -17,8 +17,9 @@ from chalicelib.telemetry import logs
 
 MESSAGE = "event"
 MOST_SAID = 1000  # characters of what an action says
-DONE, REJECTED, RETRY, UNTRIED = "done", "rejected", "retry", "untried"
-OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED)
+DONE, REJECTED, RETRY, UNTRIED, IGNORED = "done", "rejected", "retry", "untried", "ignored"
+OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED, IGNORED)
+FINISHED = (DONE, IGNORED)  # nothing is left to be done
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import times
 from chalicelib.config import Config
-from chalicelib.consume.outcomes import DONE, REJECTED, RETRY, UNTRIED, ActionResult
+from chalicelib.consume.outcomes import DONE, FINISHED, REJECTED, RETRY, UNTRIED, ActionResult
 from chalicelib.queues import batching, letters, messages, tries
 from chalicelib.queues.tries import BULK, Tries
 
@@ -24,7 +24,7 @@ LONGEST_ASKED_S = 9000.0  # a downstream that asks for more is asked again after
 
 @dataclass
 class Ended:
-    """One message and what became of it: `done`, `rejected`, `retry` or `untried`."""
+    """One message and what became of it: `done`, `rejected`, `retry`, `untried` or `ignored`."""
 
     receipt_handle: str
     body: str
@@ -34,6 +34,8 @@ class Ended:
     code: str = ""  # of a rejection
     wait_s: float = 0.0  # until it may be tried again
     results: list[ActionResult] = field(default_factory=list)  # one for each event that was done
+    line: str = ""  # of the action table, by which its first event goes
+    ignored: bool = False  # the action table ignores an event of it
     seconds: list[float] = field(default_factory=list)  # from upload to done, of those that know
 
     def rejected(self, code: str, reason: str) -> None:
@@ -67,7 +69,7 @@ def settle(ended: Sequence[Ended], sqs: SQSClient, config: Config, now: datetime
 
     The quickest first: a dead-letter queue that is down keeps nobody else waiting.
     """
-    done = [one for one in ended if one.state == DONE]
+    done = [one for one in ended if one.state in FINISHED]
     left = [f"not deleted: {why}" for why in _delete(done, sqs, config) if why]
     for lane in ("", BULK):
         returning = [one for one in ended if one.state in (RETRY, UNTRIED) and one.tries.lane == lane]

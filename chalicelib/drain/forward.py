@@ -140,8 +140,14 @@ class Sent:
     impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan:
+def plan(
+    messages: Iterable[MessageTypeDef],
+    now: float,
+    lane: str = "",
+    ignores: Callable[[str], bool] = lambda key: False,
+) -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
+    So is an event whose key the action table `ignores`.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
     on.
@@ -156,7 +162,9 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "") -> Plan
                 todo.postpone.append(Outgoing(message, later))
                 continue
         found = events.parse_parts(body)
-        if len(found.created) == 1 and not found.unreadable:
+        if len(found.created) == 1 and not found.unreadable and ignores(found.created[0].key):
+            todo.ignore.append(message)
+        elif len(found.created) == 1 and not found.unreadable:
             todo.forward.append(Outgoing(message, _forwarded(found.created[0], message, earlier, lane)))
         elif found.whole:
             why = found.unreadable[0][1]
@@ -216,7 +224,7 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name)
+    todo = plan(messages, clock(), lane.name, config.ignores)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 

@@ -18,6 +18,7 @@ STATES: Mapping[str, State] = {
     "rejected": "rejected",
     "retry": "retrying",
     "untried": "waiting",
+    "ignored": "ignored",
 }
 SUPERSEDED = "superseded"  # the result of an event that a newer one of its key overtook
 WHERE = "which queue it waits in: SQS cannot be searched"

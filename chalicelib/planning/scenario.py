@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY
 from chalicelib.config.stage import S3_NOTIFIES, actions_in
+from chalicelib.config.table import IGNORE
 from chalicelib.errors import BadRequest
 from chalicelib.fields import Typed, schema
 
@@ -125,11 +126,12 @@ CALL_S = 0.03  # one call of a downstream that answers at once
 
 
 def defaults(config: Config) -> dict[str, str | int]:
-    """What the stage itself says of a scenario."""
+    """What the stage itself says of a scenario; of an action table the last line that does anything."""
+    of = next((one for one in reversed(config.each) if one.action != IGNORE), config)
     return {
         "capacity": config.capacity,
         "shards": config.drain_shards,
-        "action": config.action,
+        "action": of.action,
         "notifies": config.s3_notifies,
-        "thumbnails": len(config.thumbnails.sizes),
+        "thumbnails": len(of.thumbnails.sizes),
     }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from chalicelib.config import Config
+from chalicelib.config import Config, table
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
@@ -168,8 +168,10 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
     try:
         folder = str(own_actions.folder(stage.root))
         config = Config.from_env({**expected_settings(stage, account), **settings}, folder)
-        for name in own_actions.settings(stage.root, config.action):
-            config.setting(name)
+        for of_line in config.each:
+            if of_line.action != table.IGNORE:
+                for name in own_actions.settings(stage.root, of_line.action):
+                    of_line.setting(name)
         Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
         Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
         alarm_after_ticks(settings)

@@ -16,7 +16,7 @@ from typing import Any
 from chalice.constants import VPC_ATTACH_POLICY
 from chalice.policy import PolicyBuilder
 
-from chalicelib.config import Config
+from chalicelib.config import Config, table
 from chalicelib.config.stage import capacity_parameter, queue_name
 from chalicelib.letters import runs, store
 from infra.permissions import aws_calls, own_actions
@@ -155,7 +155,7 @@ def write(stage: Stage, account: Account) -> dict[str, Path]:
 def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
     """The policy of each function of the stage. Raises Disagreement."""
     env = stage.environment()
-    needed = [_needs(action, stage, env, account) for action in sorted({env.get("ACTION") or Config.action})]
+    needed = [_needs(action, stage, own, account) for action, own in _actions_of(stage, env)]
     return {
         name: _document(function, name, found, needed if function == "consume" else [], stage, env, account)
         for function, found in aws_calls.calls(stage.root).items()
@@ -164,6 +164,17 @@ def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
 
 
 Allowed = dict[tuple[str, ...], set[str]]  # resources -> actions
+
+
+def _actions_of(stage: Stage, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
+    """The stage's action with its settings; with an action table those of each line."""
+    lines = table.read(str(stage.root / "chalicelib"), stage.name, env.get("IMAGES_PREFIX", ""))
+    of_lines: list[tuple[str, Mapping[str, str]]] = [
+        (one.action, {**env, **one.settings}) for one in lines if one.action != table.IGNORE
+    ]
+    if lines:
+        return of_lines
+    return [(env.get("ACTION") or Config.action, env)]
 
 
 def _needs(action: str, stage: Stage, env: Mapping[str, str], account: Account) -> Allowed:

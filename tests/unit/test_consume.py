@@ -132,7 +132,7 @@ def now(destination, monkeypatch):
 
 
 def counts(**given):
-    return {"done": 0, "rejected": 0, "retry": 0, "untried": 0, **given}
+    return {"done": 0, "rejected": 0, "retry": 0, "untried": 0, "ignored": 0, **given}
 
 
 def test_a_good_batch_is_done_and_what_ends_last_is_left_to_lambda_to_delete(destination):

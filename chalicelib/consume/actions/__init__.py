@@ -11,6 +11,7 @@ done, raises Reject when it never can be, and anything else when a later try may
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 from chalicelib.config import Config
@@ -21,6 +22,18 @@ Action = Callable[[ObjectCreated, Delivery], ActionResult]
 
 
 def action_for(config: Config) -> Action:
-    """The stage's action. Only what it needs is imported: Pillow and boto3 cost a cold start."""
+    """The stage's action, or that of the table's line for each key.
+
+    Only what it needs is imported, once it is needed: Pillow and boto3 cost a cold start.
+    """
+    loaded = cache(_load)  # by line: those that are never asked for cost nothing
+
+    def act(created: ObjectCreated, delivery: Delivery) -> ActionResult:
+        return loaded(config.of_key(created.key))(created, delivery)
+
+    return act if config.lines else _load(config)
+
+
+def _load(config: Config) -> Action:
     found: Action = import_module(f"{__name__}.{config.action}").action(config)
     return found

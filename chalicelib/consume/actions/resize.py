@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
@@ -47,14 +47,19 @@ def action(config: Config) -> Action:
     return resizer(clients.s3(), config)
 
 
+@cache
+def _budgets(waiting: int, decoding: int) -> tuple[MemoryBudget, MemoryBudget]:
+    """Of the process: all lines of an action table share them."""
+    return MemoryBudget(waiting), MemoryBudget(decoding)
+
+
 def resizer(s3: S3Client, config: Config) -> Action:
     """The action of this process. Calls may overlap: together they stay within the memory.
 
     Files wait in one budget and are decoded in the other. Whoever holds memory of the second needs no more
     of it, so threads cannot wait for each other for ever.
     """
-    waiting = MemoryBudget(config.thumbnails.waiting_budget)
-    decoding = MemoryBudget(config.thumbnails.memory_budget)
+    waiting, decoding = _budgets(config.thumbnails.waiting_budget, config.thumbnails.memory_budget)
     return partial(resize, s3=s3, config=config, waiting=waiting, decoding=decoding)
 
 
