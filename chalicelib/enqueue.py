@@ -33,7 +33,7 @@ def enqueue_events(
     again, which may repeat some messages and loses none.
     """
     found = events.parts_of(payload)
-    ours = [one for one in found.created if not config.why_ignored(one)]
+    ours = [one for one in found.created if not config.why_left_out(one) and not config.drops(one.key)]
     bulk = [bool(config.bulk_queue_url) and fairness.is_bulk(one.key, now) for one in ours]
     refused = [""] * len(ours)
     for lane in (False, True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # Seconds to connect, seconds to wait for an answer, attempts. Those on an event's way are short: consume
 # begins nothing that could not end before its margin, and settles within it (chalicelib/consume/batch.py).
-LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2)}
+LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2), "events": (1, 2, 2)}
 OTHER_LIMITS = (3, 10, 3)
 
 OF_ACTIONS = (3, 8, 2)  # every other service's, called by an action
@@ -82,5 +83,6 @@ sqs: Callable[[], SQSClient] = partial(_client, "sqs")
 ssm: Callable[[], SSMClient] = partial(_client, "ssm")
 cloudwatch: Callable[[], CloudWatchClient] = partial(_client, "cloudwatch")
 cloudwatch_logs: Callable[[], CloudWatchLogsClient] = partial(_client, "logs")
+events: Callable[[], EventBridgeClient] = partial(_client, "events")
 functions: Callable[[], LambdaClient] = partial(_client, "lambda")
 stepfunctions: Callable[[], SFNClient] = partial(_client, "stepfunctions")

@@ -75,6 +75,7 @@ class Config:
         None  # a tick leaves no more there; 0 no such limit, None twice the capacity
     )
     action: str = "resize"
+    events_bus: str = ""  # EventBridge's, that is told of every ending; empty is nobody
     lines: tuple[tuple[Match, Config], ...] = ()  # of the action table: each with the settings of its line
     line: str = ""  # which of them this is; empty for the stage itself
     post_timeout_s: int = 10
@@ -133,6 +134,7 @@ class Config:
                 of.whole("MAX_IN_DESTINATION", 0, 10_000_000, 0) if env.get("MAX_IN_DESTINATION") else None
             ),
             action=of.read("ACTION", partial(_action, folder=actions), cls.action),
+            events_bus=of.text("EVENTS_BUS", _BUS, "an EventBridge bus's name or ARN", ""),
             post_timeout_s=of.whole("POST_TIMEOUT_S", 1, LONGEST_CALL_S, cls.post_timeout_s),
             invoke_timeout_s=of.whole("INVOKE_TIMEOUT_S", 1, LONGEST_CALL_S, cls.invoke_timeout_s),
             invoke_type=of.choice("INVOKE_TYPE", ("sync", "async"), cls.invoke_type),
@@ -230,16 +232,24 @@ class Config:
         """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
         return self.retry_delays[min(tries, len(self.retry_delays)) - 1]
 
+    def drops(self, key: str) -> bool:
+        """Whether enqueue and the drain drop the key's event. With a bus consume does, and tells of it."""
+        return self.ignores(key) and not self.events_bus
+
     def why_ignored(self, created: ObjectCreated) -> str:
         """Why the object is not to be handled, uploaded or backfilled, in one line; empty where it is."""
+        if not (why := self.why_left_out(created)) and self.ignores(created.key):
+            return f"the action table ignores such keys: {self.of_key(created.key).line}"
+        return why
+
+    def why_left_out(self, created: ObjectCreated) -> str:
+        """The same, but for the action table: it is none of the stage's objects."""
         if created.is_folder_marker:
             return "a folder marker: nothing to do"
         if self.is_own_output(created.bucket, created.key):
             return "our own output: nothing to do"
         if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
             return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
-        if self.ignores(created.key):
-            return f"the action table ignores such keys: {self.of_key(created.key).line}"
         return ""
 
     def is_own_output(self, bucket: str, key: str) -> bool:

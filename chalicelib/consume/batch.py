@@ -20,23 +20,37 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import events, times
+from chalicelib.aws import bus, clients
 from chalicelib.config import Config
+from chalicelib.config.stage import APP
 from chalicelib.config.table import IGNORE
 from chalicelib.consume import outcomes, settle
 from chalicelib.consume.actions import Action
 from chalicelib.consume.circuit import Circuit, wait_s
-from chalicelib.consume.outcomes import DONE, FINISHED, IGNORED, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
+from chalicelib.consume.outcomes import (
+    DONE,
+    FINISHED,
+    IGNORED,
+    OUTCOMES,
+    REJECTED,
+    RETRY,
+    UNTRIED,
+    ActionResult,
+    Delivery,
+)
 from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
+from chalicelib.queues import word
 from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs, metrics
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 Item = TypeVar("Item")
@@ -104,6 +118,7 @@ def consume_batch(
     remaining_ms: Callable[[], int],
     replace_process: Callable[[], object] | None = None,
     circuit: Circuit | None = None,
+    events_client: Callable[[], EventBridgeClient] = clients.events,
 ) -> dict[str, int]:
     """Do the action for every SQS record of the payload and settle each message when it ends.
 
@@ -125,6 +140,7 @@ def consume_batch(
     while left and (group := batch.next_ended()):
         left -= {number for number, _ in group}
         ended = [one for _, one in group]
+        _tell(ended, events_client, config)
         all_ended += ended
         for_lambda = [] if left else [one for one in ended if one.state in FINISHED]
         by_hand = [one for one in ended if one.state not in FINISHED] if not left else ended
@@ -184,6 +200,7 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
             of = batch.config.of_key(created.key)
             if of.action == IGNORE:
                 one.ignored = True
+                one.words.append(_word(word.IGNORED, created, delivery, of, None))
                 outcomes.line(created, delivery, IGNORED, times.now(), **_of_line(of.line))
                 continue
             one.line = one.line or of.line
@@ -196,6 +213,7 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
                 return one
             one.results.append(batch.action(created, delivery))
             circuit.succeeded()
+            one.words.append(_word(word.PROCESSED, created, delivery, of, one.results[-1]))
             now = times.now()
             outcomes.line(created, delivery, DONE, now, one.results[-1], **_of_line(of.line))
             if (took := times.waited_s(created.event_time, now)) is not None:
@@ -213,6 +231,46 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     elif one.state != DONE:
         _log_failure(created, delivery, one, trace)
     return one
+
+
+def _word(
+    kind: str, created: events.ObjectCreated, delivery: Delivery, of: Config, result: ActionResult | None
+) -> bus.Word:
+    """What the bus is told of an event that has ended here."""
+    told = word.detail(
+        of.stage,
+        id=created.identity,
+        bucket=created.bucket,
+        key=created.key,
+        version_id=created.version_id,
+        action=of.action,
+        line=of.line or None,
+        result=result.result if result else None,
+        says=outcomes.short(result.says) or None if result else None,
+        outputs=[asdict(output) for output in result.outputs] if result else (),
+        tries=delivery.tries,
+        times={
+            "uploaded": created.event_time,
+            "forwarded": times.iso(delivery.forwarded),
+            "started": times.iso(delivery.started),
+            "ended": times.iso(times.now()),
+        },
+    )
+    return bus.Word(kind, told)
+
+
+def _tell(ended: Sequence[Ended], client: Callable[[], EventBridgeClient], config: Config) -> None:
+    """The bus first, then the delete. What the bus has not confirmed comes again, untried: its action finds
+    its work done, and it is told once more."""
+    finished = [one for one in ended if one.state in FINISHED]
+    words = [(one, told) for one in finished for told in one.words]
+    if not config.events_bus or not words:
+        return
+    answers = bus.tell(client(), config.events_bus, APP, [told for _, told in words])
+    for (one, _), why in zip(words, answers, strict=True):
+        if why:
+            one.not_tried(f"the bus was not told: {outcomes.short(why)}", wait_s)
+            logs.line("not told", bus=config.events_bus, reason=outcomes.short(why))
 
 
 def _opened(record: Mapping[str, Any], batch: _Batch) -> tuple[Delivery, Ended]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib import times
+from chalicelib.aws.bus import Word
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import DONE, FINISHED, REJECTED, RETRY, UNTRIED, ActionResult
 from chalicelib.queues import batching, letters, messages, tries
@@ -36,6 +37,7 @@ class Ended:
     results: list[ActionResult] = field(default_factory=list)  # one for each event that was done
     line: str = ""  # of the action table, by which its first event goes
     ignored: bool = False  # the action table ignores an event of it
+    words: list[Word] = field(default_factory=list)  # for the bus, of each event that has ended
     seconds: list[float] = field(default_factory=list)  # from upload to done, of those that know
 
     def rejected(self, code: str, reason: str) -> None:

@@ -224,7 +224,7 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, config.ignores)
+    todo = plan(messages, clock(), lane.name, config.drops)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 

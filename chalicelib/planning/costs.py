@@ -76,6 +76,8 @@ def lines(scenario: Scenario, prices: Prices = PRICES) -> list[Line]:
         ]
     if scenario.action == "start_execution":
         bill.append(Line("Step Functions, 1 transition each", objects, "transitions", prices.step_transition))
+    told = objects * ((scenario.events == "on") + (scenario.action == "put_event"))
+    bill.append(Line("EventBridge, events put", told, "events", prices.bus_event))
     return [line for line in bill if line.amount]
 
 

@@ -30,6 +30,7 @@ class PlanQuery(TypedDict):
     shards: NotRequired[str]
     action: NotRequired[str]
     notifies: NotRequired[str]
+    events: NotRequired[Annotated[str, schema(description="on where EVENTS_BUS is told of each ending")]]
     thumbnails: NotRequired[str]
     seconds: NotRequired[str]
     times: NotRequired[str]
@@ -47,6 +48,7 @@ class Scenario:
     shards: int = 1
     action: str = "resize"
     notifies: str = "lambda"  # S3_NOTIFIES
+    events: str = "off"  # on: EVENTS_BUS is told of each ending
     thumbnails: int = 1  # of one object
     seconds: float | None = None  # consume's time for one object; None: estimated
     times: float = 1.0  # how often a month this happens
@@ -71,6 +73,7 @@ class Scenario:
             shards=of.whole("shards", 1, 100, cls.shards),
             action=of.choice("action", tuple(actions_in()), cls.action),
             notifies=of.choice("notifies", S3_NOTIFIES, cls.notifies),
+            events=of.choice("events", ("off", "on"), cls.events),
             thumbnails=of.whole("thumbnails", 1, 100, cls.thumbnails),
             seconds=of.number("seconds", 0.001, 900) if of.given("seconds") else None,
             times=of.number("times", 0, 100_000, cls.times),
@@ -134,4 +137,5 @@ def defaults(config: Config) -> dict[str, str | int]:
         "action": of.action,
         "notifies": config.s3_notifies,
         "thumbnails": len(of.thumbnails.sizes),
+        "events": "on" if config.events_bus else "off",
     }

@@ -30,6 +30,7 @@ from infra.permissions import address_policy, own_actions, policies
 from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -68,6 +69,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     settings = stage.environment()
     check_settings(stage, settings, account)
     check_concurrency(boto3.client("lambda"), stage)
+    check_buses(boto3.client("events"), stage, settings, account)
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
@@ -201,6 +203,28 @@ def check_concurrency(client: LambdaClient, stage: Stage) -> None:
             f"lets {free} more be reserved; {wanted} are needed, so that no two ticks of a drain "
             "overlap: ask for more in Service Quotas (Lambda, Concurrent executions), which costs nothing"
         )
+
+
+def check_buses(
+    client: EventBridgeClient, stage: Stage, settings: Mapping[str, str], account: Account
+) -> None:
+    """Refuse a bus that is not there: EventBridge would take its events, and nobody would have them.
+
+    Raises CommandError. A bus of another account or region cannot be asked for, and is believed.
+    """
+    lines = table.read(str(stage.root / "chalicelib"), stage.name, settings.get("IMAGES_PREFIX", ""))
+    for of in (settings, *(one.settings for one in lines)):
+        for name in ("EVENTS_BUS", "PUT_EVENT_BUS"):
+            bus = of.get(name, "")
+            if not bus or (bus.startswith("arn:") and f":{account.region}:{account.id}:" not in bus):
+                continue
+            try:
+                client.describe_event_bus(Name=bus)
+            except client.exceptions.ResourceNotFoundException as e:
+                make = f"aws events create-event-bus --name {bus.rpartition('/')[2]}"
+                raise CommandError(
+                    f"{name} is {bus!r}: there is no such bus in {account.id}, {account.region}; {make}"
+                ) from e
 
 
 def _has_reserved(client: LambdaClient, function: str) -> bool:

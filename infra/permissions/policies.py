@@ -27,6 +27,8 @@ from infra.stage import Account, Stage
 IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
 SOURCE, BULK = "SOURCE_QUEUE_URL", "BULK_QUEUE_URL"
 DESTINATION, DEAD = "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+BUS = "EVENTS_BUS"
+ONLY_WHERE_SET = {BUS}  # a stage without the setting does without what it is for
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
@@ -52,6 +54,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:DeleteMessage": (DESTINATION,),
         # Both lanes: what is to be tried again passes the capacity again.
         "sqs:SendMessage": (SOURCE, BULK, DEAD),
+        "events:PutEvents": (BUS,),
         # What its action does, the action's own file says: NEEDS.
     },
     "letters": {
@@ -60,6 +63,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:DeleteObject": (LETTERS,),
         "s3:ListBucket": (REPORTS,),
         "sqs:SendMessage": (SOURCE, BULK),
+        "events:PutEvents": (BUS,),
         # Those that are filed, when another one of their batch is not.
         "sqs:DeleteMessage": (DEAD,),
     },
@@ -232,11 +236,12 @@ def _document(
         )
     allowed: Allowed = {}
     for action in sorted(actions):
-        resources = tuple(arn for one in grants[action] for arn in _arns(action, one, stage, env, account))
-        allowed.setdefault(resources, set()).add(action)
+        names = [one for one in grants[action] if env.get(one) or one not in ONLY_WHERE_SET]
+        if resources := tuple(arn for one in names for arn in _arns(action, one, stage, env, account)):
+            allowed.setdefault(resources, set()).add(action)
     for each in needed:
-        for resources, names in each.items():
-            allowed.setdefault(resources, set()).update(names)
+        for resources, those in each.items():
+            allowed.setdefault(resources, set()).update(those)
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
         allowed.setdefault(polled, set()).update(POLLER)
