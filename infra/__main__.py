@@ -95,7 +95,7 @@ def policies(stage: str) -> None:
 @click.option("--capacity", help="CAPACITY: events a tick.")
 @click.option("--shards", help="DRAIN_SHARDS.")
 @click.option("--action", help="ACTION, such as resize.")
-@click.option("--notifies", help="S3_NOTIFIES: lambda or queue.")
+@click.option("--notifies", help="S3_NOTIFIES: lambda, queue or eventbridge.")
 @click.option("--events", help="on: EVENTS_BUS is told of each ending.")
 @click.option("--thumbnails", help="Thumbnails of one object.")
 @click.option("--seconds", help="Of consume for one object; estimated without.")

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from chalicelib.capacity import MAX_CAPACITY
-from chalicelib.config import table
+from chalicelib.config import keys, table
 from chalicelib.config.table import Match
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError
@@ -19,7 +20,7 @@ from chalicelib.fields import Settings
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
 # Each file in it is an action, one of ours or one of the user's own (docs/actions.md).
 ACTIONS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "consume", "actions")
-S3_NOTIFIES = ("lambda", "queue")
+S3_NOTIFIES = ("lambda", "queue", "eventbridge")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -62,7 +63,8 @@ class Config:
     bulk_queue_url: str = ""  # behind the source queue: backfills, and who sends very many; empty is one lane
     images_prefix: str = ""
     images_suffix: str = ""
-    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
+    images_patterns: tuple[str, ...] = ()  # in their place, where EventBridge tells
+    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between, or EventBridge
     thumbnails_prefix: str = ""
     capacity: int = 1000  # events a tick
     drain_workers: int = 32  # calls at the same time, in one shard
@@ -121,6 +123,7 @@ class Config:
             bulk_queue_url=of.text("BULK_QUEUE_URL", *queue, default=""),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
+            images_patterns=of.read("IMAGES_PATTERNS", keys.patterns_in, cls.images_patterns),
             s3_notifies=of.choice("S3_NOTIFIES", S3_NOTIFIES, cls.s3_notifies),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
             capacity=of.whole("CAPACITY", 1, MAX_CAPACITY, cls.capacity),
@@ -192,6 +195,19 @@ class Config:
         return bool(self.lines) and self.of_key(key).action == table.IGNORE
 
     def _check_together(self) -> None:
+        if self.images_patterns and self.s3_notifies != "eventbridge":
+            raise ConfigError(
+                f"IMAGES_PATTERNS needs S3_NOTIFIES=eventbridge, it is {self.s3_notifies!r}: S3 itself knows "
+                "one IMAGES_PREFIX and one IMAGES_SUFFIX"
+            )
+        if self.images_patterns and (self.images_prefix or self.images_suffix):
+            raise ConfigError(
+                "IMAGES_PATTERNS are of whole keys: take IMAGES_PREFIX and IMAGES_SUFFIX into them"
+            )
+        if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
+            raise ConfigError(
+                f"IMAGES_PATTERNS make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
+            )
         if self.thumbnails_bucket == self.images_bucket and (
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
         ):
@@ -224,6 +240,13 @@ class Config:
         """The SSM parameter that holds the capacity set at run time."""
         return capacity_parameter(self.stage)
 
+    @property
+    def event_pattern(self) -> dict[str, Any]:
+        """Which events the rule of S3_NOTIFIES=eventbridge passes to enqueue."""
+        return keys.event_pattern(
+            self.images_bucket, self.images_prefix, self.images_suffix, self.images_patterns
+        )
+
     def lane_url(self, lane: str) -> str:
         """The queue of a lane: `bulk`, or live."""
         return self.bulk_queue_url if lane and self.bulk_queue_url else self.source_queue_url
@@ -250,6 +273,8 @@ class Config:
             return "our own output: nothing to do"
         if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
             return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
+        if self.images_patterns and not any(table.like(created.key, one) for one in self.images_patterns):
+            return "IMAGES_PATTERNS leaves such keys out"
         return ""
 
     def is_own_output(self, bucket: str, key: str) -> bool:

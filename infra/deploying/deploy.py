@@ -70,6 +70,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     check_settings(stage, settings, account)
     check_concurrency(boto3.client("lambda"), stage)
     check_buses(boto3.client("events"), stage, settings, account)
+    check_bucket(boto3.client("s3"), stage, settings, account)
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
@@ -88,11 +89,17 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         prefix=settings.get("IMAGES_PREFIX", ""),
         suffix=settings.get("IMAGES_SUFFIX", ""),
     )
+    ours = not _existing_bucket(stage, settings, account)
+    by_eventbridge = settings.get("S3_NOTIFIES") == "eventbridge"
+    if ours and by_eventbridge:
+        notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=True)
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
+    if ours and not by_eventbridge:  # only now does S3 tell in another way
+        notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=False)
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
     keep_api_logs(boto3.client("logs"), stage)
     address_policy.take_away(boto3.client("apigateway"), stage)
@@ -225,6 +232,13 @@ def check_buses(
                 raise CommandError(
                     f"{name} is {bus!r}: there is no such bus in {account.id}, {account.region}; {make}"
                 ) from e
+
+
+def check_bucket(s3: S3Client, stage: Stage, settings: Mapping[str, str], account: Account) -> None:
+    """Refuse a bucket of the user's own that does not do what S3_NOTIFIES needs. Raises CommandError."""
+    bucket = _existing_bucket(stage, settings, account)
+    if bucket and settings.get("S3_NOTIFIES") == "eventbridge":
+        notify.refuse_silent_bucket(s3, bucket)
 
 
 def _has_reserved(client: LambdaClient, function: str) -> bool:

@@ -176,6 +176,31 @@ def test_destroy_stops_at_waiting_messages_keeps_full_buckets_unless_told_and_le
     assert destroying.destroy(again.stage, quiet) == []  # and may be repeated
 
 
+def test_eventbridge_may_tell_enqueue_by_patterns_and_the_change_doubles_nothing(first, photographs):
+    before, contents = inventory(first), (photographs / "rocket.jpg").read_bytes()
+    first.stage.record({"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "told/*.jpg,also*told.jpg"}, {})
+    redeploy(first)
+    bucket = first.settings["IMAGES_BUCKET"]
+    try:
+        found = first.s3.get_bucket_notification_configuration(Bucket=bucket)
+        assert "EventBridgeConfiguration" in found
+        assert not found.get("LambdaFunctionConfigurations")
+        after = inventory(first)
+        assert (after["rules"], after["targets"], after["notifications"]) == (2, 2, 0)
+        redeploy(first)  # and again: nothing changes
+        assert inventory(first) == after
+        with only_our_ticks(first):
+            first.upload("not told.jpg", contents)
+            uploads = [first.upload(key, contents) for key in ("told/a b+.jpg", "also/told.jpg")]
+            wait_for(lambda: first.depth("source") == 2, "the two that the patterns let through")
+            finish(first, uploads)
+    finally:
+        first.stage.record({"S3_NOTIFIES": "lambda", "IMAGES_PATTERNS": ""}, {})
+        redeploy(first)
+    assert inventory(first) == before
+    assert "EventBridgeConfiguration" not in first.s3.get_bucket_notification_configuration(Bucket=bucket)
+
+
 def test_s3_may_notify_the_source_queue_itself_and_the_change_doubles_nothing(first, photographs):
     """No function between: drain reads S3's own message."""
     contents = (photographs / "rocket.jpg").read_bytes()

@@ -102,7 +102,7 @@ def test_the_bill_grows_with_the_objects_and_has_a_floor():
     once, twice = total(), total(times="2")
     assert 5 < idle < 15
     assert twice - once == pytest.approx(once - idle)
-    assert total(notifies="queue") < once
+    assert total(notifies="queue") < once < total(notifies="eventbridge")
     assert "Step Functions, 1 transition each" in [
         line.what for line in lines(scenario(action="start_execution"))
     ]
