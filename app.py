@@ -61,7 +61,7 @@ if config.s3_notifies == "lambda":
 
     @app.on_s3_event(
         bucket=config.images_bucket,
-        events=["s3:ObjectCreated:*"],
+        events=config.s3_events,
         prefix=config.images_prefix or None,
         suffix=config.images_suffix or None,
     )

@@ -72,7 +72,14 @@ class FakeS3:
 
     def delete_object(self, **request: Any) -> dict[str, Any]:
         self._called("DeleteObject", request)
-        self._bucket(request, "DeleteObject").pop(request["Key"], None)  # twice is no error
+        there = self._bucket(request, "DeleteObject")
+        if (etag := request.get("IfMatch")) is not None:
+            if request["Key"] not in there:
+                raise client_error("NoSuchKey", "The specified key does not exist.", 404, "DeleteObject")
+            if there[request["Key"]]["ETag"] != etag:
+                said = "At least one of the pre-conditions you specified did not hold"
+                raise client_error("PreconditionFailed", said, 412, "DeleteObject")
+        there.pop(request["Key"], None)  # twice is no error
         return {}
 
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class Config:
         None  # a tick leaves no more there; 0 no such limit, None twice the capacity
     )
     action: str = "resize"
+    delete_with_original: bool = False  # thumbnails of an object that is gone
     events_bus: str = ""  # EventBridge's, that is told of every ending; empty is nobody
     lines: tuple[tuple[Match, Config], ...] = ()  # of the action table: each with the settings of its line
     line: str = ""  # which of them this is; empty for the stage itself
@@ -137,6 +138,7 @@ class Config:
                 of.whole("MAX_IN_DESTINATION", 0, 10_000_000, 0) if env.get("MAX_IN_DESTINATION") else None
             ),
             action=of.read("ACTION", partial(_action, folder=actions), cls.action),
+            delete_with_original=of.flag("DELETE_WITH_ORIGINAL", cls.delete_with_original),
             events_bus=of.text("EVENTS_BUS", _BUS, "an EventBridge bus's name or ARN", ""),
             post_timeout_s=of.whole("POST_TIMEOUT_S", 1, LONGEST_CALL_S, cls.post_timeout_s),
             invoke_timeout_s=of.whole("INVOKE_TIMEOUT_S", 1, LONGEST_CALL_S, cls.invoke_timeout_s),
@@ -243,9 +245,17 @@ class Config:
     @property
     def event_pattern(self) -> dict[str, Any]:
         """Which events the rule of S3_NOTIFIES=eventbridge passes to enqueue."""
-        return keys.event_pattern(
+        asked = keys.event_pattern(
             self.images_bucket, self.images_prefix, self.images_suffix, self.images_patterns
         )
+        if self.delete_with_original:
+            asked["detail-type"].append("Object Deleted")
+        return asked
+
+    @property
+    def s3_events(self) -> list[str]:
+        """Of which events S3 tells."""
+        return s3_events(self.delete_with_original)
 
     def lane_url(self, lane: str) -> str:
         """The queue of a lane: `bulk`, or live."""
@@ -286,6 +296,11 @@ def actions_in(folder: str = ACTIONS) -> list[str]:
     """The names of the actions there are, in alphabetical order."""
     files = (name.partition(".") for name in os.listdir(folder))
     return sorted(name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name))
+
+
+def s3_events(removals: bool) -> list[str]:
+    """S3's names of the events that a stage is told of."""
+    return ["s3:ObjectCreated:*", *(["s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"] if removals else [])]
 
 
 def capacity_parameter(stage: str) -> str:

@@ -194,11 +194,12 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     created: events.ObjectCreated | None = None
     trace = ""
     try:
-        for created in events.parse_body(one.body):
+        for created in events.parse_body(one.body, batch.config.delete_with_original):
             if batch.config.is_own_output(created.bucket, created.key):
                 continue
             of = batch.config.of_key(created.key)
-            if of.action == IGNORE:
+            # Of a removal only thumbnails know what to do: to another action it would be one more upload.
+            if of.action == IGNORE or (created.removed and of.action != "resize"):
                 one.ignored = True
                 one.words.append(_word(word.IGNORED, created, delivery, of, None))
                 outcomes.line(created, delivery, IGNORED, times.now(), **_of_line(of.line))
@@ -281,7 +282,7 @@ def _opened(record: Mapping[str, Any], batch: _Batch) -> tuple[Delivery, Ended]:
 
 def _first_event(body: str) -> events.ObjectCreated | None:
     try:
-        return next(iter(events.parse_body(body)), None)
+        return next(iter(events.parse_body(body, removals=True)), None)
     except Reject:
         return None
 

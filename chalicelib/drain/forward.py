@@ -145,9 +145,10 @@ def plan(
     now: float,
     lane: str = "",
     ignores: Callable[[str], bool] = lambda key: False,
+    removals: bool = False,
 ) -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
-    So is an event whose key the action table `ignores`.
+    So is an event whose key the action table `ignores`, and one of a removal but with `removals`.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
     on.
@@ -162,6 +163,8 @@ def plan(
                 todo.postpone.append(Outgoing(message, later))
                 continue
         found = events.parse_parts(body)
+        if removals:
+            found.created.extend(found.removed)
         if len(found.created) == 1 and not found.unreadable and ignores(found.created[0].key):
             todo.ignore.append(message)
         elif len(found.created) == 1 and not found.unreadable:
@@ -224,7 +227,7 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, config.drops)
+    todo = plan(messages, clock(), lane.name, config.drops, config.delete_with_original)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 

@@ -74,7 +74,7 @@ def _told(
 
 
 def _detail(letter: Letter, config: Config) -> dict[str, Any]:
-    found = events.parse_parts(letter["body"]).created
+    found = _objects(letter["body"])
     only = found[0] if len(found) == 1 else None
     of = config.of_key(only.key) if only else config
     return word.detail(
@@ -124,7 +124,7 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
     elif reason is None:
         code, reason = "unknown", "no reason given: it was not written by this app"
     at = at or (times.from_epoch(int(sent)) if sent.isdecimal() else now)
-    found = events.parse_parts(body).created
+    found = _objects(body)
     # As it was when it was given up: what is sent back begins anew, and Tries.read tells that by RejectedAt.
     tries = Tries.read({name: one for name, one in attributes.items() if name != "RejectedAt"})
     whole_bytes = text_of(attributes, "BodyBytes")
@@ -145,6 +145,11 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
         "body_sha256": text_of(attributes, "BodySha256"),
         "attributes": {name: text for name in attributes if (text := text_of(attributes, name)) is not None},
     }
+
+
+def _objects(body: str) -> list[events.ObjectCreated]:
+    parts = events.parse_parts(body)
+    return [*parts.created, *parts.removed]
 
 
 def _failure_of(body: str) -> Mapping[str, Any] | None:

@@ -141,7 +141,7 @@ def _by_outcome(evidence: Evidence, latest: Mapping[str, Any]) -> ObjectState:
     why = latest.get("reason") or latest.get("says")  # of one that is done: what its action says
     found = ObjectState(state, "consume's log", why, _times_in(latest))
     if state == "done" and evidence.exists is False:
-        found.state, found.reason = "deleted", "it was done before it was deleted"
+        found.state, found.reason = "deleted", latest.get("says") or "it was done before it was deleted"
     if state == "rejected" and evidence.no_letter:
         found.not_known.append(
             "where its dead letter is: it was sent back or discarded, or is being filed just now"

@@ -19,7 +19,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from chalicelib.config import Config, table
-from chalicelib.config.stage import queue_name
+from chalicelib.config.stage import queue_name, s3_events
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
 from infra.deploying import leftovers, notify, stack
@@ -88,6 +88,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
         prefix=settings.get("IMAGES_PREFIX", ""),
         suffix=settings.get("IMAGES_SUFFIX", ""),
+        events=s3_events(settings.get("DELETE_WITH_ORIGINAL") == "true"),
     )
     ours = not _existing_bucket(stage, settings, account)
     by_eventbridge = settings.get("S3_NOTIFIES") == "eventbridge"

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CommandError
@@ -21,7 +22,14 @@ NOT_YET = ("InvalidArgument", "Unable to validate the following destination conf
 
 
 def point_bucket(
-    s3: S3Client, bucket: str, queue_arn: str, enqueue_arn: str, *, prefix: str, suffix: str
+    s3: S3Client,
+    bucket: str,
+    queue_arn: str,
+    enqueue_arn: str,
+    *,
+    prefix: str,
+    suffix: str,
+    events: Sequence[str] = ("s3:ObjectCreated:*",),
 ) -> None:
     """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
 
@@ -33,7 +41,7 @@ def point_bucket(
         ours = {
             "Id": ID,
             "QueueArn": queue_arn,
-            "Events": ["s3:ObjectCreated:*"],
+            "Events": list(events),
             "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
         }
         wanted["QueueConfigurations"].append(ours)

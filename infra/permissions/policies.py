@@ -198,6 +198,10 @@ def _needs(action: str, stage: Stage, env: Mapping[str, str], account: Account) 
     for one, names in needs.items():
         arns = tuple(_needed_arn(one, name, file, env, account) for name in names)
         allowed.setdefault(arns, set()).add(one)
+    if action == "resize" and env.get("DELETE_WITH_ORIGINAL") == "true":
+        # So that S3 says 404 of an object that is gone, and 403 of a permission that is missing.
+        images = (_arn("s3:ListBucket", IMAGES, env, account),)
+        allowed.setdefault(images, set()).add("s3:ListBucket")
     return allowed
 
 

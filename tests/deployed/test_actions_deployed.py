@@ -10,6 +10,7 @@ import zipfile
 from urllib.parse import quote
 
 import boto3
+import jsonschema
 import pytest
 from standardwebhooks import Webhook
 
@@ -25,6 +26,7 @@ from tests.support.receiver import receiver
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
 
+SCHEMA = json.loads((workspace.ROOT / "docs" / "events-1.schema.json").read_text())
 SECRET = "whsec_" + "bmV3" * 8
 KINDS = ("rows", "sql", "call", "post", "invoke", "bus", "avatars", "tmp")
 FUNCTION = """
@@ -44,7 +46,7 @@ class Downstreams:
 
     def __init__(self, http, database):
         self.http, self.database = http, database
-        self.received = []
+        self.received = {"acts": [], "acts-words": []}
         boto3.client("ssm").put_parameter(Name="/acts/secret", Value=SECRET, Type="SecureString")
         boto3.client("ssm").put_parameter(Name="/acts/password", Value="any", Type="SecureString")
         self.dynamodb = boto3.client("dynamodb")
@@ -71,17 +73,23 @@ class Downstreams:
             Handler="downstream.handler",
             Code={"ZipFile": file.getvalue()},
         )["FunctionArn"]
-        events, self.sqs = boto3.client("events"), boto3.client("sqs")
-        events.create_event_bus(Name="acts")
-        self.queue = self.sqs.create_queue(QueueName="acts-heard")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
+        self.sqs = boto3.client("sqs")
+        self.queues = {bus: self.listener(bus) for bus in ("acts", "acts-words")}
+
+    def listener(self, bus):
+        """A queue that hears all that the stage puts on a bus."""
+        events = boto3.client("events")
+        events.create_event_bus(Name=bus)
+        queue = self.sqs.create_queue(QueueName=f"{bus}-heard")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
         pattern = json.dumps({"source": ["s3-event-scheduler"]})
-        events.put_rule(Name="acts-heard", EventBusName="acts", EventPattern=pattern)
+        events.put_rule(Name=f"{bus}-heard", EventBusName=bus, EventPattern=pattern)
         events.put_targets(
-            Rule="acts-heard",
-            EventBusName="acts",
+            Rule=f"{bus}-heard",
+            EventBusName=bus,
             Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}],
         )
+        return queue
 
     def table_text(self):
         lines = {
@@ -134,11 +142,27 @@ class Downstreams:
                 found.add(told["data"]["Key"] if "data" in told else told["key"])
         return found
 
-    def heard(self):
-        for one in self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
-            self.received.append(json.loads(one["Body"]))
-            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=one["ReceiptHandle"])
-        return {one["detail"]["Key"] for one in self.received}
+    def heard(self, bus):
+        """All events of the bus until now."""
+        url = self.queues[bus]
+        while found := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for one in found:
+                self.received[bus].append(json.loads(one["Body"]))
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        return self.received[bus]
+
+    def put(self):
+        return {one["detail"]["Key"] for one in self.heard("acts")}
+
+    def words(self):
+        """What somebody who reads only the bus knows: the fates of each key, each held against the schema."""
+        fates = {}
+        for one in self.heard("acts-words"):
+            jsonschema.validate(one, SCHEMA)
+            detail = one["detail"]
+            fate = (one["detail-type"].removeprefix("Object "), detail["result"] or detail["code"])
+            fates.setdefault(detail["key"], set()).add(fate)
+        return fates
 
 
 def _settings(of):
@@ -160,6 +184,7 @@ def downstreams(aws, tmp_path_factory):
 @pytest.fixture(scope="module")
 def acts(downstreams, tmp_path_factory):
     settings = {"THUMBNAIL_SIZES": "64,256", "SPREAD": "off", "RETRY_DELAYS": "1", "MAX_TRIES": "5"}
+    settings |= {"EVENTS_BUS": "acts-words", "DELETE_WITH_ORIGINAL": "true"}
     made = workspace.make(tmp_path_factory.mktemp("acts") / "app", settings, "acts")
     for file in (workspace.ROOT / "docs" / "actions").glob("*.py"):
         shutil.copy(file, own_actions.folder(made.root))
@@ -211,7 +236,7 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
             and downstreams.sql_rows() == {"sql/one.jpg"}
             and downstreams.called("PUT") == {"call/one.jpg"}
             and downstreams.called("POST") == {"post/one.jpg"}
-            and downstreams.heard() == {"bus/one.jpg"}
+            and downstreams.put() == {"bus/one.jpg"}
             and bool(lines_of(acts, "invoke/one.jpg"))
             and len(acts.thumbnails_of("avatars/one.jpg")) == 1
             and len(acts.thumbnails_of("else.jpg")) == 2
@@ -225,7 +250,27 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
     assert '{"seen": "invoke/one.jpg"}' in invoked["says"]
     assert list(acts.thumbnails_of("avatars/one.jpg")) == ["avatars/one.jpg_32.jpg"]
     assert acts.dead_letters() == {}
-    assert lines_of(acts, "tmp/one.jpg") == []  # enqueue drops it
+    wait_for(lambda: "tmp/one.jpg" in downstreams.words(), "word of what is ignored")
+    words = downstreams.words()
+    assert words["tmp/one.jpg"] == {("Ignored", None)}
+    results = {
+        "rows": "stored",
+        "sql": "stored",
+        "call": "told",
+        "post": "posted",
+        "invoke": "invoked",
+        "bus": "put",
+        "avatars": "made",
+    }
+    for kind, result in results.items():
+        assert words[f"{kind}/one.jpg"] == {("Processed", result)}
+    (avatar,) = [
+        one["detail"]
+        for one in downstreams.heard("acts-words")
+        if one["detail"]["action"] == "resize" and one["detail"]["line"] == "avatars/*"
+    ]
+    (output,) = avatar["outputs"]
+    assert (output["size"], output["width"], output["bytes"] > 0) == ("32", 32, True)
     log = acts.stage.root.parent / "api.log"
     with local_api(acts.stage, free_port(), log) as url:  # the local API Gateway takes no %2F in a path
         traced = {key: ask(url, f"objects/{quote(key, safe='')}") for key in ("tmp/one.jpg", "post/one.jpg")}
@@ -271,6 +316,32 @@ def test_a_downstream_that_fails_or_is_slow_loses_nothing_and_one_that_refuses_h
         "gave up after 5 tries; the last: Retry: the function failed"
     )
     assert letters["invoke/fail.jpg"].endswith("not today")
+
+    wait_for(lambda: set(refused) <= set(downstreams.words()), "word of the letters")
+    words = downstreams.words()
+    assert words["post/never.jpg"] == {("Rejected", "refused-by-downstream")}
+    assert words["invoke/fail.jpg"] == {("Rejected", "gave-up")}
+    assert words["post/again.jpg"] == {("Processed", "posted")}
+
+
+def test_thumbnails_go_with_their_object_and_the_bus_is_told(acts, downstreams, photographs, aws):
+    upload(acts, photographs, "avatars/gone.jpg")
+    ticks_until(acts, lambda: acts.thumbnails_of("avatars/gone.jpg"), "its thumbnail")
+    acts.s3.delete_object(Bucket=acts.settings["IMAGES_BUCKET"], Key="avatars/gone.jpg")
+    ticks_until(acts, lambda: not acts.thumbnails_of("avatars/gone.jpg"), "its thumbnail to go")
+
+    def told():
+        return downstreams.words().get("avatars/gone.jpg")
+
+    wait_for(lambda: told() == {("Processed", "made"), ("Processed", "removed")}, "word of it")
+    with without(acts, "consume", "s3:ListBucket", "-images-000000000000-us-east-1"):
+        upload(acts, photographs, "avatars/kept.jpg")
+        ticks_until(acts, lambda: acts.thumbnails_of("avatars/kept.jpg"), "its thumbnail")
+        acts.s3.delete_object(Bucket=acts.settings["IMAGES_BUCKET"], Key="avatars/kept.jpg")
+        again = lambda: any(one["outcome"] == "retry" for one in lines_of(acts, "avatars/kept.jpg"))  # noqa: E731
+        ticks_until(acts, again, "a try that failed")
+        assert acts.thumbnails_of("avatars/kept.jpg"), "403 is never gone"
+    ticks_until(acts, lambda: not acts.thumbnails_of("avatars/kept.jpg"), "its thumbnail to go")
 
 
 @pytest.mark.parametrize(

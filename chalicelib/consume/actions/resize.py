@@ -31,6 +31,7 @@ from chalicelib.thumbnails.stored import made_with
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
     from chalicelib.consume.actions import Action
 
@@ -75,14 +76,20 @@ def resize(
 
     The object's present contents count, not the event's version, and they are looked at again after the
     writes: whichever run ends last, and however runs interleave, it leaves thumbnails of the newest contents
-    alone, all sizes in one format. Raises Reject for what can never be made, Retry for what may be later.
+    alone, all sizes in one format; with DELETE_WITH_ORIGINAL none of an object that is gone. Raises Reject
+    for what can never be made, Retry for what may be later.
     """
     _check_size(created.size, config)
     # An upload's first delivery: nobody has made its thumbnails, but for a duplicate, which does no harm.
-    fresh = delivery.tries == delivery.receives == 1 and created.sequencer is not None
+    fresh = delivery.tries == delivery.receives == 1 and created.sequencer is not None and not created.removed
     with errors.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
         for _ in range(MOST_LOOKS):
-            source = s3.get_object(Bucket=created.bucket, Key=created.key)
+            source = _source(s3, config, created)
+            if source is None:
+                if gone := _taken_back(s3, config, created):
+                    return gone
+                fresh = False
+                continue  # it is there again
             etag, focus = source["ETag"].strip('"'), focal_point(source["Metadata"])
             with source["Body"] as body:
                 _check_size(source["ContentLength"], config)
@@ -95,10 +102,64 @@ def resize(
                     data = body.read()
                     picture, made = _thumbnails(data, focus, config, decoding)
             outputs = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
-            if s3.head_object(Bucket=created.bucket, Key=created.key)["ETag"].strip('"') == etag:
+            now = objects.head(s3, created.bucket, created.key, _absent(config))
+            if now and now["ETag"].strip('"') == etag:
                 return ActionResult("made", outputs, len(data), *picture.size)
             fresh = False
     raise Retry("the object changed each time its thumbnails had been made")
+
+
+def _absent(config: Config) -> tuple[int, ...]:
+    """The answers that say that an object is gone. 403 never does: a permission may be missing."""
+    return (404,) if config.delete_with_original else ()
+
+
+def _source(s3: S3Client, config: Config, created: ObjectCreated) -> GetObjectOutputTypeDef | None:
+    """The object as it is now; None where it is gone and its thumbnails are to go with it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return s3.get_object(Bucket=created.bucket, Key=created.key)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] in _absent(config):
+            return None
+        raise
+
+
+def _taken_back(s3: S3Client, config: Config, created: ObjectCreated) -> ActionResult | None:
+    """Delete the thumbnails of an object that is gone; None where it is there again afterwards.
+
+    One whose source is later than the event is left: a later event is about it. Between look and delete
+    another run may write a thumbnail anew: then If-Match refuses, or, where it has the same bytes, the last
+    look finds the object, and its thumbnails are made again.
+    """
+    for key in _all_layout_keys(created.key, config):
+        there = objects.head(s3, config.thumbnails_bucket, key)
+        made_of = there["Metadata"].get("source-sequencer", "") if there else ""
+        later = made_of and created.sequencer and is_later(made_of, than=created.sequencer)
+        if there and not later:
+            _delete_as_seen(s3, config.thumbnails_bucket, key, there["ETag"])
+    if objects.head(s3, created.bucket, created.key, _absent(config)):
+        return None
+    return ActionResult("removed", says="the object is gone, and its thumbnails with it")
+
+
+def _all_layout_keys(key: str, config: Config) -> list[str]:
+    """Of every size and format; none for a key so long that its thumbnails can have none."""
+    try:
+        return [one for extension in ALL_EXTENSIONS for one in all_keys(key, extension, config)]
+    except Reject:
+        return []
+
+
+def _delete_as_seen(s3: S3Client, bucket: str, key: str, etag: str) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # somebody else has deleted it
+            raise
 
 
 def focal_point(metadata: Mapping[str, str]) -> tuple[float, float]:
