@@ -104,7 +104,7 @@ class _Batch:
     def next_ended(self) -> list[tuple[int, Ended]]:
         """Those that have ended by now, at least one; none when the margin is reached first."""
         try:
-            first = self.ended.get(timeout=max(0.0, self.left_s()))
+            first = self.ended.get(timeout=max(0.0, self.remaining_s() - self.margin_s))
         except Empty:
             return []
         return [first, *_all_of(self.ended)]
@@ -118,7 +118,7 @@ def consume_batch(
     remaining_ms: Callable[[], int],
     replace_process: Callable[[], object] | None = None,
     circuit: Circuit | None = None,
-    events_client: Callable[[], EventBridgeClient] = clients.events,
+    events_client: Callable[[], EventBridgeClient] | None = None,
 ) -> dict[str, int]:
     """Do the action for every SQS record of the payload and settle each message when it ends.
 
@@ -140,7 +140,7 @@ def consume_batch(
     while left and (group := batch.next_ended()):
         left -= {number for number, _ in group}
         ended = [one for _, one in group]
-        _tell(ended, events_client, config)
+        _tell(ended, events_client or clients.events, config)
         all_ended += ended
         for_lambda = [] if left else [one for one in ended if one.state in FINISHED]
         by_hand = [one for one in ended if one.state not in FINISHED] if not left else ended

@@ -31,7 +31,7 @@ def file_batch(
     s3: S3Client,
     sqs: SQSClient,
     config: Config,
-    events_client: Callable[[], EventBridgeClient] = clients.events,
+    events_client: Callable[[], EventBridgeClient] | None = None,
 ) -> dict[str, int]:
     """File every SQS record of the payload, and tell the stage's bus of each; returns how many.
 
@@ -49,7 +49,9 @@ def file_batch(
             failed.append(why)
         else:
             written.append((record["receiptHandle"], letter))
-    for (handle, _), why in zip(written, _told(written, events_client, config), strict=True):
+    for (handle, _), why in zip(
+        written, _told(written, events_client or clients.events, config), strict=True
+    ):
         if why:
             failed.append(f"the bus {config.events_bus} was not told: {why}")
         else:

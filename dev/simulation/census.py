@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dev.simulation.sqs import DELAYED, Message
@@ -41,10 +41,12 @@ class Event:
     lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
+    folder: str = "photos"
+    told: set[str] = field(default_factory=set)  # what the bus has told of it
 
     @property
     def key(self) -> str:
-        return f"photos/ev-{self.number}-.jpg"
+        return f"{self.folder}/ev-{self.number}-.jpg"
 
 
 class Census:
@@ -173,6 +175,8 @@ class Census:
     def excuse_entry(self, entry: Mapping[str, Any]) -> None:
         if body := entry.get("MessageBody"):
             self._excuse(self.named_in(body))
+        elif detail := entry.get("Detail"):  # of the bus: what it does not confirm comes again
+            self._excuse(self.named_in(detail))
         elif handle := entry.get("ReceiptHandle"):
             id_ = handle.partition("#")[0]
             for queue in self.world.sqs.queues.values():
