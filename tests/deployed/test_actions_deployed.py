@@ -170,8 +170,8 @@ def _settings(of):
 
 
 @pytest.fixture(scope="module")
-def downstreams(aws, tmp_path_factory):
-    with receiver() as http, postgresql(tmp_path_factory.mktemp("postgresql")) as port:
+def downstreams(aws):
+    with receiver() as http, postgresql() as port:
         made = connected(port)
         made.cursor().execute(
             "create table uploads "

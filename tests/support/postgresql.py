@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def binaries() -> Path | None:
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path) -> Iterator[int]:
+def postgresql() -> Iterator[int]:
     """A server with an empty database; gives its port. Skips where there is none, but not in CI."""
     there = binaries()
     if not there:
@@ -34,21 +35,24 @@ def postgresql(folder: Path) -> Iterator[int]:
             pytest.fail("PostgreSQL is not installed: apt-get install postgresql")
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     as_user = ["runuser", "-u", USER, "--"] if os.getuid() == 0 else []
-    data, port = folder / "data", free_port()
-    data.mkdir(parents=True)
-    if as_user:
-        for parent in (data, *data.parents):
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(0o711)
-        shutil.chown(data, USER)
+    port = free_port()
+    # Not under pytest's own folder, which every session closes to other users.
+    with tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder)
+        if as_user:
+            shutil.chown(data, USER)
+        yield from _served(data, port, [*as_user, str(there)])
+
+
+def _served(data: Path, port: int, where: list[str]) -> Iterator[int]:
+    *as_user, there = where
     subprocess.run(
-        [*as_user, there / "initdb", "-D", data, "-U", "app", "--auth=trust", "-N"],
+        [*as_user, f"{there}/initdb", "-D", data, "-U", "app", "--auth=trust", "-N"],
         check=True,
         capture_output=True,
     )
     server = subprocess.Popen(
-        [*as_user, there / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""],
+        [*as_user, f"{there}/postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -297,8 +297,8 @@ def test_example_a_row_in_dynamodb_is_one_row_however_often_it_is_put():
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    with postgresql(tmp_path_factory.mktemp("postgresql")) as port:
+def database():
+    with postgresql() as port:
         made = connected(port)
         made.cursor().execute(
             "create table uploads "
