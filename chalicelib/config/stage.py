@@ -197,6 +197,10 @@ class Config:
         return bool(self.lines) and self.of_key(key).action == table.IGNORE
 
     def _check_together(self) -> None:
+        if self.events_bus and not self.reports_bucket:
+            raise ConfigError(
+                f"EVENTS_BUS is {self.events_bus!r} without a REPORTS_BUCKET: who files letters tells of them"
+            )
         if self.images_patterns and self.s3_notifies != "eventbridge":
             raise ConfigError(
                 f"IMAGES_PATTERNS needs S3_NOTIFIES=eventbridge, it is {self.s3_notifies!r}: S3 itself knows "

@@ -52,7 +52,7 @@ def test_the_body_is_the_source_documents_with_what_the_event_knows(queues):
 def test_what_the_action_table_ignores_is_dropped_and_counted_but_not_where_a_bus_is_told_of_it(
     queues, tmp_path, bus, kept
 ):
-    config = with_table(tmp_path, EVENTS_BUS=bus)
+    config = with_table(tmp_path, EVENTS_BUS=bus, REPORTS_BUCKET="reports")
     payload = notification(record("tmp/a.jpg"), record("avatars/a.jpg"))
     counts = enqueue_events(payload, FakeSqs(queues), config, Fairness(1), 0.0)
     assert (counts["enqueued"], counts["ignored"]) == (kept, 2 - kept)

@@ -277,6 +277,11 @@ def test_consume_and_letters_may_put_events_on_the_stages_bus_and_only_where_the
     }
 
 
+def test_a_bus_without_anybody_who_files_letters_is_refused():
+    with pytest.raises(ConfigError, match="EVENTS_BUS is 'told' without a REPORTS_BUCKET"):
+        Config.from_env({**GOOD, "EVENTS_BUS": "told"})
+
+
 def test_a_bus_that_can_be_none_is_refused():
     with pytest.raises(ConfigError, match="EVENTS_BUS is 'a bus': expected an EventBridge bus's name or ARN"):
         Config.from_env({**GOOD, "EVENTS_BUS": "a bus"})
