@@ -34,6 +34,7 @@ class Event:
     copies: int = 0  # messages and waiting events that hold it, letters included
     letters: int = 0
     done: int = 0
+    told: set[str] = field(default_factory=set)  # what the bus has told of it
     tries: int = 0  # calls of the action since it was last redriven
     lives: int = 1  # and how often a copy of it was sent back meanwhile
     crashes: int = 0  # of these, those that ended the process
@@ -42,7 +43,6 @@ class Event:
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
     folder: str = "photos"
-    told: set[str] = field(default_factory=set)  # what the bus has told of it
 
     @property
     def key(self) -> str:
