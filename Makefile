@@ -9,7 +9,7 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan audit openapi deploy destroy policies
+.PHONY: help setup run status test check drop jobs plan audit openapi new-action deploy destroy policies
 .PHONY: test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -62,6 +62,9 @@ check: setup ## lint and types; the template and the policies too
 
 openapi: setup ## chalicelib/openapi.json from the routes
 	@$(BIN)/python -m infra openapi
+
+new-action: setup ## an action of your own, and its test, to be filled in: make new-action NAME=index
+	@$(BIN)/python -m infra new-action --name "$(NAME)"
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
 	@$(BIN)/python -m dev drop "$(FILE)"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
+from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
 
 from chalicelib.api import guard, request_log
 from chalicelib.api.document import routes as document
@@ -61,17 +61,26 @@ if config.s3_notifies == "lambda":
 
     @app.on_s3_event(
         bucket=config.images_bucket,
-        events=["s3:ObjectCreated:*"],
+        events=config.s3_events,
         prefix=config.images_prefix or None,
         suffix=config.images_suffix or None,
     )
-    def enqueue(event: S3Event) -> dict[str, int]:
+    def enqueue(event: BaseLambdaEvent) -> dict[str, int]:
         """Every created object goes on the source queue."""
         from chalicelib.enqueue import enqueue_events
 
         return enqueue_events(event.to_dict(), queues(), config, fairness(), time.time())
 
     enqueue.event_class = AnyNotification
+
+elif config.s3_notifies == "eventbridge":
+
+    @app.on_cw_event(config.event_pattern)
+    def enqueue(event: BaseLambdaEvent) -> dict[str, int]:
+        """The same, told by EventBridge, which asks for each key by a pattern."""
+        from chalicelib.enqueue import enqueue_events
+
+        return enqueue_events(event.to_dict(), queues(), config, fairness(), time.time())
 
 
 @app.schedule(EVERY_MINUTE)

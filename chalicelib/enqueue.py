@@ -33,7 +33,8 @@ def enqueue_events(
     again, which may repeat some messages and loses none.
     """
     found = events.parts_of(payload)
-    ours = [one for one in found.created if not config.why_ignored(one)]
+    told = [*found.created, *(found.removed if config.delete_with_original else ())]
+    ours = [one for one in told if not config.why_left_out(one) and not config.drops(one.key)]
     bulk = [bool(config.bulk_queue_url) and fairness.is_bulk(one.key, now) for one in ours]
     refused = [""] * len(ours)
     for lane in (False, True):
@@ -53,7 +54,7 @@ def enqueue_events(
     counts = {
         "enqueued": len(ours) - sum(batching.for_ever(why) for why in refused),
         "rejected": len(dead),
-        "ignored": len(found.created) - len(ours),
+        "ignored": len(told) - len(ours),
         "bulk": sum(bulk),
     }
     metrics.line(

@@ -16,7 +16,14 @@ class ConfigError(ValueError):
 
 
 class Retry(Exception):
-    """This may work later: the message stays in its queue and comes back."""
+    """This may work later: the message stays in its queue and comes back.
+
+    `after` is in how many seconds at the earliest, where the downstream said so; else 0.
+    """
+
+    def __init__(self, reason: str = "", after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 class Reject(Exception):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -21,8 +21,10 @@ MAX_KEY_BYTES = 1024
 # An SNS message in an SQS message in an invocation record is wrapped three times.
 MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
-_FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id")
+_FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id", "Removed")
 _KNOWN = frozenset(_FIELDS)
+# Deleted, a delete marker put over it, an old version or a delete marker taken away; or by a lifecycle.
+_REMOVALS = ("ObjectRemoved:", "LifecycleExpiration:")
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
@@ -39,6 +41,7 @@ class ObjectCreated:
     size: int | None = None  # bytes
     sequencer: str | None = None  # hexadecimal; orders the events of one key
     event_time: str | None = None  # ISO 8601, UTC
+    removed: bool = False  # S3 says that something of it was taken away; whether it is gone, looking tells
     id: str | None = None  # what its maker calls it: a backfill its job, another writer what it likes
     own_fields: str = ""  # a JSON object: what else its writer put into the body
 
@@ -53,6 +56,7 @@ class ObjectCreated:
             self.sequencer,
             self.event_time,
             self.id,
+            self.removed or None,
         )
         known = {name: value for name, value in zip(_FIELDS, values, strict=True) if value is not None}
         return json_text({**known, **(json.loads(self.own_fields) if self.own_fields else {})})
@@ -73,6 +77,7 @@ class ObjectCreated:
         if self.id:
             return _digest([self.bucket, self.key, self.version_id, self.id])[:16]
         known = [self.version_id, self.sequencer, self.etag, self.event_time]
+        known += ["removed"] if self.removed else []
         return _digest([self.bucket, self.key, *known, *([self.own_fields] if self.own_fields else [])])[:16]
 
     @property
@@ -103,9 +108,12 @@ def stamped(created: ObjectCreated, carrier: str) -> ObjectCreated:
     return replace(created, id=_digest([carrier, created.identity])[:16])
 
 
-def parse_body(body: str) -> list[ObjectCreated]:
-    """The objects a message body tells of; see parse. Raises Reject for a body that is not a JSON object."""
-    return _parse(_json_object(body), 0)
+def parse_body(body: str, removals: bool = False) -> list[ObjectCreated]:
+    """The objects a message body tells of; see parse. Raises Reject for a body that is not a JSON object.
+
+    With `removals` those too of which something was taken away.
+    """
+    return [one for one in _parse(_json_object(body), 0) if removals or not one.removed]
 
 
 def parse(payload: Mapping[str, Any]) -> list[ObjectCreated]:
@@ -115,7 +123,7 @@ def parse(payload: Mapping[str, Any]) -> list[ObjectCreated]:
     Test events, deletes, tagging and the like, and folder markers give nothing: there is nothing to do
     for them. Raises Reject for a payload that cannot be read.
     """
-    return _parse(payload, 0)
+    return [one for one in _parse(payload, 0) if not one.removed]
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ class Parts:
 
     created: list[ObjectCreated]
     unreadable: list[tuple[str, Reject]]  # each record's text, and why
+    removed: list[ObjectCreated] = field(default_factory=list)  # of these something was taken away
     whole: bool = False  # nothing of it is readable, and it is one thing: the text is the body's own
 
 
@@ -135,23 +144,28 @@ def parse_parts(body: str) -> Parts:
         return Parts([], [(body, e)], whole=True)
     unreadable: list[tuple[str, Reject]] = []
     try:
-        created = _parse(payload, 0, unreadable)
+        found = _parse(payload, 0, unreadable)
     except Reject as e:
         return Parts([], [(body, e)], whole=True)
+    created, removed = _apart(found)
     records = payload.get("Records")
-    if len(unreadable) == 1 and not created and isinstance(records, list) and len(records) == 1:
+    if len(unreadable) == 1 and not found and isinstance(records, list) and len(records) == 1:
         return Parts([], [(body, unreadable[0][1])], whole=True)
-    return Parts(created, unreadable)
+    return Parts(created, unreadable, removed)
 
 
 def parts_of(payload: Mapping[str, Any]) -> Parts:
     """The same of a payload that is read already."""
     unreadable: list[tuple[str, Reject]] = []
     try:
-        created = _parse(payload, 0, unreadable)
+        created, removed = _apart(_parse(payload, 0, unreadable))
     except Reject as e:
         return Parts([], [(json_text(payload), e)], whole=True)
-    return Parts(created, unreadable)
+    return Parts(created, unreadable, removed)
+
+
+def _apart(found: list[ObjectCreated]) -> tuple[list[ObjectCreated], list[ObjectCreated]]:
+    return [one for one in found if not one.removed], [one for one in found if one.removed]
 
 
 def is_later(sequencer: str, than: str) -> bool:
@@ -222,7 +236,8 @@ def _read_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] |
     name = record.get("eventName")
     if not isinstance(name, str):
         raise _unreadable("unreadable: an S3 record without eventName")
-    if not name.removeprefix("s3:").startswith("ObjectCreated:"):
+    kind = name.removeprefix("s3:")
+    if not kind.startswith(("ObjectCreated:", *_REMOVALS)):
         return []
     s3 = _section(record, "s3")
     item = _section(s3, "object")
@@ -236,13 +251,14 @@ def _read_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] |
                 size=_optional_size(item, "size"),
                 sequencer=_optional_text(item, "sequencer"),
                 event_time=_optional_text(record, "eventTime"),
+                removed=kind.startswith(_REMOVALS),
             )
         ]
     )
 
 
 def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
-    if payload.get("detail-type") != "Object Created":
+    if payload.get("detail-type") not in ("Object Created", "Object Deleted"):
         return []
     detail = _section(payload, "detail")
     item = _section(detail, "object")
@@ -255,6 +271,7 @@ def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
             size=_optional_size(item, "size"),
             sequencer=_optional_text(item, "sequencer"),
             event_time=_optional_text(payload, "time"),
+            removed=payload["detail-type"] == "Object Deleted",
         )
     ]
 
@@ -269,6 +286,7 @@ def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
         size=_optional_size(body, "Size"),
         sequencer=_optional_text(body, "Sequencer"),
         event_time=_optional_text(body, "EventTime"),
+        removed=body.get("Removed") is True,
         id=_optional_text(body, "Id"),
         own_fields=_own_json(own) if own else "",
     )

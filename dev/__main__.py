@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from chalicelib.config import Config
-from chalicelib.config.stage import ACTIONS
+from chalicelib.config.stage import OF_ACTIONS, actions_in
 from dev import run as running
 from dev.local_aws import client_environment
 from dev.pipeline import Pipeline
@@ -42,7 +42,7 @@ def cli() -> None:
     "--action",
     default="resize",
     show_default=True,
-    type=click.Choice([action for action in ACTIONS if action != "start_execution"]),
+    type=click.Choice([action for action in actions_in() if action not in OF_ACTIONS]),
     help="What is done with each event.",
 )
 @click.option(

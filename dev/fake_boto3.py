@@ -72,7 +72,14 @@ class FakeS3:
 
     def delete_object(self, **request: Any) -> dict[str, Any]:
         self._called("DeleteObject", request)
-        self._bucket(request, "DeleteObject").pop(request["Key"], None)  # twice is no error
+        there = self._bucket(request, "DeleteObject")
+        if (etag := request.get("IfMatch")) is not None:
+            if request["Key"] not in there:
+                raise client_error("NoSuchKey", "The specified key does not exist.", 404, "DeleteObject")
+            if there[request["Key"]]["ETag"] != etag:
+                said = "At least one of the pre-conditions you specified did not hold"
+                raise client_error("PreconditionFailed", said, 412, "DeleteObject")
+        there.pop(request["Key"], None)  # twice is no error
         return {}
 
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:
@@ -117,6 +124,37 @@ class FakeS3:
             return self.buckets[request["Bucket"]]
         except KeyError:
             raise client_error("NoSuchBucket", "The specified bucket does not exist", 404, action) from None
+
+
+class FakeEvents:
+    """`boto3.client("events")`: buses by name. One that is not there refuses, which the local AWS does not.
+
+    `fails` is what the next entries are answered with, one each: an error code, or nothing.
+    """
+
+    def __init__(self, *buses: str) -> None:
+        self.buses: dict[str, list[dict[str, Any]]] = {bus: [] for bus in buses}
+        self.calls: list[int] = []  # how many entries each had
+        self.fails: list[str] = []
+        self.before: Any = lambda entries: None
+
+    def put_events(self, **request: Any) -> dict[str, Any]:
+        entries = request["Entries"]
+        self.calls.append(len(entries))
+        self.before(entries)
+        answers = []
+        for entry in entries:
+            if entry["EventBusName"] not in self.buses:
+                said = f"Event bus {entry['EventBusName']} does not exist."
+                raise client_error("ResourceNotFoundException", said, 400, "PutEvents")
+            code = self.fails.pop(0) if self.fails else ""
+            if code:
+                answers.append({"ErrorCode": code, "ErrorMessage": "the fake says so"})
+            else:
+                self.buses[entry["EventBusName"]].append(entry)
+                answers.append({"EventId": str(len(self.buses[entry["EventBusName"]]))})
+        failed = sum("ErrorCode" in one for one in answers)
+        return {"Entries": answers, "FailedEntryCount": failed}
 
 
 class _Pages:

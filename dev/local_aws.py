@@ -20,7 +20,7 @@ import botocore
 from infra.errors import CommandError
 from infra.local_api import refuse_taken_port
 
-SERVICES = "s3,sqs,lambda,iam,sts,events,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
+SERVICES = "s3,sqs,lambda,iam,sts,events,dynamodb,apigateway,cloudformation,logs,monitoring,ssm,sns,states"
 REGION = "us-east-1"
 PUTS_FAIL = "LOCAL_AWS_PUTS_FAIL"  # the path of a file that names a bucket: its PUTs fail while it is there
 STARTS_WITHIN = 60  # seconds, on a busy machine

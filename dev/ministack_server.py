@@ -12,7 +12,8 @@ A rule of the default bus has its bus in the ARN, which AWS's has not; a log gro
 S3 says of an object that is not there 404 only to who may list the bucket, and to others 403:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
-Lambda: a message that a redrive policy moved says in its attributes from which queue.
+Lambda: a message that a redrive policy moved says in its attributes from which queue. An error of a function
+has the name of its class, as AWS's runtime for Python gives it.
 
 CloudWatch: the metrics, in dev/ministack_metrics.py. Many events at once: dev/ministack_load.py.
 
@@ -41,6 +42,7 @@ _resource = iam_actions.extract_resource_arn
 _checks = iam_actions.s3_additional_checks
 _errors = stacks._validation_errors
 _run_batch = lambda_svc._run_sqs_batch
+_execute = lambda_svc._execute_function_warm
 
 
 async def handle_request(
@@ -141,7 +143,20 @@ def run_sqs_batch(esm: Any, function: Any, event: Any, batch: list[Any], *rest: 
     return _run_batch(esm, function, event, batch, *rest)
 
 
+def execute_function(func: dict[str, Any], event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """The function's answer; an error named by the last line of its trace."""
+    found: dict[str, Any] = _execute(func, event, request_id)
+    body = found.get("body")
+    if found.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+        last = str(found.get("log", "")).strip().rpartition("\n")[2]
+        name = last.partition(":")[0].rpartition(".")[2]
+        if name.isidentifier():
+            body["errorType"] = name
+    return found
+
+
 apigateway.handle_request = handle_request
+lambda_svc._execute_function_warm = execute_function
 lambda_svc._run_sqs_batch = run_sqs_batch
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]

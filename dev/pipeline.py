@@ -123,7 +123,7 @@ class Pipeline:
         }
 
     def logged_keys(self) -> set[str]:
-        """The keys the `log` action has written a line for."""
+        """The keys of which consume's log says that they are done."""
         group = f"/aws/lambda/{self.stage.function_name('consume')}"
         keys = set()
         try:
@@ -142,7 +142,7 @@ class Pipeline:
         if not waiting:
             return []
         rejected = self.dead_letters()
-        logged = self.logged_keys() if self.settings["ACTION"] == "log" else set[str]()
+        logged = self.logged_keys() if self.settings["ACTION"] != "resize" else set[str]()
         sizes = len(self.settings["THUMBNAIL_SIZES"].split(","))
         ended = []
         for upload in waiting:

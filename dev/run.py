@@ -194,7 +194,7 @@ def _progress(console: Console) -> Progress:
 def _table(uploads: list[Upload], action: str) -> Table:
     table = Table(title="What became of each object", title_justify="left")
     table.add_column("Object", overflow="fold")
-    table.add_column("Logged" if action == "log" else "Thumbnails", overflow="fold")
+    table.add_column("Thumbnails" if action == "resize" else "Done", overflow="fold")
     table.add_column("Seconds", justify="right")
     for upload in uploads:
         seconds = f"{upload.seconds:.1f}" if upload.seconds is not None else "-"

@@ -18,7 +18,7 @@ from rich.table import Table
 from chalicelib.errors import BadRequest, ConfigError, RestError
 from infra import eventually, local_api
 from infra.commands import audit as auditing
-from infra.commands import jobs
+from infra.commands import jobs, new_action
 from infra.commands import plan as planning
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
@@ -94,8 +94,9 @@ def policies(stage: str) -> None:
 @click.option("--size", help="Of one object: 500KB, 2MB (default), 1GB.")
 @click.option("--capacity", help="CAPACITY: events a tick.")
 @click.option("--shards", help="DRAIN_SHARDS.")
-@click.option("--action", help="ACTION: log, resize or start_execution.")
-@click.option("--notifies", help="S3_NOTIFIES: lambda or queue.")
+@click.option("--action", help="ACTION, such as resize.")
+@click.option("--notifies", help="S3_NOTIFIES: lambda, queue or eventbridge.")
+@click.option("--events", help="on: EVENTS_BUS is told of each ending.")
 @click.option("--thumbnails", help="Thumbnails of one object.")
 @click.option("--seconds", help="Of consume for one object; estimated without.")
 @click.option("--times", help="How often a month this happens (default 1).")
@@ -134,6 +135,17 @@ def audit(stage: str, hours: float, until: datetime | None) -> None:
     found = auditing.audit(lines)
     auditing.show(found, Console())
     sys.exit(1 if found.problems else 0)
+
+
+@cli.command("new-action")
+@click.option("--name", required=True, help="The action's name, such as index.")
+def write_action(name: str) -> None:
+    """Begin an action of your own: its file and its test. Nothing else has to be changed."""
+    for file in new_action.write(ROOT, name):
+        click.echo(file.relative_to(ROOT))
+    console.print(
+        f"Then: ACTION={name} in the stage's environment_variables, and make deploy (docs/actions.md)"
+    )
 
 
 @cli.command()

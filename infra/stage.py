@@ -120,6 +120,14 @@ class Stage:
                 return int(place[name])
         raise CommandError(f"{self.config_file}: no {name} for {function}")
 
+    def in_vpc(self, function: str) -> bool:
+        """Whether Chalice puts the function into a VPC: `subnet_ids`, looked up in Chalice's order."""
+        config = self._config()
+        stage = config["stages"].get(self.name, {})
+        functions = (of.get("lambda_functions", {}).get(function, {}) for of in (stage, config))
+        of_stage, of_all = functions
+        return any(place.get("subnet_ids") for place in (of_stage, stage, of_all, config))
+
     def drains(self) -> list[str]:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
         return _shards(self.environment())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 # Seconds to connect, seconds to wait for an answer, attempts. Those on an event's way are short: consume
 # begins nothing that could not end before its margin, and settles within it (chalicelib/consume/batch.py).
-LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2)}
+LIMITS = {"sqs": (2, 4, 2), "s3": (3, 8, 2), "stepfunctions": (3, 8, 2), "events": (1, 2, 2)}
 OTHER_LIMITS = (3, 10, 3)
+
+OF_ACTIONS = (3, 8, 2)  # every other service's, called by an action
 
 # boto3's default session makes one client at a time; GET /status asks for several at once.
 # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
@@ -33,17 +36,25 @@ _making = Lock()
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, limits: tuple[float, float, int] | None = None) -> Any:
     with _making:
-        return _new_client(service)
+        return _new_client(service, limits)
 
 
-def _new_client(service: str) -> Any:
+def downstream(service: str, limits: tuple[float, float, int] = OF_ACTIONS) -> Any:
+    """A client for an action, by boto3's name of the service, such as `dynamodb`.
+
+    A call ends within an action's time: `limits` are seconds to connect and to wait, and attempts.
+    """
+    return _client(service, limits)
+
+
+def _new_client(service: str, limits: tuple[float, float, int] | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
     # A service that accepts and never answers must not eat the function's whole time.
-    connect_s, read_s, attempts = LIMITS.get(service, OTHER_LIMITS)
+    connect_s, read_s, attempts = limits or LIMITS.get(service, OTHER_LIMITS)
     make: Any = boto3.client  # its overloads know only literal names
     return make(
         service,
@@ -72,5 +83,6 @@ sqs: Callable[[], SQSClient] = partial(_client, "sqs")
 ssm: Callable[[], SSMClient] = partial(_client, "ssm")
 cloudwatch: Callable[[], CloudWatchClient] = partial(_client, "cloudwatch")
 cloudwatch_logs: Callable[[], CloudWatchLogsClient] = partial(_client, "logs")
+events: Callable[[], EventBridgeClient] = partial(_client, "events")
 functions: Callable[[], LambdaClient] = partial(_client, "lambda")
 stepfunctions: Callable[[], SFNClient] = partial(_client, "stepfunctions")

@@ -5,26 +5,49 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from chalicelib.capacity import MAX_CAPACITY
+from chalicelib.config import keys, table
+from chalicelib.config.table import Match
 from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import ConfigError
 from chalicelib.events import ObjectCreated
 from chalicelib.fields import Settings
 
 APP = "s3-event-scheduler"  # Chalice's app_name, with which all names begin
-ACTIONS = ("log", "resize", "start_execution")
-S3_NOTIFIES = ("lambda", "queue")
+# Each file in it is an action, one of ours or one of the user's own (docs/actions.md).
+ACTIONS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "consume", "actions")
+S3_NOTIFIES = ("lambda", "queue", "eventbridge")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
 _A_QUEUE_URL = "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+_ACTION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
+# Only to this very machine without TLS: a test's receiver.
+_URL = re.compile(r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/\S*)?")
+_PARAMETER = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
+_BUS = re.compile(
+    r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
+)
+LONGEST_CALL_S = 20  # an action that is begun has 25 s at least (chalicelib/consume/batch.py)
+# What our own actions need besides: action -> setting -> its pattern, and what is expected.
+OF_ACTIONS: Mapping[str, Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "invoke": {"INVOKE_FUNCTION_ARN": (_FUNCTION, "a function's ARN")},
+    "post": {
+        "POST_URL": (_URL, "an https:// address"),
+        "POST_SECRET_PARAMETER": (_PARAMETER, "the name of an SSM parameter"),
+    },
+    "put_event": {"PUT_EVENT_BUS": (_BUS, "an EventBridge bus's name or ARN")},
+    "start_execution": {"STATE_MACHINE_ARN": (_STATE_MACHINE, "a state machine's ARN")},
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +63,8 @@ class Config:
     bulk_queue_url: str = ""  # behind the source queue: backfills, and who sends very many; empty is one lane
     images_prefix: str = ""
     images_suffix: str = ""
-    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between
+    images_patterns: tuple[str, ...] = ()  # in their place, where EventBridge tells
+    s3_notifies: str = "lambda"  # enqueue, or the source queue without a function between, or EventBridge
     thumbnails_prefix: str = ""
     capacity: int = 1000  # events a tick
     drain_workers: int = 32  # calls at the same time, in one shard
@@ -54,7 +78,15 @@ class Config:
         None  # a tick leaves no more there; 0 no such limit, None twice the capacity
     )
     action: str = "resize"
-    state_machine_arn: str = ""
+    delete_with_original: bool = False  # thumbnails of an object that is gone
+    events_bus: str = ""  # EventBridge's, that is told of every ending; empty is nobody
+    lines: tuple[tuple[Match, Config], ...] = ()  # of the action table: each with the settings of its line
+    line: str = ""  # which of them this is; empty for the stage itself
+    post_timeout_s: int = 10
+    invoke_timeout_s: int = 20
+    invoke_type: str = "sync"
+    # As it was read, for what an action asks by name; it holds credentials, so nothing may print it.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
@@ -72,8 +104,15 @@ class Config:
     backfill_function_arn: str = ""
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
-        """The settings of this process. Raises ConfigError with one line for the first bad one."""
+    def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
+        """The settings of this process. Raises ConfigError with one line for the first bad one.
+
+        `actions` is the folder whose files are the actions; the action table is beside what it is in.
+        """
+        return cls._without_table(env, actions)._with_table(env, actions)
+
+    @classmethod
+    def _without_table(cls, env: Mapping[str, str], actions: str) -> Config:
         of = Settings(env)
         bucket, queue = (_BUCKET, "a bucket's name"), (_QUEUE_URL, _A_QUEUE_URL)
         config = cls(
@@ -86,6 +125,7 @@ class Config:
             bulk_queue_url=of.text("BULK_QUEUE_URL", *queue, default=""),
             images_prefix=env.get("IMAGES_PREFIX", ""),
             images_suffix=env.get("IMAGES_SUFFIX", ""),
+            images_patterns=of.read("IMAGES_PATTERNS", keys.patterns_in, cls.images_patterns),
             s3_notifies=of.choice("S3_NOTIFIES", S3_NOTIFIES, cls.s3_notifies),
             thumbnails_prefix=env.get("THUMBNAILS_PREFIX", ""),
             capacity=of.whole("CAPACITY", 1, MAX_CAPACITY, cls.capacity),
@@ -99,8 +139,13 @@ class Config:
             max_in_destination=(
                 of.whole("MAX_IN_DESTINATION", 0, 10_000_000, 0) if env.get("MAX_IN_DESTINATION") else None
             ),
-            action=of.choice("ACTION", ACTIONS, cls.action),
-            state_machine_arn=env.get("STATE_MACHINE_ARN", ""),
+            action=of.read("ACTION", partial(_action, folder=actions), cls.action),
+            delete_with_original=of.flag("DELETE_WITH_ORIGINAL", cls.delete_with_original),
+            events_bus=of.text("EVENTS_BUS", _BUS, "an EventBridge bus's name or ARN", ""),
+            post_timeout_s=of.whole("POST_TIMEOUT_S", 1, LONGEST_CALL_S, cls.post_timeout_s),
+            invoke_timeout_s=of.whole("INVOKE_TIMEOUT_S", 1, LONGEST_CALL_S, cls.invoke_timeout_s),
+            invoke_type=of.choice("INVOKE_TYPE", ("sync", "async"), cls.invoke_type),
+            environment=dict(env),
             thumbnails=ThumbnailSettings.from_env(env),
             max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
             consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
@@ -110,12 +155,67 @@ class Config:
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
         )
-        if config.action == "start_execution":
-            of.text("STATE_MACHINE_ARN", _STATE_MACHINE, "a state machine's ARN for ACTION=start_execution")
+        if config.action in OF_ACTIONS:
+            for name, (pattern, expected) in OF_ACTIONS[config.action].items():
+                of.text(name, pattern, f"{expected} for ACTION={config.action}")
         config._check_together()
         return config
 
+    def _with_table(self, env: Mapping[str, str], actions: str) -> Config:
+        """With the lines of the stage's action table, where there is one. Raises ConfigError."""
+        chalicelib = os.path.dirname(os.path.dirname(actions))
+        lines = table.read(chalicelib, self.stage, self.images_prefix)
+        found: list[tuple[Match, Config]] = []
+        for number, one in enumerate(lines, 1):
+            name = one.match.name
+            if any(name == of_line.line for _, of_line in found):  # cut short, both
+                name = f"{name} ({number})"
+            if one.action == table.IGNORE:
+                found.append((one.match, replace(self, action=table.IGNORE, line=name)))
+                continue
+            settings = {**env, **one.settings, "ACTION": one.action}
+            try:
+                of_line = Config._without_table(settings, actions)
+            except ConfigError as e:
+                file = os.path.basename(table.file_of(chalicelib, self.stage))
+                raise ConfigError(f"{file}: line {number} of the table: {e}") from None
+            found.append((one.match, replace(of_line, line=name)))
+        return replace(self, lines=tuple(found)) if found else self
+
+    def of_key(self, key: str) -> Config:
+        """The settings that hold for the key: those of its line of the action table, or the stage's."""
+        for match, of_line in self.lines:
+            if match.takes(key):
+                return of_line
+        return self
+
+    @property
+    def each(self) -> list[Config]:
+        """The settings of each line; the stage's own where there is no table."""
+        return [of_line for _, of_line in self.lines] or [self]
+
+    def ignores(self, key: str) -> bool:
+        """Whether the action table says so of the key."""
+        return bool(self.lines) and self.of_key(key).action == table.IGNORE
+
     def _check_together(self) -> None:
+        if self.events_bus and not self.reports_bucket:
+            raise ConfigError(
+                f"EVENTS_BUS is {self.events_bus!r} without a REPORTS_BUCKET: who files letters tells of them"
+            )
+        if self.images_patterns and self.s3_notifies != "eventbridge":
+            raise ConfigError(
+                f"IMAGES_PATTERNS needs S3_NOTIFIES=eventbridge, it is {self.s3_notifies!r}: S3 itself knows "
+                "one IMAGES_PREFIX and one IMAGES_SUFFIX"
+            )
+        if self.images_patterns and (self.images_prefix or self.images_suffix):
+            raise ConfigError(
+                "IMAGES_PATTERNS are of whole keys: take IMAGES_PREFIX and IMAGES_SUFFIX into them"
+            )
+        if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
+            raise ConfigError(
+                f"IMAGES_PATTERNS make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
+            )
         if self.thumbnails_bucket == self.images_bucket and (
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
         ):
@@ -137,6 +237,13 @@ class Config:
                 f"different queues; they are {', '.join(queues)}"
             )
 
+    def setting(self, name: str, default: str = "") -> str:
+        """An action's own setting. Raises ConfigError where it is neither set nor given a default."""
+        value = self.environment.get(name, "") or default
+        if not value:
+            raise ConfigError(f"{name} is not set: expected a value, which ACTION={self.action} needs")
+        return value
+
     def function_name(self, function: str) -> str:
         """Lambda's name of one of the stage's functions, as Chalice makes it."""
         return f"{APP}-{self.stage}-{function}"
@@ -146,6 +253,21 @@ class Config:
         """The SSM parameter that holds the capacity set at run time."""
         return capacity_parameter(self.stage)
 
+    @property
+    def event_pattern(self) -> dict[str, Any]:
+        """Which events the rule of S3_NOTIFIES=eventbridge passes to enqueue."""
+        asked = keys.event_pattern(
+            self.images_bucket, self.images_prefix, self.images_suffix, self.images_patterns
+        )
+        if self.delete_with_original:
+            asked["detail-type"].append("Object Deleted")
+        return asked
+
+    @property
+    def s3_events(self) -> list[str]:
+        """Of which events S3 tells."""
+        return s3_events(self.delete_with_original)
+
     def lane_url(self, lane: str) -> str:
         """The queue of a lane: `bulk`, or live."""
         return self.bulk_queue_url if lane and self.bulk_queue_url else self.source_queue_url
@@ -154,19 +276,42 @@ class Config:
         """Seconds after which an event is tried again that has failed so often; the last delay repeats."""
         return self.retry_delays[min(tries, len(self.retry_delays)) - 1]
 
+    def drops(self, key: str) -> bool:
+        """Whether enqueue and the drain drop the key's event. With a bus consume does, and tells of it."""
+        return self.ignores(key) and not self.events_bus
+
     def why_ignored(self, created: ObjectCreated) -> str:
         """Why the object is not to be handled, uploaded or backfilled, in one line; empty where it is."""
+        if not (why := self.why_left_out(created)) and self.ignores(created.key):
+            return f"the action table ignores such keys: {self.of_key(created.key).line}"
+        return why
+
+    def why_left_out(self, created: ObjectCreated) -> str:
+        """The same, but for the action table: it is none of the stage's objects."""
         if created.is_folder_marker:
             return "a folder marker: nothing to do"
         if self.is_own_output(created.bucket, created.key):
             return "our own output: nothing to do"
         if not created.key.startswith(self.images_prefix) or not created.key.endswith(self.images_suffix):
             return "IMAGES_PREFIX or IMAGES_SUFFIX leaves such keys out"
+        if self.images_patterns and not any(table.like(created.key, one) for one in self.images_patterns):
+            return "IMAGES_PATTERNS leaves such keys out"
         return ""
 
     def is_own_output(self, bucket: str, key: str) -> bool:
         """Whether we wrote this object ourselves; reacting to it would never end."""
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
+
+
+def actions_in(folder: str = ACTIONS) -> list[str]:
+    """The names of the actions there are, in alphabetical order."""
+    files = (name.partition(".") for name in os.listdir(folder))
+    return sorted(name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name))
+
+
+def s3_events(removals: bool) -> list[str]:
+    """S3's names of the events that a stage is told of."""
+    return ["s3:ObjectCreated:*", *(["s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"] if removals else [])]
 
 
 def capacity_parameter(stage: str) -> str:
@@ -181,6 +326,14 @@ def queue_name(url: str) -> str:
 
 def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _action(text: str, folder: str) -> str:
+    there = actions_in(folder)
+    if text not in there:
+        make = f"; make new-action NAME={text} begins one" if _ACTION.fullmatch(text) else ""
+        raise ValueError(" or ".join(there) + make)
+    return text
 
 
 def _by_hour(text: str) -> str:

@@ -1,6 +1,6 @@
 """A batch from the destination queue: the stage's action for each message, each settled when it ends.
 
-done              -> deleted
+done, or ignored  -> deleted
 never works       -> a dead letter, then deleted
 to be tried again -> sent back to the source queue with its number of tries, then deleted
 never begun       -> sent back untried
@@ -21,22 +21,37 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib import events, times
+from chalicelib.aws import bus, clients
 from chalicelib.config import Config
+from chalicelib.config.stage import APP
+from chalicelib.config.table import IGNORE
 from chalicelib.consume import outcomes, settle
 from chalicelib.consume.actions import Action
 from chalicelib.consume.circuit import Circuit, wait_s
-from chalicelib.consume.outcomes import DONE, OUTCOMES, REJECTED, RETRY, UNTRIED, Delivery
+from chalicelib.consume.outcomes import (
+    DONE,
+    FINISHED,
+    IGNORED,
+    OUTCOMES,
+    REJECTED,
+    RETRY,
+    UNTRIED,
+    ActionResult,
+    Delivery,
+)
 from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
+from chalicelib.queues import word
 from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs, metrics
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 Item = TypeVar("Item")
@@ -84,6 +99,10 @@ class _Batch:
             threading.Thread(target=_work, args=(batch,), daemon=True).start()
         return batch
 
+    def left_s(self) -> float:
+        """Seconds until what has not ended is given up."""
+        return self.remaining_s() - self.margin_s
+
     def next_ended(self) -> list[tuple[int, Ended]]:
         """Those that have ended by now, at least one; none when the margin is reached first."""
         try:
@@ -101,6 +120,7 @@ def consume_batch(
     remaining_ms: Callable[[], int],
     replace_process: Callable[[], object] | None = None,
     circuit: Circuit | None = None,
+    events_client: Callable[[], EventBridgeClient] | None = None,
     sleep: Callable[[float], object] | None = None,
 ) -> dict[str, int]:
     """Do the action for every SQS record of the payload and settle each message when it ends.
@@ -122,9 +142,10 @@ def consume_batch(
     while left and (group := batch.next_ended()):
         left -= {number for number, _ in group}
         ended = [one for _, one in group]
+        _tell(ended, events_client or clients.events, config)
         all_ended += ended
-        for_lambda = [] if left else [one for one in ended if one.state == DONE]
-        by_hand = [one for one in ended if one.state != DONE] if not left else ended
+        for_lambda = [] if left else [one for one in ended if one.state in FINISHED]
+        by_hand = [one for one in ended if one.state not in FINISHED] if not left else ended
         unsettled += settle.settle(by_hand, sqs, config, times.now())
 
     late = _late(batch, records, left)
@@ -142,7 +163,7 @@ def consume_batch(
     took_s = batch.whole_s - batch.remaining_s()
     if summary[UNTRIED] < len(records):
         circuit.batch_took(took_s)
-    elif circuit.is_open:  # all is settled: a death meanwhile costs nothing
+    elif circuit.paused:  # all is settled: a death meanwhile costs nothing
         most_s = batch.remaining_s() - batch.margin_s
         (sleep or time.sleep)(max(0.0, min(circuit.hold_s - took_s, most_s)))
     return summary
@@ -153,13 +174,15 @@ def _late(batch: _Batch, records: Sequence[Mapping[str, Any]], left: set[int]) -
     not_begun = {number for number, _ in _all_of(batch.waiting)}
     late = []
     for number in sorted(left):
-        delivery, one = _opened(records[number])
+        delivery, one = _opened(records[number], batch)
         if number in not_begun:
             one.not_tried("no time left in this run")
         else:
-            batch.circuit.failed(delivery.tries)
-            one.failed("it did not end within the time of the function", batch.config, delivery.started)
-            _log_failure(_first_event(one.body), delivery, one, "")
+            created, reason = _first_event(one.body), "it did not end within the time of the function"
+            one.line = batch.config.of_key(created.key).line if created else ""
+            batch.circuit.of(one.line).failed(delivery.tries, reason)
+            one.failed(reason, batch.config, delivery.started)
+            _log_failure(created, delivery, one, "")
         late.append(one)
     return late
 
@@ -175,46 +198,99 @@ def _work(batch: _Batch) -> None:
 
 def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     """Do the action for each event of one message, with a log line for each."""
-    delivery, one = _opened(record)
+    delivery, one = _opened(record, batch)
     created: events.ObjectCreated | None = None
     trace = ""
     try:
-        for created in events.parse_body(one.body):
+        for created in events.parse_body(one.body, batch.config.delete_with_original):
             if batch.config.is_own_output(created.bucket, created.key):
                 continue
+            of = batch.config.of_key(created.key)
+            # Of a removal only thumbnails know what to do: to another action it would be one more upload.
+            if of.action == IGNORE or (created.removed and of.action != "resize"):
+                one.ignored = True
+                one.words.append(_word(word.IGNORED, created, delivery, of, None))
+                outcomes.line(created, delivery, IGNORED, times.now(), **_of_line(of.line))
+                continue
+            one.line = one.line or of.line
+            circuit = batch.circuit.of(of.line)
             if not one.results and batch.remaining_s() < batch.begin_s:
                 one.not_tried("no time left in this run")
                 return one
-            if not one.results and batch.circuit.is_open:
+            if not one.results and circuit.is_open:
                 one.not_tried("the downstream fails: paused", wait_s)
                 return one
             one.results.append(batch.action(created, delivery))
-            batch.circuit.succeeded()
+            circuit.succeeded()
+            one.words.append(_word(word.PROCESSED, created, delivery, of, one.results[-1]))
             now = times.now()
-            outcomes.line(created, delivery, DONE, now, one.results[-1])
+            outcomes.line(created, delivery, DONE, now, one.results[-1], **_of_line(of.line))
             if (took := times.waited_s(created.event_time, now)) is not None:
                 one.seconds.append(took)
     except Reject as e:
         one.rejected(e.code, e.reason)
     except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
         trace = _trace(e)
-        batch.circuit.failed(delivery.tries)
-        one.failed(f"{type(e).__name__}: {e}", batch.config, delivery.started)
-    if one.state != DONE:
+        reason = f"{type(e).__name__}: {e}"
+        batch.circuit.of(one.line).failed(delivery.tries, reason)
+        after_s = e.after if isinstance(e, Retry) else 0.0
+        one.failed(reason, batch.config, delivery.started, after_s)
+    if one.state == DONE and one.ignored and not one.results:
+        one.state = IGNORED
+    elif one.state != DONE:
         _log_failure(created, delivery, one, trace)
     return one
 
 
-def _opened(record: Mapping[str, Any]) -> tuple[Delivery, Ended]:
-    tried = Tries.read(record.get("messageAttributes"))
-    return Delivery.of(record, tried.count, times.now()), Ended(
-        record["receiptHandle"], record["body"], tried
+def _word(
+    kind: str, created: events.ObjectCreated, delivery: Delivery, of: Config, result: ActionResult | None
+) -> bus.Word:
+    """What the bus is told of an event that has ended here."""
+    told = word.detail(
+        of.stage,
+        id=created.identity,
+        bucket=created.bucket,
+        key=created.key,
+        version_id=created.version_id,
+        action=of.action,
+        line=of.line or None,
+        result=result.result if result else None,
+        says=outcomes.short(result.says) or None if result else None,
+        outputs=[asdict(output) for output in result.outputs] if result else (),
+        tries=delivery.tries,
+        times={
+            "uploaded": created.event_time,
+            "forwarded": times.iso(delivery.forwarded),
+            "started": times.iso(delivery.started),
+            "ended": times.iso(times.now()),
+        },
     )
+    return bus.Word(kind, told)
+
+
+def _tell(ended: Sequence[Ended], client: Callable[[], EventBridgeClient], config: Config) -> None:
+    """The bus first, then the delete. What the bus has not confirmed comes again, untried: its action finds
+    its work done, and it is told once more."""
+    finished = [one for one in ended if one.state in FINISHED]
+    words = [(one, told) for one in finished for told in one.words]
+    if not config.events_bus or not words:
+        return
+    answers = bus.tell(client(), config.events_bus, APP, [told for _, told in words])
+    for (one, _), why in zip(words, answers, strict=True):
+        if why:
+            one.not_tried(f"the bus was not told: {outcomes.short(why)}", wait_s)
+            logs.line("not told", bus=config.events_bus, reason=outcomes.short(why))
+
+
+def _opened(record: Mapping[str, Any], batch: _Batch) -> tuple[Delivery, Ended]:
+    tried = Tries.read(record.get("messageAttributes"))
+    delivery = Delivery.of(record, tried.count, times.now(), batch.left_s)
+    return delivery, Ended(record["receiptHandle"], record["body"], tried)
 
 
 def _first_event(body: str) -> events.ObjectCreated | None:
     try:
-        return next(iter(events.parse_body(body)), None)
+        return next(iter(events.parse_body(body, removals=True)), None)
     except Reject:
         return None
 
@@ -222,29 +298,40 @@ def _first_event(body: str) -> events.ObjectCreated | None:
 def _log_failure(created: events.ObjectCreated | None, delivery: Delivery, one: Ended, trace: str) -> None:
     why: dict[str, Any] = {"reason": one.reason} | ({"trace": trace} if trace else {})
     if created:
-        outcomes.line(created, delivery, one.state, times.now(), **why)
+        outcomes.line(created, delivery, one.state, times.now(), **why, **_of_line(one.line))
     else:  # unreadable: there is no object to name, and what it holds does not belong into a log
         size = len(one.body.encode(errors="replace"))
         logs.line("unreadable", outcome=one.state, message_id=delivery.message_id, bytes=size, **why)
 
 
+def _of_line(line: str) -> dict[str, Any]:
+    """The action table's line, in a log line; nothing of a stage without one."""
+    return {"line": line} if line else {}
+
+
 def _measure(ended: Sequence[Ended], summary: Mapping[str, int], config: Config, circuit: Circuit) -> None:
     results = [result for one in ended for result in one.results]
-    made = [result for result in results if result.result == "made"]
     values: dict[str, metrics.Value] = {
         "Done": summary[DONE],
         "Rejected": summary[REJECTED],
         "Retried": summary[RETRY],
         "Untried": summary[UNTRIED],
-        "CircuitOpen": int(circuit.is_open),
-        "Thumbnails": sum(len(result.thumbnails) for result in made),
+        "CircuitOpen": int(circuit.paused is not None),
+        "Thumbnails": sum(len(result.thumbnails) for result in results if result.new),
         "BytesIn": sum(result.bytes_in for result in results),
         "BytesOut": sum(result.bytes_out for result in results),
     }
     if took := [seconds for one in ended for seconds in one.seconds]:
         values["UploadToDone"] = took[: metrics.MOST_VALUES]
-    paused_until = times.iso(times.from_epoch(circuit.until * 1000)) if circuit.is_open else None
-    metrics.line("consumed", config.stage, "consume", values, **summary, paused_until=paused_until)
+    told: dict[str, Any] = {**summary, "paused_until": None}
+    if paused := circuit.paused:
+        told |= {"paused_until": times.iso(times.from_epoch(paused.until * 1000)), "paused_why": paused.why}
+    metrics.line("consumed", config.stage, "consume", values, **told)
+    for of in config.each if config.lines else ():
+        states = Counter(one.state for one in ended if one.line == of.line)
+        if states[DONE] or states[REJECTED]:
+            counted = {"Done": states[DONE], "Rejected": states[REJECTED]}
+            metrics.line_of_table(config.stage, "consume", of.line, counted)
 
 
 def _all_of(queue: SimpleQueue[Item]) -> list[Item]:

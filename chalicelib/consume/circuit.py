@@ -2,8 +2,9 @@
 
 Kept in the process's memory, without a signal to anybody: each sandbox finds out by itself within a few
 calls, and one that is sick alone stops only itself. Only first tries count: events that fail time and again,
-for reasons of their own, must not keep it open. What it does not do: it does not slow a downstream that is
-merely slow.
+for reasons of their own, must not keep it open. Each line of an action table has a circuit of its own, for
+its downstream is its own; events that come to a line that fails still use the stage's capacity.
+What it does not do: it does not slow a downstream that is merely slow.
 
 A process that sends everything back at once would be free again at once, and so be given most of what comes:
 one that is sick alone would stop all. So while it pauses it keeps each batch longer than a working one takes.
@@ -19,7 +20,7 @@ from threading import Lock
 OPENS_AFTER = 20  # first tries in a row that failed
 RENEWS_AFTER = 2  # more of them, once a pause is over
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 120.0
-HOLD = 1.5  # a batch of which nothing was tried is kept so many times as long as one in which something was
+HOLD = 2.0  # a batch of which nothing was tried is kept so many times as long as one in which something was
 SHORTEST_HOLD_S, LONGEST_HOLD_S = 2.0, 30.0
 NEWEST = 0.2  # of the mean time of a batch, what the latest one counts
 JITTER = 0.3  # of a pause, either way: sandboxes that paused together do not try together again
@@ -41,6 +42,22 @@ class Circuit:
         self._pause_s = FIRST_PAUSE_S
         self._batch_s = 0.0  # the mean of those in which something was tried
         self.until = 0.0  # when a pause ends; 0 where there is none
+        self.why = ""  # the last failure that counted
+        self._of_lines: dict[str, Circuit] = {}
+
+    def of(self, line: str) -> Circuit:
+        """That of a line of the action table, by its name; this one where there is no table."""
+        if not line:
+            return self
+        with self._lock:
+            return self._of_lines.setdefault(line, Circuit(self._clock, self._uniform))
+
+    @property
+    def paused(self) -> Circuit | None:
+        """Of this one and those of the lines, the one that pauses longest now; None where none does."""
+        with self._lock:
+            those = [one for one in (self, *self._of_lines.values()) if one.is_open]
+        return max(those, key=lambda one: one.until, default=None)
 
     @property
     def is_open(self) -> bool:
@@ -62,12 +79,13 @@ class Circuit:
         with self._lock:
             self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0
 
-    def failed(self, tries: int) -> None:
-        """The try of that number failed in a way that may pass."""
+    def failed(self, tries: int, why: str = "") -> None:
+        """The try of that number failed in a way that may pass, and why, in one line."""
         with self._lock:
             if tries > 1 or self.is_open:  # those that were begun before the pause say nothing new
                 return
             self._failed += 1
+            self.why = why
             if self._failed >= OPENS_AFTER:
                 self._failed = OPENS_AFTER - RENEWS_AFTER
                 self.until = self._clock() + self._pause_s * self._uniform(1 - JITTER, 1 + JITTER)

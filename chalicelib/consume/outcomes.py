@@ -6,8 +6,8 @@ lines about one object, whatever characters its key has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ from chalicelib.events import ObjectCreated
 from chalicelib.telemetry import logs
 
 MESSAGE = "event"
-DONE, REJECTED, RETRY, UNTRIED = "done", "rejected", "retry", "untried"
-OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED)
+MOST_SAID = 1000  # characters of what an action says
+DONE, REJECTED, RETRY, UNTRIED, IGNORED = "done", "rejected", "retry", "untried", "ignored"
+OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED, IGNORED)
+FINISHED = (DONE, IGNORED)  # nothing is left to be done
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Delivery:
     forwarded: datetime | None  # when the drain put it on the destination queue
     started: datetime
     receives: int = 1  # of the message, this one included
+    left_s: Callable[[], float] = field(default=lambda: 25.0, compare=False)  # for the action, from now on
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], earlier_tries: int, now: datetime) -> Delivery:
+    def of(
+        cls, record: Mapping[str, Any], earlier_tries: int, now: datetime, left_s: Callable[[], float]
+    ) -> Delivery:
         """Of a record of Lambda's SQS event. A time that SQS does not tell stays unknown."""
         attributes = record.get("attributes", {})
         sent = attributes.get("SentTimestamp")  # milliseconds since 1970
@@ -41,20 +46,48 @@ class Delivery:
             receives=int(attributes.get("ApproximateReceiveCount", 1)),
             forwarded=times.from_epoch(int(sent)) if sent else None,
             started=now,
+            left_s=left_s,
         )
 
 
 @dataclass(frozen=True)
-class ActionResult:
-    """What an action did for one event."""
+class Output:
+    """An object that an action wrote, or found written."""
 
-    result: str  # made, unchanged, superseded, logged, started, nothing
-    thumbnails: tuple[str, ...] = ()  # their keys, where they are there now
+    bucket: str
+    key: str
+    size: str = ""  # a thumbnail's name among THUMBNAIL_SIZES; empty for what is no thumbnail
+    width: int = 0  # pixels; 0 for what is no picture
+    height: int = 0
+    bytes: int = 0
+    thumbhash: str = ""  # in base64
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    """What an action did for one event: the one shape that log, metrics, trace and page read."""
+
+    result: str = "done"  # one word: made, unchanged, superseded, logged, started, or one's own
+    outputs: tuple[Output, ...] = ()  # what is there now
     bytes_in: int = 0
-    bytes_out: int = 0
     width: int = 0  # of the picture, upright, in pixels; 0 where none was looked at
     height: int = 0
-    thumbhash: str = ""  # in base64
+    new: bool = True  # false where the outputs were there before
+    says: str = ""  # one line for whoever asks what became of the object, such as the downstream's answer
+
+    @property
+    def thumbnails(self) -> tuple[str, ...]:
+        """The thumbnails' keys."""
+        return tuple(one.key for one in self.outputs if one.size)
+
+    @property
+    def bytes_out(self) -> int:
+        """How much was written; what was there before was not."""
+        return sum(one.bytes for one in self.outputs) if self.new else 0
+
+    @property
+    def thumbhash(self) -> str:
+        return self.outputs[0].thumbhash if self.outputs else ""
 
 
 def line(
@@ -89,8 +122,15 @@ def line(
         width=work.width,
         height=work.height,
         thumbhash=work.thumbhash,
+        says=short(work.says) or None,
         **more,
     )
+
+
+def short(text: str) -> str:
+    """One line of at most MOST_SAID characters; whatever else a downstream said is cut or escaped."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MOST_SAID])
+    return line[:MOST_SAID]
 
 
 def read(text: str) -> dict[str, Any] | None:

@@ -11,18 +11,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib import times
+from chalicelib.aws.bus import Word
 from chalicelib.config import Config
-from chalicelib.consume.outcomes import DONE, REJECTED, RETRY, UNTRIED, ActionResult
+from chalicelib.consume.outcomes import DONE, FINISHED, REJECTED, RETRY, UNTRIED, ActionResult
 from chalicelib.queues import batching, letters, messages, tries
 from chalicelib.queues.tries import BULK, Tries
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+LONGEST_ASKED_S = 9000.0  # a downstream that asks for more is asked again after 2.5 hours
+
 
 @dataclass
 class Ended:
-    """One message and what became of it: `done`, `rejected`, `retry` or `untried`."""
+    """One message and what became of it: `done`, `rejected`, `retry`, `untried` or `ignored`."""
 
     receipt_handle: str
     body: str
@@ -32,18 +35,24 @@ class Ended:
     code: str = ""  # of a rejection
     wait_s: float = 0.0  # until it may be tried again
     results: list[ActionResult] = field(default_factory=list)  # one for each event that was done
+    line: str = ""  # of the action table, by which its first event goes
+    ignored: bool = False  # the action table ignores an event of it
+    words: list[Word] = field(default_factory=list)  # for the bus, of each event that has ended
     seconds: list[float] = field(default_factory=list)  # from upload to done, of those that know
 
     def rejected(self, code: str, reason: str) -> None:
         """It never works."""
         self.state, self.code, self.reason = REJECTED, code, reason
 
-    def failed(self, reason: str, config: Config, now: datetime) -> None:
-        """This try failed; another one may not, until there were MAX_TRIES."""
+    def failed(self, reason: str, config: Config, now: datetime, after_s: float = 0.0) -> None:
+        """This try failed; another one may not, until there were MAX_TRIES.
+
+        `after_s` is what the downstream asked for: it lengthens the delay, and never shortens it.
+        """
         count = self.tries.count + 1
         first = self.tries.first_failure or times.iso(now)
         self.tries = Tries(count, reason, first, lane=self.tries.lane)
-        wait_s = config.retry_delay_s(count)
+        wait_s = max(config.retry_delay_s(count), min(after_s, LONGEST_ASKED_S))
         if count >= config.max_tries:
             self.rejected("gave-up", f"gave up after {count} tries; the last: {reason}")
         elif tries.entry(self.body, self.tries, wait_s, now.timestamp()) is None:
@@ -62,7 +71,7 @@ def settle(ended: Sequence[Ended], sqs: SQSClient, config: Config, now: datetime
 
     The quickest first: a dead-letter queue that is down keeps nobody else waiting.
     """
-    done = [one for one in ended if one.state == DONE]
+    done = [one for one in ended if one.state in FINISHED]
     left = [f"not deleted: {why}" for why in _delete(done, sqs, config) if why]
     for lane in ("", BULK):
         returning = [one for one in ended if one.state in (RETRY, UNTRIED) and one.tries.lane == lane]

@@ -170,8 +170,17 @@ class Sent:
     impossible: list[tuple[Outgoing, str]] = field(default_factory=list)  # refused for ever, and why
 
 
-def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", *, renew: bool = False) -> Plan:
+def plan(
+    messages: Iterable[MessageTypeDef],
+    now: float,
+    lane: str = "",
+    ignores: Callable[[str], bool] = lambda key: False,
+    removals: bool = False,
+    *,
+    renew: bool = False,
+) -> Plan:
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
+    So is an event whose key the action table `ignores`, and one of a removal but with `removals`.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
     on, and to `renew`, when the message first came.
@@ -186,7 +195,11 @@ def plan(messages: Iterable[MessageTypeDef], now: float, lane: str = "", *, rene
                 todo.postpone.append(Outgoing(message, later))
                 continue
         found = events.parse_parts(body)
-        if len(found.created) == 1 and not found.unreadable:
+        if removals:
+            found.created.extend(found.removed)
+        if len(found.created) == 1 and not found.unreadable and ignores(found.created[0].key):
+            todo.ignore.append(message)
+        elif len(found.created) == 1 and not found.unreadable:
             created = found.created[0]
             going = _forwarded(created, message, earlier, lane, renew)
             todo.forward.append(Outgoing(message, going, created.size))
@@ -264,7 +277,7 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, renew=renew)
+    todo = plan(messages, clock(), lane.name, config.drops, config.delete_with_original, renew=renew)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 

@@ -62,7 +62,7 @@ class TickResult:
     forwarded: int
     rejected: int  # to the dead-letter queue, with the reason
     split: int  # held several events, or unreadable ones beside good ones; put back as one message each
-    ignored: int  # told of no object: test events, deletes, folder markers
+    ignored: int  # told of no object (test events, deletes, folder markers), or the action table ignores it
     postponed: int  # tries whose time has not come; sent on to the source queue
     returned: int  # made visible again untouched, because time was up
     failed: int  # still in the source queue: the next place refused them or did not answer

@@ -48,6 +48,10 @@ CODES: Mapping[str, Code] = {
         "S3 does not take the object's key, or that of its thumbnail: more than 1,024 bytes.",
         "Once the object has a shorter key, which comes by itself.",
     ),
+    "refused-by-downstream": Code(
+        "The action's downstream answered that this event is wrong; the reason has its words.",
+        "Once the downstream would take it.",
+    ),
     "gave-up": Code(
         "MAX_TRIES tries failed; the reason is the last one's.",
         "Yes, once what the reason names works again.",

@@ -4,39 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import events, times
+from chalicelib.aws import bus, clients
+from chalicelib.config.stage import APP
 from chalicelib.errors import Retry
 from chalicelib.letters import gauge, store
 from chalicelib.letters.store import Letter, text_of
-from chalicelib.queues import batching, letters, messages
+from chalicelib.queues import batching, letters, messages, word
 from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.config import Config
 
 
-def file_batch(payload: Mapping[str, Any], s3: S3Client, sqs: SQSClient, config: Config) -> dict[str, int]:
-    """File every SQS record of the payload; returns how many.
+def file_batch(
+    payload: Mapping[str, Any],
+    s3: S3Client,
+    sqs: SQSClient,
+    config: Config,
+    events_client: Callable[[], EventBridgeClient] | None = None,
+) -> dict[str, int]:
+    """File every SQS record of the payload, and tell the stage's bus of each; returns how many.
 
-    Raises Retry when one could not be filed: Lambda then deletes none, so those that are filed are deleted
-    here, and the others come again when their visibility timeout ends.
+    Raises Retry when one could not be filed or told: Lambda then deletes none, so those that are done with
+    are deleted here, and the others come again when their visibility timeout ends: filed once more they are
+    the same object, and told once more the same event.
     """
     filed: list[str] = []  # receipt handles
     failed: list[str] = []
+    written: list[tuple[str, Letter]] = []
     for record in payload["Records"]:
-        why = _filed(record, s3, config)
+        letter = letter_of(record, times.now())
+        why = _filed(letter, s3, config)
         if why:
             failed.append(why)
         else:
-            filed.append(record["receiptHandle"])
+            written.append((record["receiptHandle"], letter))
+    for (handle, _), why in zip(
+        written, _told(written, events_client or clients.events, config), strict=True
+    ):
+        if why:
+            failed.append(f"the bus {config.events_bus} was not told: {why}")
+        else:
+            filed.append(handle)
     if filed:
         gauge.write("letters filed", s3, config, filed=len(filed))
     if failed:
@@ -46,12 +65,41 @@ def file_batch(payload: Mapping[str, Any], s3: S3Client, sqs: SQSClient, config:
     return {"filed": len(filed)}
 
 
-def _filed(record: Mapping[str, Any], s3: S3Client, config: Config) -> str:
+def _told(
+    written: Sequence[tuple[str, Letter]], client: Callable[[], EventBridgeClient], config: Config
+) -> list[str]:
+    """For each letter why the bus has not confirmed its event; empty where it has, or there is no bus."""
+    if not config.events_bus or not written:
+        return [""] * len(written)
+    words = [bus.Word(word.REJECTED, _detail(letter, config)) for _, letter in written]
+    return bus.tell(client(), config.events_bus, APP, words)
+
+
+def _detail(letter: Letter, config: Config) -> dict[str, Any]:
+    found = _objects(letter["body"])
+    only = found[0] if len(found) == 1 else None
+    of = config.of_key(only.key) if only else config
+    return word.detail(
+        config.stage,
+        id=letter["identity"],
+        bucket=letter["bucket"],
+        key=letter["key"],
+        version_id=only.version_id if only else None,
+        action=of.action,
+        line=of.line or None,
+        code=letter["code"],
+        reason=letter["reason"],
+        tries=letter["tries"],
+        times={"uploaded": only.event_time if only else None, "ended": letter["rejected_at"]},
+    )
+
+
+def _filed(letter: Letter, s3: S3Client, config: Config) -> str:
     """Why it could not be filed, one line; empty when it is."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        store.put(s3, config.reports_bucket, letter_of(record, times.now()))
+        store.put(s3, config.reports_bucket, letter)
     except (ClientError, BotoCoreError) as e:
         return f"{type(e).__name__}: {e}"
     return ""
@@ -78,7 +126,7 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
     elif reason is None:
         code, reason = "unknown", "no reason given: it was not written by this app"
     at = at or (times.from_epoch(int(sent)) if sent.isdecimal() else now)
-    found = events.parse_parts(body).created
+    found = _objects(body)
     # As it was when it was given up: what is sent back begins anew, and Tries.read tells that by RejectedAt.
     tries = Tries.read({name: one for name, one in attributes.items() if name != "RejectedAt"})
     whole_bytes = text_of(attributes, "BodyBytes")
@@ -99,6 +147,11 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
         "body_sha256": text_of(attributes, "BodySha256"),
         "attributes": {name: text for name in attributes if (text := text_of(attributes, name)) is not None},
     }
+
+
+def _objects(body: str) -> list[events.ObjectCreated]:
+    parts = events.parse_parts(body)
+    return [*parts.created, *parts.removed]
 
 
 def _failure_of(body: str) -> Mapping[str, Any] | None:

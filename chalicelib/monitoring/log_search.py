@@ -66,7 +66,7 @@ class RecentObject(TypedDict):
     id: str
     at: str
     key: str
-    outcome: Literal["done", "rejected", "retry"]
+    outcome: Literal["done", "rejected", "retry", "untried", "ignored"]
     reason: str | None
     seconds: float | None
     thumbnails: list[str]

@@ -195,7 +195,7 @@ def _series_metrics(config: Config) -> dict[str, list[Metric]]:
 def _functions(config: Config) -> dict[str, list[str]]:
     """Lambda's names of each of our functions: the drain may be several."""
     ours = {
-        "enqueue": ["enqueue"] if config.s3_notifies == "lambda" else [],
+        "enqueue": [] if config.s3_notifies == "queue" else ["enqueue"],
         "drain": shard_names(config.drain_shards),
         "consume": ["consume"],
         "letters": ["letters"] if config.reports_bucket else [],

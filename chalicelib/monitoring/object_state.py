@@ -18,6 +18,7 @@ STATES: Mapping[str, State] = {
     "rejected": "rejected",
     "retry": "retrying",
     "untried": "waiting",
+    "ignored": "ignored",
 }
 SUPERSEDED = "superseded"  # the result of an event that a newer one of its key overtook
 WHERE = "which queue it waits in: SQS cannot be searched"
@@ -137,9 +138,10 @@ def _waits_again(evidence: Evidence, latest: Mapping[str, Any]) -> bool:
 def _by_outcome(evidence: Evidence, latest: Mapping[str, Any]) -> ObjectState:
     """What consume has logged last is the state."""
     state = STATES[latest["outcome"]]
-    found = ObjectState(state, "consume's log", latest.get("reason"), _times_in(latest))
+    why = latest.get("reason") or latest.get("says")  # of one that is done: what its action says
+    found = ObjectState(state, "consume's log", why, _times_in(latest))
     if state == "done" and evidence.exists is False:
-        found.state, found.reason = "deleted", "it was done before it was deleted"
+        found.state, found.reason = "deleted", latest.get("says") or "it was done before it was deleted"
     if state == "rejected" and evidence.no_letter:
         found.not_known.append(
             "where its dead letter is: it was sent back or discarded, or is being filed just now"

@@ -62,6 +62,7 @@ def trace(
     """The answer of GET /objects/{key}; the key is decoded. Raises BadRequest for what can be no key."""
     if not key or len(key.encode()) > MAX_KEY_BYTES:
         raise BadRequest("key", f"expected 1 to {MAX_KEY_BYTES} bytes")
+    of = config.of_key(key)  # with the sizes of its line of the action table
     created = ObjectCreated(config.images_bucket, key)
     head = parallel.ask({"object": lambda: head_object(clients.s3(), config.images_bucket, key)})["object"]
     since = now - timedelta(days=1)
@@ -74,7 +75,7 @@ def trace(
 
     found = parallel.ask(
         {
-            "thumbnails": lambda: thumbnails_of(clients.s3(), config, key),
+            "thumbnails": lambda: thumbnails_of(clients.s3(), of, key),
             "consume": lambda: about("consume"),
             "enqueue": lambda: about("enqueue"),
             "letters": lambda: browse.of_object(clients.s3(), config, key),
@@ -115,6 +116,7 @@ def _evidence(
         return None if parallel.failed(answer) else answer
 
     created = ObjectCreated(config.images_bucket, key, size=head.get("size"))
+    of = config.of_key(key)
     letters, consumed, enqueued = (whole(found[name]) for name in ("letters", "consume", "enqueue"))
     lines = None if consumed is None else [line for line in consumed.lines if _is_outcome(line, key)]
     return Evidence(
@@ -124,7 +126,7 @@ def _evidence(
         ignored=config.why_ignored(created),
         folder_marker=created.is_folder_marker,
         thumbnails=whole(found["thumbnails"]),
-        sizes=len(config.thumbnails.sizes) if config.action == "resize" else 0,
+        sizes=len(of.thumbnails.sizes) if of.action == "resize" else 0,
         outcomes=lines,
         read_since=consumed.since if consumed and consumed.since > since + A_SECOND else None,
         enqueued=None if enqueued is None else enqueued.lines,

@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from chalicelib.monitoring.measures import FunctionHealth, Hour, Measured
 
 
+BY_TABLE = "by the action table"
+
+
+class TableLine(TypedDict):
+    """A line of the action table; the first that takes a key has it."""
+
+    keys: str
+    action: str
+    thumbnails: list[str]  # their names, where it makes any
+
+
 class QueueDepths(Depths):
     oldest_age: float | None  # seconds
 
@@ -73,6 +84,7 @@ class Status(TypedDict):
     set_by: SetBy
     max_in_destination: int | None
     action: str
+    lines: list[TableLine]
     schedule: Schedule | Failed
     last_tick: Tick | Failed | None
     arrivals_per_minute: float | None
@@ -153,7 +165,8 @@ def snapshot(
             "note": set_to["note"],
         },
         "max_in_destination": _most_in_destination(capacity, config),
-        "action": config.action,
+        "action": BY_TABLE if config.lines else config.action,
+        "lines": [_table_line(of_line) for _, of_line in config.lines],
         "schedule": paused,
         "last_tick": found["last_tick"],
         "groups": found["groups"],
@@ -166,6 +179,11 @@ def snapshot(
         "hour": numbers["hour"],
         "jobs": found["jobs"],
     }
+
+
+def _table_line(of_line: Config) -> TableLine:
+    sizes = of_line.thumbnails.named_sizes if of_line.action == "resize" else ()
+    return {"keys": of_line.line, "action": of_line.action, "thumbnails": [size.name for size in sizes]}
 
 
 def _asked(config: Config, clients: Clients, kept: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:

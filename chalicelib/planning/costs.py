@@ -80,12 +80,16 @@ def lines(scenario: Scenario, prices: Prices = PRICES) -> list[Line]:
         ]
     if scenario.action == "start_execution":
         bill.append(Line("Step Functions, 1 transition each", objects, "transitions", prices.step_transition))
+    told = objects * ((scenario.events == "on") + (scenario.action == "put_event"))
+    if scenario.notifies == "eventbridge":  # of all the bucket's objects, whichever the pattern lets through
+        bill.append(Line("EventBridge, S3's events", objects, "events", prices.bus_event))
+    bill.append(Line("EventBridge, events put", told, "events", prices.bus_event))
     return [line for line in bill if line.amount]
 
 
 def _functions(scenario: Scenario, prices: Prices, objects: float, ticks: int) -> Iterator[Line]:
     """Each function's requests and duration, and what they all log."""
-    by_lambda = objects if scenario.notifies == "lambda" else 0.0
+    by_lambda = 0.0 if scenario.notifies == "queue" else objects
     batches = objects / 10
     drain_s = ticks * IDLE_TICK_S + objects * DRAIN_CPU_S / min(1.0, scenario.drain_mb / VCPU_MB)
     for function, requests, seconds, memory_mb in (

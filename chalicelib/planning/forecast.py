@@ -68,7 +68,7 @@ def _concurrency(scenario: Scenario, most: int) -> dict[str, float]:
     """Executions at once: rate x seconds; consume is to be done with a tick before the next one."""
     rate = scenario.objects / scenario.per_s
     return {
-        "enqueue": rate * ENQUEUE_S if scenario.notifies == "lambda" else 0.0,
+        "enqueue": 0.0 if scenario.notifies == "queue" else rate * ENQUEUE_S,
         "drain": float(scenario.shards),
         "consume": most / 60 * scenario.per_object_s,
     }

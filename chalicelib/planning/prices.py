@@ -28,6 +28,7 @@ class Prices:
     alarm_month: float = 0.10
     dashboard_month: float = 3.00
     step_transition: float = 25e-6
+    bus_event: float = 1e-6  # EventBridge, a custom event of at most 64 KB
     batch_job: float = 0.25  # S3 Batch Operations
     batch_object: float = 1e-6
 

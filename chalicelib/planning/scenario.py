@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from chalicelib.capacity import MAX_CAPACITY
-from chalicelib.config.stage import ACTIONS, S3_NOTIFIES
+from chalicelib.config.stage import S3_NOTIFIES, actions_in
+from chalicelib.config.table import IGNORE
 from chalicelib.errors import BadRequest
 from chalicelib.fields import Typed, schema
 
@@ -29,6 +30,7 @@ class PlanQuery(TypedDict):
     shards: NotRequired[str]
     action: NotRequired[str]
     notifies: NotRequired[str]
+    events: NotRequired[Annotated[str, schema(description="on where EVENTS_BUS is told of each ending")]]
     thumbnails: NotRequired[str]
     seconds: NotRequired[str]
     times: NotRequired[str]
@@ -46,6 +48,7 @@ class Scenario:
     shards: int = 1
     action: str = "resize"
     notifies: str = "lambda"  # S3_NOTIFIES
+    events: str = "off"  # on: EVENTS_BUS is told of each ending
     thumbnails: int = 1  # of one object
     seconds: float | None = None  # consume's time for one object; None: estimated
     times: float = 1.0  # how often a month this happens
@@ -68,8 +71,9 @@ class Scenario:
             size=round(of.quantity("size", SIZES, 0, MAX_SIZE, 2e6)),
             capacity=of.whole("capacity", 1, MAX_CAPACITY, cls.capacity),
             shards=of.whole("shards", 1, 100, cls.shards),
-            action=of.choice("action", ACTIONS, cls.action),
+            action=of.choice("action", tuple(actions_in()), cls.action),
             notifies=of.choice("notifies", S3_NOTIFIES, cls.notifies),
+            events=of.choice("events", ("off", "on"), cls.events),
             thumbnails=of.whole("thumbnails", 1, 100, cls.thumbnails),
             seconds=of.number("seconds", 0.001, 900) if of.given("seconds") else None,
             times=of.number("times", 0, 100_000, cls.times),
@@ -93,7 +97,7 @@ class Scenario:
             # S3's answers, and a decode at 0.05 s a megabyte of JPEG on a whole vCPU.
             share = min(1.0, self.consume_mb / VCPU_MB)
             return S3_CALLS_S + 0.03 * self.thumbnails + 0.05 * self.size / 1e6 / share
-        return {"log": 0.001, "start_execution": 0.03}[self.action]
+        return 0.001 if self.action == "log" else CALL_S
 
     @property
     def reach(self) -> int:
@@ -121,14 +125,17 @@ DRAIN_CPU_S = 120e-6
 DRAIN_S = 55  # the function's 60 s less the 5 s in which nothing more is received
 ENQUEUE_S = 0.03
 S3_CALLS_S = 0.08  # one HEAD and one GET
+CALL_S = 0.03  # one call of a downstream that answers at once
 
 
 def defaults(config: Config) -> dict[str, str | int]:
-    """What the stage itself says of a scenario."""
+    """What the stage itself says of a scenario; of an action table the last line that does anything."""
+    of = next((one for one in reversed(config.each) if one.action != IGNORE), config)
     return {
         "capacity": config.capacity,
         "shards": config.drain_shards,
-        "action": config.action,
+        "action": of.action,
         "notifies": config.s3_notifies,
-        "thumbnails": len(config.thumbnails.sizes),
+        "thumbnails": len(of.thumbnails.sizes),
+        "events": "on" if config.events_bus else "off",
     }

@@ -2,9 +2,10 @@
 lane.
 
 A group is who shares the first parts of a key's path. The guarantee is made where events come in, and each
-process counts by itself: with N of them a group has up to N x FEW live events a minute. Whoever stays below
-is forwarded with the next tick, whatever waits in bulk. Not guaranteed: order, and a share for each group
-within bulk.
+process counts by itself: with N of them a group has up to N x FEW live events a minute; where many groups
+burst at once N, for a process that has sent MANY sends only the first of each. Whoever stays below is
+forwarded with the next tick, whatever waits in bulk; where N times the groups are more than the capacity,
+with one soon after. Not guaranteed: order, and a share for each group within bulk.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections import Counter
 
 FEW = 5  # live events of a group, a minute and process
+MANY = 10  # of all groups; beyond them a group has but its first
 MOST_GROUPS = 10_000  # counted at once; beyond that the minute begins anew
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _GROUP_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -49,5 +51,8 @@ class Fairness:
             self._minute = minute
             self._live.clear()
         group = group_of(key, self._parts)
+        few = FEW if self._live.total() < MANY else 1
+        if self._live[group] >= few:
+            return True
         self._live[group] += 1
-        return self._live[group] > FEW
+        return False

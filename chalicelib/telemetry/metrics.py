@@ -53,15 +53,24 @@ Value = float | Sequence[float]
 
 def line(message: str, stage: str, function: str, values: Mapping[str, Value], **fields: Any) -> None:
     """One log line that is also the function's metrics. Raises KeyError for one that METRICS lacks."""
+    _line(message, function, dimensions(stage, function), values, fields)
+
+
+def line_of_table(stage: str, function: str, of_line: str, values: Mapping[str, Value]) -> None:
+    """The same for a line of the action table: metrics of its own, with one dimension more."""
+    _line("consumed of a line", function, {**dimensions(stage, function), "Line": of_line}, values, {})
+
+
+def _line(
+    message: str, function: str, by: Mapping[str, str], values: Mapping[str, Value], fields: dict[str, Any]
+) -> None:
     units = METRICS[function]
     defined = [{"Name": name, "Unit": units[name]} for name in values]
     fields["_aws"] = {
         "Timestamp": int(time.time() * 1000),
-        "CloudWatchMetrics": [
-            {"Namespace": NAMESPACE, "Dimensions": [["Stage", "Function"]], "Metrics": defined}
-        ],
+        "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [list(by)], "Metrics": defined}],
     }
-    logs.line(message, **fields, **dimensions(stage, function), **values)
+    logs.line(message, **fields, **by, **values)
 
 
 def dimensions(stage: str, function: str) -> dict[str, str]:

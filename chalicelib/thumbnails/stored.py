@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -92,18 +91,6 @@ class StoredThumbnail:
     event_time: str | None = None
     forwarded: str | None = None
     started: str | None = None
-
-
-def metadata_of(s3: S3Client, bucket: str, key: str) -> Mapping[str, str]:
-    from botocore.exceptions import ClientError
-
-    try:
-        return s3.head_object(Bucket=bucket, Key=key)["Metadata"]
-    except ClientError as e:
-        # Without s3:ListBucket, which this function does not have, S3 says 403 for a key that is not there.
-        if e.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (403, 404):
-            return {}
-        raise
 
 
 def made_with(settings: ThumbnailSettings, focus: tuple[float, float]) -> str:

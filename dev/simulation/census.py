@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dev.simulation.sqs import DELAYED, Message
@@ -34,6 +34,7 @@ class Event:
     copies: int = 0  # messages and waiting events that hold it, letters included
     letters: int = 0
     done: int = 0
+    told: set[str] = field(default_factory=set)  # what the bus has told of it
     tries: int = 0  # calls of the action since it was last redriven
     lives: int = 1  # and how often a copy of it was sent back meanwhile
     crashes: int = 0  # of these, those that ended the process
@@ -174,6 +175,8 @@ class Census:
     def excuse_entry(self, entry: Mapping[str, Any]) -> None:
         if body := entry.get("MessageBody"):
             self._excuse(self.named_in(body))
+        elif detail := entry.get("Detail"):  # of the bus: what it does not confirm comes again
+            self._excuse(self.named_in(detail))
         elif handle := entry.get("ReceiptHandle"):
             id_ = handle.partition("#")[0]
             for queue in self.world.sqs.queues.values():

@@ -17,7 +17,13 @@ from infra.stage import Account, Stage
 STAGE = "local"  # the one in config.json that needs no account
 SHARDS = 4  # as many as a simulated stage may have
 ACCOUNT = Account("123456789012", "eu-central-1")
-SERVICES = {"sqs": "sqs", "ssm": "ssm", "s3": "s3", "functions": "lambda"}  # by our name of the client
+SERVICES = {
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "s3": "s3",
+    "functions": "lambda",
+    "events": "events",
+}  # by our name of the client
 QUEUES = ("source", "bulk", "destination", "dead-letter")
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chalicelib.consume.outcomes import DONE, REJECTED
+from chalicelib.consume.outcomes import DONE, IGNORED, REJECTED
 from chalicelib.telemetry import logs
 from infra.stage import Stage
 
@@ -80,7 +80,7 @@ def audit(lines: Iterable[Mapping[str, Any]]) -> Audit:
             )
         if fate[DONE] > 1:
             found.unknown["events done more than once: delivered again, which does no harm"] += 1
-        if not fate[DONE] and not fate[REJECTED]:
+        if not fate[DONE] and not fate[REJECTED] and not fate[IGNORED]:
             found.unknown["events that wait for another try, or ended after this stretch of time"] += 1
     unseen = found.queued - set(found.fates)
     if unseen:

@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from chalicelib.config import Config
-from chalicelib.config.stage import queue_name
+from chalicelib.config import Config, table
+from chalicelib.config.stage import queue_name, s3_events
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
 from infra.deploying import leftovers, notify, stack
 from infra.errors import CommandError
 from infra.eventually import settled
 from infra.package import build
-from infra.permissions import address_policy, policies
+from infra.permissions import address_policy, own_actions, policies
 from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -68,6 +69,8 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     settings = stage.environment()
     check_settings(stage, settings, account)
     check_concurrency(boto3.client("lambda"), stage)
+    check_buses(boto3.client("events"), stage, settings, account)
+    check_bucket(boto3.client("s3"), stage, settings, account)
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
@@ -85,12 +88,19 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
         account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
         prefix=settings.get("IMAGES_PREFIX", ""),
         suffix=settings.get("IMAGES_SUFFIX", ""),
+        events=s3_events(settings.get("DELETE_WITH_ORIGINAL") == "true"),
     )
+    ours = not _existing_bucket(stage, settings, account)
+    by_eventbridge = settings.get("S3_NOTIFIES") == "eventbridge"
+    if ours and by_eventbridge:
+        notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=True)
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
+    if ours and not by_eventbridge:  # only now does S3 tell in another way
+        notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=False)
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
     keep_api_logs(boto3.client("logs"), stage)
     address_policy.take_away(boto3.client("apigateway"), stage)
@@ -166,7 +176,12 @@ def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
 def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) -> None:
     """Refuse a bad setting before anything is made. Raises CommandError, one line."""
     try:
-        Config.from_env({**expected_settings(stage, account), **settings})
+        folder = str(own_actions.folder(stage.root))
+        config = Config.from_env({**expected_settings(stage, account), **settings}, folder)
+        for of_line in config.each:
+            if of_line.action != table.IGNORE:
+                for name in own_actions.settings(stage.root, of_line.action):
+                    of_line.setting(name)
         Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
         Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
         alarm_after_ticks(settings)
@@ -196,6 +211,35 @@ def check_concurrency(client: LambdaClient, stage: Stage) -> None:
             f"lets {free} more be reserved; {wanted} are needed, so that no two ticks of a drain "
             "overlap: ask for more in Service Quotas (Lambda, Concurrent executions), which costs nothing"
         )
+
+
+def check_buses(
+    client: EventBridgeClient, stage: Stage, settings: Mapping[str, str], account: Account
+) -> None:
+    """Refuse a bus that is not there: EventBridge would take its events, and nobody would have them.
+
+    Raises CommandError. A bus of another account or region cannot be asked for, and is believed.
+    """
+    lines = table.read(str(stage.root / "chalicelib"), stage.name, settings.get("IMAGES_PREFIX", ""))
+    for of in (settings, *(one.settings for one in lines)):
+        for name in ("EVENTS_BUS", "PUT_EVENT_BUS"):
+            bus = of.get(name, "")
+            if not bus or (bus.startswith("arn:") and f":{account.region}:{account.id}:" not in bus):
+                continue
+            try:
+                client.describe_event_bus(Name=bus)
+            except client.exceptions.ResourceNotFoundException as e:
+                make = f"aws events create-event-bus --name {bus.rpartition('/')[2]}"
+                raise CommandError(
+                    f"{name} is {bus!r}: there is no such bus in {account.id}, {account.region}; {make}"
+                ) from e
+
+
+def check_bucket(s3: S3Client, stage: Stage, settings: Mapping[str, str], account: Account) -> None:
+    """Refuse a bucket of the user's own that does not do what S3_NOTIFIES needs. Raises CommandError."""
+    bucket = _existing_bucket(stage, settings, account)
+    if bucket and settings.get("S3_NOTIFIES") == "eventbridge":
+        notify.refuse_silent_bucket(s3, bucket)
 
 
 def _has_reserved(client: LambdaClient, function: str) -> bool:

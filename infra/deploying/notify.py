@@ -6,20 +6,30 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from infra.errors import CommandError
 from infra.eventually import settled
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ID = "s3-event-scheduler"
+EVENTBRIDGE = "EventBridgeConfiguration"
 # S3 sends the queue a test message, which the queue's policy may not allow yet.
 NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
 
 
 def point_bucket(
-    s3: S3Client, bucket: str, queue_arn: str, enqueue_arn: str, *, prefix: str, suffix: str
+    s3: S3Client,
+    bucket: str,
+    queue_arn: str,
+    enqueue_arn: str,
+    *,
+    prefix: str,
+    suffix: str,
+    events: Sequence[str] = ("s3:ObjectCreated:*",),
 ) -> None:
     """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
 
@@ -31,7 +41,7 @@ def point_bucket(
         ours = {
             "Id": ID,
             "QueueArn": queue_arn,
-            "Events": ["s3:ObjectCreated:*"],
+            "Events": list(events),
             "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
         }
         wanted["QueueConfigurations"].append(ours)
@@ -50,6 +60,26 @@ def forget_bucket(s3: S3Client, bucket: str, enqueue_arn: str) -> None:
     _put(s3, bucket, present, wanted)
 
 
+def switch_eventbridge(s3: S3Client, bucket: str, on: bool) -> None:
+    """Whether the bucket, one of our own, tells EventBridge of all its events, which costs for each."""
+    present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
+    present.pop("ResponseMetadata", None)
+    wanted = {name: value for name, value in present.items() if name != EVENTBRIDGE}
+    _put(s3, bucket, present, {**wanted, EVENTBRIDGE: {}} if on else wanted)
+
+
+def refuse_silent_bucket(s3: S3Client, bucket: str) -> None:
+    """Raises CommandError for a bucket that tells EventBridge nothing: whose it is switches that on."""
+    if EVENTBRIDGE not in s3.get_bucket_notification_configuration(Bucket=bucket):
+        of = f"bucket-notification-configuration --bucket {bucket}"
+        raise CommandError(
+            f"S3_NOTIFIES=eventbridge: the bucket {bucket} does not tell EventBridge of its events; "
+            f"switch that on, beside the notifications it has: aws s3api get-{of} | "
+            f"jq '. + {{{EVENTBRIDGE}: {{}}}}' > on.json && "
+            f"aws s3api put-{of} --notification-configuration file://on.json"
+        )
+
+
 def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The bucket's notifications, and those that are not ours."""
     present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
@@ -66,7 +96,8 @@ def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str
 
 
 def _put(s3: S3Client, bucket: str, present: dict[str, Any], wanted: dict[str, Any]) -> None:
-    configuration: Any = {name: value for name, value in wanted.items() if value}
+    # EventBridge is on where its part is there, though it is empty.
+    configuration: Any = {name: value for name, value in wanted.items() if value or name == EVENTBRIDGE}
     if configuration != present:
         settled(
             lambda: s3.put_bucket_notification_configuration(

@@ -14,20 +14,12 @@ from pathlib import Path
 
 from chalice.analyzer import get_client_calls
 
-# The annotation of an argument tells the service of the client.
-CLIENTS = {
-    "AsyncSqs": "sqs",
-    "AsyncSsm": "ssm",
-    "CloudWatchClient": "cloudwatch",
-    "CloudWatchLogsClient": "logs",
-    "EventBridgeClient": "events",
-    "LambdaClient": "lambda",
-    "S3Client": "s3",
-    "S3ControlClient": "s3control",
-    "SFNClient": "stepfunctions",
-    "SQSClient": "sqs",
-    "SSMClient": "ssm",
-}
+from infra.errors import CommandError
+
+# The annotation of an argument tells the service of the client: it is imported from boto3's stubs, as
+# `from mypy_boto3_dynamodb import DynamoDBClient`, or it is one of our own.
+STUBS = "mypy_boto3_"
+OUR_CLIENTS = {"AsyncSqs": "sqs", "AsyncSsm": "ssm"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Calls = dict[str, set[str]]  # service -> client methods, such as {"sqs": {"send_message_batch"}}
@@ -58,12 +50,26 @@ def handlers(root: Path) -> dict[str, list[str]]:
 
 
 def calls(root: Path) -> dict[str, Calls]:
-    """The AWS calls of each Lambda function, as Chalice's analyser sees them."""
-    modules = {module.name: module for module in map(_read, _sources(root))}
-    return {
-        name: get_client_calls(_flat_program(_reachable(modules, entries)))
-        for name, entries in handlers(root).items()
-    }
+    """The AWS calls of each Lambda function but those of actions, as Chalice's analyser sees them.
+
+    Raises CommandError for a client of nobody knows which service.
+    """
+    modules = _modules(root)
+    return {name: _calls(modules, entries) for name, entries in handlers(root).items()}
+
+
+def calls_from(root: Path, function: str) -> Calls:
+    """The AWS calls of one function of the code (dotted) and of all that it reaches. Raises CommandError."""
+    return _calls(_modules(root), [function])
+
+
+def _calls(modules: dict[str, _Module], entries: Iterable[str]) -> Calls:
+    found: Calls = get_client_calls(_flat_program(_reachable(modules, entries)))
+    return found
+
+
+def _modules(root: Path) -> dict[str, _Module]:
+    return {module.name: module for module in map(_read, _sources(root))}
 
 
 def _sources(root: Path) -> list[tuple[str, Path]]:
@@ -105,7 +111,7 @@ def _outside_functions(tree: ast.Module) -> Iterator[ast.stmt]:
             yield from node.body
 
 
-def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[Function]:
+def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[tuple[_Module, Function]]:
     """Every function that the entries (`module.function`) can reach by name; a class brings its methods."""
     waiting, seen = list(entries), set[str]()
     while waiting:
@@ -116,7 +122,7 @@ def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[
             continue
         seen.add(dotted)
         for function in module.functions.get(name, []):
-            yield function
+            yield module, function
             waiting += _mentioned(module, function)
 
 
@@ -128,24 +134,44 @@ def _mentioned(module: _Module, function: Function) -> Iterator[str]:
             yield f"{module.names.get(node.value.id, '')}.{node.attr}"
 
 
-def _flat_program(functions: Iterable[Function]) -> str:
+def _flat_program(functions: Iterable[tuple[_Module, Function]]) -> str:
     lines = ["import boto3"]
-    for function in functions:
-        for client, service in _clients(function).items():
+    for module, function in functions:
+        for client, service in _clients(module, function).items():
             lines.append(f"{client} = boto3.client({service!r})")
             lines += [f"{client}.{method}()" for method in _methods(function, client)]
     return "\n".join(lines) + "\n"
 
 
-def _clients(function: Function) -> dict[str, str]:
-    """The arguments that are AWS clients, each with its service."""
+def _clients(module: _Module, function: Function) -> dict[str, str]:
+    """The arguments that are AWS clients, each with its service, by boto3's name."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    annotations = {one.arg: ast.unparse(one.annotation) for one in arguments if one.annotation}
-    names = {
-        argument: annotation.strip("'\"").removesuffix(" | None").rpartition(".")[2]
-        for argument, annotation in annotations.items()
-    }
-    return {argument: CLIENTS[name] for argument, name in names.items() if name in CLIENTS}
+    found = {}
+    for one in arguments:
+        if one.annotation:
+            annotation = ast.unparse(one.annotation).strip("'\"").removesuffix(" | None")
+            if service := _service(module, function, annotation):
+                found[one.arg] = service
+    return found
+
+
+def _service(module: _Module, function: Function, annotation: str) -> str:
+    """The service of a client; empty for what is no client. Raises CommandError where nobody knows."""
+    name = annotation.rpartition(".")[2]
+    if name in OUR_CLIENTS:
+        return OUR_CLIENTS[name]
+    if not name.isidentifier() or not name.endswith("Client"):
+        return ""
+    origin = module.names.get(name, annotation)
+    stub = origin.partition(".")[0]
+    if stub.startswith(STUBS):
+        return stub.removeprefix(STUBS).replace("_", "-")
+    if "." in origin and stub not in ("boto3", "botocore"):
+        return ""  # another library's, or a class of our own: no client of AWS
+    raise CommandError(
+        f"{module.name}.{function.name} takes a {name}, and nobody knows of which service: import it as "
+        f"`from {STUBS}SERVICE import {name}`, so that the policies can be made from its calls"
+    )
 
 
 def _methods(function: Function, client: str) -> Iterator[str]:

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chalice.constants import VPC_ATTACH_POLICY
 from chalice.policy import PolicyBuilder
 
+from chalicelib.config import Config, table
 from chalicelib.config.stage import capacity_parameter, queue_name
 from chalicelib.letters import runs, store
-from infra.permissions import aws_calls
+from infra.permissions import aws_calls, own_actions
 from infra.stage import Account, Stage
 
 # Function -> action -> what it is for: the settings that name a queue, bucket, role or machine, or one of the
@@ -25,6 +27,8 @@ from infra.stage import Account, Stage
 IMAGES, THUMBNAILS, REPORTS = "IMAGES_BUCKET", "THUMBNAILS_BUCKET", "REPORTS_BUCKET"
 SOURCE, BULK = "SOURCE_QUEUE_URL", "BULK_QUEUE_URL"
 DESTINATION, DEAD = "DESTINATION_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"
+BUS = "EVENTS_BUS"
+ONLY_WHERE_SET = {BUS}  # a stage without the setting does without what it is for
 EVERY_JOB = "every job of S3 Batch Operations in the account and region"
 CAPACITY = "the SSM parameter with the capacity set at run time"
 LOGGED = "the log groups of the functions on an object's way"
@@ -50,10 +54,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sqs:DeleteMessage": (DESTINATION,),
         # Both lanes: what is to be tried again passes the capacity again.
         "sqs:SendMessage": (SOURCE, BULK, DEAD),
-        "s3:GetObject": (IMAGES, THUMBNAILS),
-        "s3:PutObject": (THUMBNAILS,),
-        "s3:DeleteObject": (THUMBNAILS,),
-        "states:StartExecution": ("STATE_MACHINE_ARN",),
+        "events:PutEvents": (BUS,),
+        # What its action does, the action's own file says: NEEDS.
     },
     "letters": {
         "s3:PutObject": (LETTERS, RUNS),
@@ -61,6 +63,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:DeleteObject": (LETTERS,),
         "s3:ListBucket": (REPORTS,),
         "sqs:SendMessage": (SOURCE, BULK),
+        "events:PutEvents": (BUS,),
         # Those that are filed, when another one of their batch is not.
         "sqs:DeleteMessage": (DEAD,),
     },
@@ -116,6 +119,7 @@ ALSO = {
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
 }
 ALSO_OF = {"backfill": {**ALSO, "s3:GetObject": "s3:GetObjectVersion"}}
+IMPLIED = {"kms"}  # of a key that another call uses: no call names it
 ON_BUCKETS = {"s3:ListBucket"}  # not on the objects in them
 CONDITIONS: Mapping[str, Mapping[str, object]] = {
     "iam:PassRole": {"StringEquals": {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}},
@@ -138,14 +142,6 @@ ON_KEY = {
     "s3:PutObject": WRITES,
 }
 
-# What only one value of ACTION needs, a stage with another has not.
-ONLY_FOR = {
-    ("consume", "s3:GetObject"): "resize",
-    ("consume", "s3:PutObject"): "resize",
-    ("consume", "s3:DeleteObject"): "resize",
-    ("consume", "states:StartExecution"): "start_execution",
-}
-
 
 class Disagreement(Exception):
     """The code's calls and the table of grants differ; the message names the function and the action."""
@@ -163,16 +159,74 @@ def write(stage: Stage, account: Account) -> dict[str, Path]:
 def documents(stage: Stage, account: Account) -> dict[str, dict[str, Any]]:
     """The policy of each function of the stage. Raises Disagreement."""
     env = stage.environment()
+    needed = [_needs(action, stage, own, account) for action, own in _actions_of(stage, env)]
     return {
-        name: _document(function, name, _actions(found, ALSO_OF.get(function, ALSO)), stage, env, account)
+        name: _document(function, name, found, needed if function == "consume" else [], stage, env, account)
         for function, found in aws_calls.calls(stage.root).items()
         for name in (stage.drains() if function == "drain" else [function])
     }
 
 
+Allowed = dict[tuple[str, ...], set[str]]  # resources -> actions
+
+
+def _actions_of(stage: Stage, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
+    """The stage's action with its settings; with an action table those of each line."""
+    lines = table.read(str(stage.root / "chalicelib"), stage.name, env.get("IMAGES_PREFIX", ""))
+    of_lines: list[tuple[str, Mapping[str, str]]] = [
+        (one.action, {**env, **one.settings}) for one in lines if one.action != table.IGNORE
+    ]
+    if lines:
+        return of_lines
+    return [(env.get("ACTION") or Config.action, env)]
+
+
+def _needs(action: str, stage: Stage, env: Mapping[str, str], account: Account) -> Allowed:
+    """What an action may do, by its file's NEEDS. Raises Disagreement where its calls say otherwise."""
+    file = f"chalicelib/consume/actions/{action}.py"
+    needs = own_actions.needs(stage.root, action)
+    called, unknown = _actions_and_unknown(
+        aws_calls.calls_from(stage.root, f"chalicelib.consume.actions.{action}.action"), ALSO
+    )
+    if missing := called - set(needs):
+        raise Disagreement(f"{file} calls {', '.join(sorted(missing))}: say on what in its NEEDS")
+    # A call that Chalice's table does not know may need any action of its service.
+    unused = {one for one in set(needs) - called if one.partition(":")[0] not in IMPLIED}
+    if unused and not unknown:
+        raise Disagreement(f"{file} no longer calls {', '.join(sorted(unused))}: take it out of its NEEDS")
+    allowed: Allowed = {}
+    for one, names in needs.items():
+        arns = tuple(_needed_arn(one, name, file, env, account) for name in names)
+        allowed.setdefault(arns, set()).add(one)
+    if action == "resize" and env.get("DELETE_WITH_ORIGINAL") == "true":
+        # So that S3 says 404 of an object that is gone, and 403 of a permission that is missing.
+        images = (_arn("s3:ListBucket", IMAGES, env, account),)
+        allowed.setdefault(images, set()).add("s3:ListBucket")
+    return allowed
+
+
+def _needed_arn(action: str, name: str, file: str, env: Mapping[str, str], account: Account) -> str:
+    """Raises Disagreement for a setting that names nothing."""
+    if name == "*":
+        return name
+    if not env.get(name):
+        raise Disagreement(f"{name} is not set: {file} needs it for {action}")
+    arn = _arn(action, name, env, account)
+    if not arn.startswith("arn:"):
+        raise Disagreement(f"{name} is {env[name]!r}: expected an ARN, on which {file} may {action}")
+    return arn
+
+
 def _document(
-    function: str, name: str, actions: set[str], stage: Stage, env: Mapping[str, str], account: Account
+    function: str,
+    name: str,
+    found: aws_calls.Calls,
+    needed: list[Allowed],
+    stage: Stage,
+    env: Mapping[str, str],
+    account: Account,
 ) -> dict[str, Any]:
+    actions = _actions(found, ALSO_OF.get(function, ALSO))
     grants = GRANTS.get(function, {})
     if unknown := actions - set(grants):
         raise Disagreement(
@@ -184,13 +238,14 @@ def _document(
             f"{function} no longer calls {', '.join(sorted(unused))}: take it out of GRANTS "
             "of infra/permissions/policies.py"
         )
-    allowed: dict[tuple[str, ...], set[str]] = {}
+    allowed: Allowed = {}
     for action in sorted(actions):
-        if ONLY_FOR.get((function, action)) in (None, env.get("ACTION", "resize")):
-            resources = tuple(
-                arn for name in grants[action] for arn in _arns(action, name, stage, env, account)
-            )
+        names = [one for one in grants[action] if env.get(one) or one not in ONLY_WHERE_SET]
+        if resources := tuple(arn for one in names for arn in _arns(action, one, stage, env, account)):
             allowed.setdefault(resources, set()).add(action)
+    for each in needed:
+        for resources, those in each.items():
+            allowed.setdefault(resources, set()).update(those)
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
         allowed.setdefault(polled, set()).update(POLLER)
@@ -198,6 +253,8 @@ def _document(
         used = set().union(*allowed.values()) & set(ON_KEY)
         if used:
             allowed[(key,)] = set().union(*(ON_KEY[action] for action in used))
+    if stage.in_vpc(function):  # Chalice adds these only to policies of its own
+        allowed.setdefault(("*",), set()).update(VPC_ATTACH_POLICY["Action"])
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
     allowed[(logs,)] = set(LOGS)
@@ -218,17 +275,25 @@ def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
 
 def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
     """IAM's names of the calls, by Chalice's own table. Raises Disagreement for a call it does not know."""
+    actions, unknown = _actions_and_unknown(found, also)
+    for call in sorted(unknown):
+        raise Disagreement(f"Chalice's table has no IAM action for {call}")
+    return actions
+
+
+def _actions_and_unknown(found: aws_calls.Calls, also: Mapping[str, str]) -> tuple[set[str], set[str]]:
+    """The same, and the calls it does not know."""
     builder = PolicyBuilder()
-    actions: set[str] = set()
+    actions, unknown = set[str](), set[str]()
     for service, methods in found.items():
         for method in methods:
             own = CONTROL.get(method, set()) if service == "s3control" else None
             own = UNKNOWN_TO_CHALICE.get((service, method), own)
             named = own if own is not None else _known(builder, service, method)
             if not named:
-                raise Disagreement(f"Chalice's table has no IAM action for {service}.{method}")
+                unknown.add(f"{service}.{method}")
             actions |= named | {also[action] for action in named if action in also}
-    return actions
+    return actions, unknown
 
 
 def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
@@ -259,6 +324,8 @@ def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> st
     if name == EVERY_JOB:
         return account.arn("s3", "job/*")
     value = env[name]
+    if value.startswith("arn:"):
+        return value
     if name.endswith("_QUEUE_URL"):
         return account.arn("sqs", queue_name(value))
     if name.endswith("_BUCKET"):
@@ -266,4 +333,8 @@ def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> st
         return (
             bucket if action in ON_BUCKETS else f"{bucket}/{env.get(name.replace('_BUCKET', '_PREFIX'), '')}*"
         )
+    if name.endswith("_PARAMETER"):
+        return account.arn("ssm", f"parameter/{value.removeprefix('/')}")
+    if name.endswith("_BUS"):
+        return account.arn("events", f"event-bus/{value}")
     return value

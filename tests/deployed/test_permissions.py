@@ -79,7 +79,10 @@ def test_a_call_that_no_grant_covers_is_named(stage):
 def test_a_grant_that_no_call_needs_is_named(stage):
     file = stage.root / "chalicelib" / "consume" / "actions" / "start_execution.py"
     file.write_text(file.read_text().replace("stepfunctions.start_execution(", "print("))
-    with pytest.raises(policies.Disagreement, match="consume no longer calls states:StartExecution"):
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:downstream"
+    stage.record({"ACTION": "start_execution", "STATE_MACHINE_ARN": machine}, {})
+    said = r"start_execution\.py no longer calls states:StartExecution"
+    with pytest.raises(policies.Disagreement, match=said):
         policies.documents(stage, ACCOUNT)
 
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dev.fake_boto3 import FakeBotoSqs, FakeS3
+from dev.fake_boto3 import FakeBotoSqs, FakeEvents, FakeS3
 from dev.fake_sqs.queues import Queues
 
 BACKENDS = [
@@ -120,6 +120,36 @@ def test_a_deleted_object_is_gone_and_to_delete_it_twice_is_no_error(s3):
     for _ in range(2):
         s3.client.delete_object(Bucket=s3.bucket, Key="a b+ü.jpg")
     assert "Contents" not in s3.client.list_objects_v2(Bucket=s3.bucket)
+
+
+def test_a_delete_with_if_match_takes_only_what_was_seen(s3):
+    seen = put(s3)["ETag"]
+    with pytest.raises(ClientError) as refused:
+        s3.client.delete_object(Bucket=s3.bucket, Key="a b+ü.jpg", IfMatch='"another"')
+    assert refused.value.response["Error"]["Code"] == "PreconditionFailed"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+    s3.client.delete_object(Bucket=s3.bucket, Key="a b+ü.jpg", IfMatch=seen)
+    with pytest.raises(ClientError):
+        s3.client.head_object(Bucket=s3.bucket, Key="a b+ü.jpg")
+
+
+@pytest.fixture(params=BACKENDS)
+def bus(request):
+    """A client, and the name of a bus."""
+    name = f"contract-{uuid.uuid4()}"
+    if request.param == "fake":
+        return SimpleNamespace(client=FakeEvents(name), name=name)
+    request.getfixturevalue("aws")
+    client = boto3.client("events")
+    client.create_event_bus(Name=name)
+    return SimpleNamespace(client=client, name=name)
+
+
+def test_each_event_that_is_put_is_confirmed_by_its_own_entry(bus):
+    entry = {"EventBusName": bus.name, "Source": "us", "DetailType": "Object Processed", "Detail": "{}"}
+    answer = bus.client.put_events(Entries=[entry, entry])
+    assert answer["FailedEntryCount"] == 0
+    assert len({one["EventId"] for one in answer["Entries"]}) == 2
 
 
 def send(sqs, *bodies):

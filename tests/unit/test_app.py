@@ -54,6 +54,7 @@ def test_a_message_is_consumed_and_its_line_logged(client, capsys, monkeypatch):
         "rejected": 0,
         "retry": 0,
         "untried": 0,
+        "ignored": 0,
     }
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["key"] for line in lines if line["message"] == "event"] == ["a.jpg"]

@@ -23,7 +23,11 @@ def test_an_empty_setting_is_an_unset_one():
         ("CAPACITY", "-5", "CAPACITY is '-5': expected a whole number"),
         ("CAPACITY", "1e3", "CAPACITY is '1e3': expected a whole number"),
         ("CAPACITY", "١٠", "CAPACITY is '١٠': expected a whole number"),
-        ("ACTION", "rezise", "ACTION is 'rezise': expected log or resize or start_execution"),
+        (
+            "ACTION",
+            "rezise",
+            "or resize or start_execution; make new-action NAME=rezise begins one",
+        ),
         ("ACTION", "start_execution", "STATE_MACHINE_ARN is not set: expected a state machine's ARN"),
         ("IMAGES_BUCKET", "", "IMAGES_BUCKET is not set: expected a bucket's name"),
         ("STAGE", "", "STAGE is not set: expected the stage's name"),

@@ -15,7 +15,7 @@ from chalicelib.config import Config
 from chalicelib.consume import outcomes
 from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.circuit import HOLD, OPENS_AFTER, Circuit
-from chalicelib.consume.outcomes import ActionResult
+from chalicelib.consume.outcomes import ActionResult, Output
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
 from chalicelib.queues.batching import MAX_BYTES
@@ -26,6 +26,10 @@ from dev.fake_sqs.queues import Queues
 from tests.support.settings import GOOD, QUEUE
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
+
+
+def output(key):
+    return Output("thumbnails", key, "256", bytes=10)
 
 
 class Destination:
@@ -58,7 +62,7 @@ class Destination:
         elif fails:
             raise fails
         self.done.append(created.key)
-        return ActionResult("made", (f"{created.key}_256.jpg",), bytes_in=1000, bytes_out=10)
+        return ActionResult("made", (output(f"{created.key}_256.jpg"),), bytes_in=1000)
 
     def replace_process(self):
         self.replaced += 1
@@ -92,7 +96,7 @@ class Destination:
             remaining_ms,
             self.replace_process,
             self.circuit,
-            self.slept.append,
+            sleep=self.slept.append,
         )
         for record in records:
             self.queue.in_flight.pop(record["receiptHandle"], None)
@@ -130,7 +134,7 @@ def now(destination, monkeypatch):
 
 
 def counts(**given):
-    return {"done": 0, "rejected": 0, "retry": 0, "untried": 0, **given}
+    return {"done": 0, "rejected": 0, "retry": 0, "untried": 0, "ignored": 0, **given}
 
 
 def test_a_good_batch_is_done_and_what_ends_last_is_left_to_lambda_to_delete(destination):
@@ -413,7 +417,9 @@ def test_a_batch_is_one_line_of_metrics_that_add_up(destination, capsys):
 
 def test_a_duplicate_counts_as_done_but_not_as_made(destination, capsys):
     destination.fill("a")
-    destination.action = lambda created, delivery: ActionResult("unchanged", ("a_256.jpg",))
+    destination.action = lambda created, delivery: ActionResult(
+        "unchanged", (output("a_256.jpg"),), new=False
+    )
     destination.poll()
     (line,) = lines(capsys, "consumed")
     assert (line["Done"], line["Thumbnails"]) == (1, 0)

@@ -13,6 +13,7 @@ from dev.fake_sqs.client import FakeSqs
 from dev.fake_sqs.queues import Queues
 from tests.support.events import notification, record
 from tests.support.settings import GOOD, QUEUE
+from tests.support.tables import with_table
 
 
 def enqueue(queues, payload, fairness=None, now=0.0, **settings):
@@ -45,6 +46,17 @@ def test_the_body_is_the_source_documents_with_what_the_event_knows(queues):
             "EventTime": "2026-01-31T12:00:00.000Z",
         }
     ]
+
+
+@pytest.mark.parametrize(("bus", "kept"), [("", 1), ("told", 2)])
+def test_what_the_action_table_ignores_is_dropped_and_counted_but_not_where_a_bus_is_told_of_it(
+    queues, tmp_path, bus, kept
+):
+    config = with_table(tmp_path, EVENTS_BUS=bus, REPORTS_BUCKET="reports")
+    payload = notification(record("tmp/a.jpg"), record("avatars/a.jpg"))
+    counts = enqueue_events(payload, FakeSqs(queues), config, Fairness(1), 0.0)
+    assert (counts["enqueued"], counts["ignored"]) == (kept, 2 - kept)
+    assert len(bodies(queues, "source")) == kept
 
 
 def test_a_refused_entry_raises_so_that_nothing_is_lost_and_the_others_are_sent(queues):

@@ -33,6 +33,7 @@ GROUPS = {
     "S3, writing": "S3 PUT",
     "S3, keeping": "S3 keeping",
     "Step Functions": "Step Functions",
+    "EventBridge": "EventBridge",
 }
 
 
@@ -116,6 +117,11 @@ def test_the_table_of_costs_is_what_the_plan_computes():
     assert resized == said(added(action="resize"))
     execution = table["a million objects, `ACTION=start_execution`, one transition each"]
     assert execution == said(added(action="start_execution"))
+    silent, told = (added(action="log", events=on) for on in ("off", "on"))
+    more = {
+        name: told[name] - silent.get(name, 0) for name in told if told[name] - silent.get(name, 0) >= 0.005
+    }
+    assert table["`EVENTS_BUS`, or `ACTION=put_event`: a million events more"] == said(more)
     one, two = (added(action="resize", thumbnails=number) for number in ("1", "2"))
     thumbnails = {name: two[name] - one[name] for name in two if two[name] - one[name] >= 0.005}
     assert table["a million thumbnails more of the same objects"] == said(thumbnails)

@@ -105,7 +105,7 @@ def test_the_bill_grows_with_the_objects_and_has_a_floor():
     once, twice = total(), total(times="2")
     assert 5 < idle < 15
     assert twice - once == pytest.approx(once - idle)
-    assert total(notifies="queue") < once
+    assert total(notifies="queue") < once < total(notifies="eventbridge")
     assert "Step Functions, 1 transition each" in [
         line.what for line in lines(scenario(action="start_execution"))
     ]
@@ -137,7 +137,10 @@ def test_a_price_can_be_another_and_a_wrong_one_is_named():
         ({"per": "32d"}, "per: '32d'"),
         ({"size": "2mb"}, "size: '2mb': expected a number with B, KB, MB, GB"),
         ({"capacity": "0"}, "capacity: '0': expected a number from 1 to 1,000,000"),
-        ({"action": "resise"}, "action: 'resise' is not log or resize or start_execution"),
+        (
+            {"action": "resise"},
+            "action: 'resise' is not invoke or log or post or put_event or resize or start_execution",
+        ),
         ({"seconds": "0"}, "seconds: '0': expected a number from 0.001 to 900"),
         ({"colour": "red"}, "colour: is not known here; known are objects, per"),
     ],

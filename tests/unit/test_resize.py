@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from chalicelib.config import Config
-from chalicelib.consume.actions.memory import MemoryBudget
 from chalicelib.consume.actions.resize import resize
+from chalicelib.consume.memory import MemoryBudget
 from chalicelib.consume.outcomes import Delivery
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated

@@ -17,9 +17,11 @@ from dev.simulation import boundary, planted, seeds
 from dev.simulation.clock import VirtualLoop
 from dev.simulation.deployed import limits
 from dev.simulation.network import NO_FAULTS, Faults
+from dev.simulation.planted import Fault
 from dev.simulation.scenario import Upload, from_seed
 from dev.simulation.sqs import MAX_HIDDEN_S, Sqs
 from dev.simulation.threads import Queue, Thread
+from dev.simulation.told import Told
 
 # Each of these once found something in the pipeline's code.
 FOUND = {
@@ -301,3 +303,41 @@ def test_a_long_run_has_no_fault_that_doubles_doubles():
 def test_faults_are_chances():
     assert all(0 <= chance <= 1 for seed in range(100) for chance in vars(from_seed(seed).faults).values())
     assert Faults() == NO_FAULTS
+
+
+# What the bus is told
+
+
+TOLD_SEEDS = range(seeds.TOLD - 1, 60, seeds.TOLD)
+
+
+def heard(simulated, seed):
+    """The kinds that a told stage's bus heard, and whether anything was violated."""
+    simulated.world = world = Told(from_seed(seed))
+    outcome = world.run()
+    return {kind for kinds in world.network.services["events"].heard.values() for kind in kinds}, outcome
+
+
+def test_who_reads_only_the_bus_knows_every_end(simulated):
+    kinds = set()
+    for seed in TOLD_SEEDS:
+        found, outcome = heard(simulated, seed)
+        assert outcome.violation is None, seed
+        kinds |= found
+    assert kinds == {"Object Processed", "Object Rejected", "Object Ignored"}
+
+
+UNTOLD = (
+    Fault("consume tells nobody", f"{planted.BATCH}:_tell", "if not config.events_bus or", "if 1 or"),
+    Fault("what is refused counts as told", f"{planted.BATCH}:_tell", "        if why:", "        if False:"),
+    Fault("no letter is told", "chalicelib.letters.filing:_told", "if not config.events_bus or", "if 1 or"),
+)
+
+
+@pytest.mark.parametrize("fault", UNTOLD, ids=lambda fault: fault.name)
+def test_an_end_of_which_the_bus_is_not_told_is_found(simulated, fault):
+    with planted.planted(fault):
+        kinds = {
+            outcome.violation.kind for seed in TOLD_SEEDS if (outcome := heard(simulated, seed)[1]).violation
+        }
+    assert kinds & {"word", "lost"}

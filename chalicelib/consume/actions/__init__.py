@@ -1,4 +1,8 @@
-"""What is done with each event: `log`, `resize` or `start_execution`.
+"""What is done with each event: each file here is an action, and ACTION names the stage's (docs/actions.md).
+
+A file has `NEEDS`, what it may do, as IAM action -> the setting that names on what; `SETTINGS`, what else has
+to be set; and `action(config)`, called once a process, which returns the function of (created, delivery)
+that does one event's work. What somebody adds here is theirs: no later version of ours touches it.
 
 An action must be idempotent: the queues deliver at least once. It returns when the event's work is
 done, raises Reject when it never can be, and anything else when a later try may succeed.
@@ -7,9 +11,9 @@ done, raises Reject when it never can be, and anything else when a later try may
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache
+from importlib import import_module
 
-from chalicelib.aws import clients
 from chalicelib.config import Config
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.events import ObjectCreated
@@ -18,15 +22,18 @@ Action = Callable[[ObjectCreated, Delivery], ActionResult]
 
 
 def action_for(config: Config) -> Action:
-    """The stage's action. Only what it needs is imported: Pillow and boto3 cost a cold start."""
-    if config.action == "resize":
-        from chalicelib.consume.actions.resize import resizer
+    """The stage's action, or that of the table's line for each key.
 
-        return resizer(clients.s3(), config)
-    if config.action == "start_execution":
-        from chalicelib.consume.actions.start_execution import start_execution
+    Only what it needs is imported, once it is needed: Pillow and boto3 cost a cold start.
+    """
+    loaded = cache(_load)  # by line: those that are never asked for cost nothing
 
-        return partial(start_execution, clients.stepfunctions(), config.state_machine_arn)
-    from chalicelib.consume.actions.log import log_event
+    def act(created: ObjectCreated, delivery: Delivery) -> ActionResult:
+        return loaded(config.of_key(created.key))(created, delivery)
 
-    return log_event
+    return act if config.lines else _load(config)
+
+
+def _load(config: Config) -> Action:
+    found: Action = import_module(f"{__name__}.{config.action}").action(config)
+    return found

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import times
-from chalicelib.aws import errors
+from chalicelib.aws import clients, errors, objects
 from chalicelib.config import Config
-from chalicelib.consume.actions.memory import MemoryBudget
-from chalicelib.consume.outcomes import ActionResult, Delivery
+from chalicelib.consume.memory import MemoryBudget
+from chalicelib.consume.outcomes import ActionResult, Delivery, Output
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated, is_later
 from chalicelib.thumbnails import make
@@ -27,15 +27,31 @@ from chalicelib.thumbnails.formats import ALL_EXTENSIONS, extensions
 from chalicelib.thumbnails.imaging.box import CENTRE
 from chalicelib.thumbnails.keys import all_keys, thumbnail_key
 from chalicelib.thumbnails.make import Source, Thumbnail
-from chalicelib.thumbnails.stored import made_with, metadata_of
+from chalicelib.thumbnails.stored import made_with
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
     from chalicelib.consume.actions import Action
 
+NEEDS = {
+    "s3:GetObject": ("IMAGES_BUCKET", "THUMBNAILS_BUCKET"),
+    "s3:PutObject": "THUMBNAILS_BUCKET",
+    "s3:DeleteObject": "THUMBNAILS_BUCKET",
+}
 # Contents that change this often while thumbnails are made of them are given to the next try.
 MOST_LOOKS = 3
+
+
+def action(config: Config) -> Action:
+    return resizer(clients.s3(), config)
+
+
+@cache
+def _budgets(waiting: int, decoding: int) -> tuple[MemoryBudget, MemoryBudget]:
+    """Of the process: all lines of an action table share them."""
+    return MemoryBudget(waiting), MemoryBudget(decoding)
 
 
 def resizer(s3: S3Client, config: Config) -> Action:
@@ -44,8 +60,7 @@ def resizer(s3: S3Client, config: Config) -> Action:
     Files wait in one budget and are decoded in the other. Whoever holds memory of the second needs no more
     of it, so threads cannot wait for each other for ever.
     """
-    waiting = MemoryBudget(config.thumbnails.waiting_budget)
-    decoding = MemoryBudget(config.thumbnails.memory_budget)
+    waiting, decoding = _budgets(config.thumbnails.waiting_budget, config.thumbnails.memory_budget)
     return partial(resize, s3=s3, config=config, waiting=waiting, decoding=decoding)
 
 
@@ -61,14 +76,20 @@ def resize(
 
     The object's present contents count, not the event's version, and they are looked at again after the
     writes: whichever run ends last, and however runs interleave, it leaves thumbnails of the newest contents
-    alone, all sizes in one format. Raises Reject for what can never be made, Retry for what may be later.
+    alone, all sizes in one format; with DELETE_WITH_ORIGINAL none of an object that is gone. Raises Reject
+    for what can never be made, Retry for what may be later.
     """
     _check_size(created.size, config)
     # An upload's first delivery: nobody has made its thumbnails, but for a duplicate, which does no harm.
-    fresh = delivery.tries == delivery.receives == 1 and created.sequencer is not None
+    fresh = delivery.tries == delivery.receives == 1 and created.sequencer is not None and not created.removed
     with errors.errors_translated(f"thumbnails of {created.bucket}/{created.key}"):
         for _ in range(MOST_LOOKS):
-            source = s3.get_object(Bucket=created.bucket, Key=created.key)
+            source = _source(s3, config, created)
+            if source is None:
+                if gone := _taken_back(s3, config, created):
+                    return gone
+                fresh = False
+                continue  # it is there again
             etag, focus = source["ETag"].strip('"'), focal_point(source["Metadata"])
             with source["Body"] as body:
                 _check_size(source["ContentLength"], config)
@@ -80,12 +101,65 @@ def resize(
                 with waiting.reserved(source["ContentLength"]):
                     data = body.read()
                     picture, made = _thumbnails(data, focus, config, decoding)
-            keys = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
-            if s3.head_object(Bucket=created.bucket, Key=created.key)["ETag"].strip('"') == etag:
-                size = sum(len(each.data) for each in made)
-                return ActionResult("made", keys, len(data), size, *picture.size, made[0].thumbhash)
+            outputs = _write(s3, config, created.key, made, _metadata(created, delivery, etag, look))
+            now = objects.head(s3, created.bucket, created.key, _absent(config))
+            if now and now["ETag"].strip('"') == etag:
+                return ActionResult("made", outputs, len(data), *picture.size)
             fresh = False
     raise Retry("the object changed each time its thumbnails had been made")
+
+
+def _absent(config: Config) -> tuple[int, ...]:
+    """The answers that say that an object is gone. 403 never does: a permission may be missing."""
+    return (404,) if config.delete_with_original else ()
+
+
+def _source(s3: S3Client, config: Config, created: ObjectCreated) -> GetObjectOutputTypeDef | None:
+    """The object as it is now; None where it is gone and its thumbnails are to go with it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return s3.get_object(Bucket=created.bucket, Key=created.key)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] in _absent(config):
+            return None
+        raise
+
+
+def _taken_back(s3: S3Client, config: Config, created: ObjectCreated) -> ActionResult | None:
+    """Delete the thumbnails of an object that is gone; None where it is there again afterwards.
+
+    One whose source is later than the event is left: a later event is about it. Between look and delete
+    another run may write a thumbnail anew: then If-Match refuses, or, where it has the same bytes, the last
+    look finds the object, and its thumbnails are made again.
+    """
+    for key in _all_layout_keys(created.key, config):
+        there = objects.head(s3, config.thumbnails_bucket, key)
+        made_of = there["Metadata"].get("source-sequencer", "") if there else ""
+        later = made_of and created.sequencer and is_later(made_of, than=created.sequencer)
+        if there and not later:
+            _delete_as_seen(s3, config.thumbnails_bucket, key, there["ETag"])
+    if objects.head(s3, created.bucket, created.key, _absent(config)):
+        return None
+    return ActionResult("removed", says="the object is gone, and its thumbnails with it")
+
+
+def _all_layout_keys(key: str, config: Config) -> list[str]:
+    """Of every size and format; none for a key so long that its thumbnails can have none."""
+    try:
+        return [one for extension in ALL_EXTENSIONS for one in all_keys(key, extension, config)]
+    except Reject:
+        return []
+
+
+def _delete_as_seen(s3: S3Client, bucket: str, key: str, etag: str) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
+    except ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # somebody else has deleted it
+            raise
 
 
 def focal_point(metadata: Mapping[str, str]) -> tuple[float, float]:
@@ -112,19 +186,30 @@ def _thumbnails(
 
 def _write(
     s3: S3Client, config: Config, key: str, made: Sequence[Thumbnail], metadata: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Put all sizes, and take away what other formats earlier contents or settings had. Returns the keys."""
-    keys = []
+) -> tuple[Output, ...]:
+    """Put all sizes, and take away what other formats earlier contents or settings had."""
+    outputs = []
     for thumbnail in made:
-        keys.append(thumbnail_key(key, thumbnail.name, thumbnail.extension, config.thumbnails_prefix))
+        name = thumbnail_key(key, thumbnail.name, thumbnail.extension, config.thumbnails_prefix)
         shown = {"width": thumbnail.width, "height": thumbnail.height, "thumbhash": thumbnail.thumbhash}
         s3.put_object(
             Bucket=config.thumbnails_bucket,
-            Key=keys[-1],
+            Key=name,
             Body=thumbnail.data,
             ContentType=thumbnail.content_type,
             CacheControl=config.thumbnails.cache_control,
-            Metadata={**metadata, **{name: str(value) for name, value in shown.items()}},
+            Metadata={**metadata, **{field: str(value) for field, value in shown.items()}},
+        )
+        outputs.append(
+            Output(
+                config.thumbnails_bucket,
+                name,
+                thumbnail.name,
+                thumbnail.width,
+                thumbnail.height,
+                len(thumbnail.data),
+                thumbnail.thumbhash,
+            )
         )
     others = [
         other
@@ -133,7 +218,7 @@ def _write(
         for other in all_keys(key, extension, config)
     ]
     _delete(s3, config.thumbnails_bucket, others)
-    return tuple(keys)
+    return tuple(outputs)
 
 
 def _delete(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
@@ -148,18 +233,33 @@ def _already_made(
 ) -> ActionResult | None:
     """`unchanged` or, by a later event, `superseded` where every size is there, of the present contents."""
     for extension in extensions(config.thumbnails.output):
-        keys = all_keys(created.key, extension, config)
+        outputs: list[Output] = []
         sequencer = ""
-        for key in keys:
-            found = metadata_of(s3, config.thumbnails_bucket, key)
-            if (found.get("source-etag"), found.get("made-with")) != (etag, look):
+        keys = all_keys(created.key, extension, config)
+        for size, key in zip(config.thumbnails.named_sizes, keys, strict=True):
+            there = objects.head(s3, config.thumbnails_bucket, key)
+            found = there["Metadata"] if there else {}
+            if not there or (found.get("source-etag"), found.get("made-with")) != (etag, look):
                 break
             sequencer = found.get("source-sequencer", "")
+            outputs.append(_output(config.thumbnails_bucket, key, size.name, there["ContentLength"], found))
         else:
             later = created.sequencer and sequencer and is_later(sequencer, than=created.sequencer)
             others = created.etag and etag != created.etag
-            return ActionResult("superseded" if later or others else "unchanged", keys)
+            result = "superseded" if later or others else "unchanged"
+            return ActionResult(result, tuple(outputs), new=False)
     return None
+
+
+def _output(bucket: str, key: str, size: str, length: int, metadata: Mapping[str, str]) -> Output:
+    """What an earlier run wrote, as its metadata tells; a number that it does not tell is 0."""
+
+    def pixels(name: str) -> int:
+        value = metadata.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() else 0
+
+    thumbhash = metadata.get("thumbhash", "")
+    return Output(bucket, key, size, pixels("width"), pixels("height"), length, thumbhash)
 
 
 def _metadata(created: ObjectCreated, delivery: Delivery, etag: str, look: str) -> dict[str, str]:

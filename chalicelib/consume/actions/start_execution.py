@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.aws import errors
+from chalicelib.aws import clients, errors
+from chalicelib.config import Config
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.events import ObjectCreated
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+    from chalicelib.consume.actions import Action
+
+NEEDS = {"states:StartExecution": "STATE_MACHINE_ARN"}
+
+
+def action(config: Config) -> Action:
+    return partial(start_execution, clients.stepfunctions(), config.setting("STATE_MACHINE_ARN"))
 
 
 def start_execution(

@@ -124,6 +124,7 @@ export function showPipeline(status) {
           `${number(tick.failed)} failed; stopped: ${String(tick.stopped ?? UNKNOWN).replace("_", " ")}; took ${duration(tick.seconds)}.`
       : `Last tick: ${broken(status.last_tick) ?? "not known"}.`,
     `${result} in the last hour: ${number(made)}.`,
+    ...(status.lines ?? []).map((line) => `Keys ${line.keys}: ${line.action} ${line.thumbnails.join(", ")}`.trim() + "."),
   );
   byId("words").replaceChildren(...words.map((line) => el("li", {}, line)));
   showGroups(status.groups);

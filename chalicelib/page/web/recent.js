@@ -11,6 +11,8 @@ export const OUTCOMES = {
   done: ["ok", "done"],
   rejected: ["bad", "rejected"],
   retry: ["wait", "tried again later"],
+  untried: ["wait", "not tried yet"],
+  ignored: ["ok", "ignored"],
 };
 
 export function startRecent() {

@@ -71,6 +71,7 @@ def status(**parts: Any) -> dict[str, Any]:
         "capacity_set": None,
         "max_in_destination": None,
         "action": "resize",
+        "lines": [],
         "schedule": {"paused": False},
         "last_tick": {
             "at": at(20),

@@ -1,0 +1,64 @@
+"""A downstream that speaks HTTP on this machine: keeps what it got, and answers what the test says."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Got:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """`got` is in the order of arrival; the rest is what every request is answered with."""
+
+    url: str = ""
+    got: list[Got] = field(default_factory=list)
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+    after_s: float = 0.0
+
+
+@contextlib.contextmanager
+def receiver() -> Iterator[Receiver]:
+    told = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            told.got.append(Got(self.command, self.path, dict(self.headers), body))
+            time.sleep(told.after_s)
+            self.send_response(told.status)
+            for name, value in {**told.headers, "Content-Length": str(len(told.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # whoever asked has had enough
+                self.wfile.write(told.body)
+
+        do_POST = do_PUT = do_GET = _answer  # noqa: N815  the library's names
+
+        def log_message(self, *arguments: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
