@@ -9,7 +9,7 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan audit openapi deploy destroy policies
+.PHONY: help setup run status test check drop jobs plan audit openapi deploy fetch destroy policies
 .PHONY: test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -71,6 +71,9 @@ jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
+
+fetch: setup ## in a clone, what a plain `chalice deploy` of a deployed stage needs: make fetch STAGE=dev
+	@$(BIN)/python -m infra fetch --stage $(STAGE)
 
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)

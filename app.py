@@ -9,6 +9,7 @@ Every function imports this file, and each handler what it alone needs: a cold s
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
@@ -19,10 +20,11 @@ from chalicelib.aws import clients
 from chalicelib.aws.lean import connect
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
-from chalicelib.config.stage import APP, queue_name
+from chalicelib.config.stage import APP, in_chalice_cli, queue_name
 from chalicelib.consume import actions
 from chalicelib.control.routes import routes as control
 from chalicelib.errors import ConfigError
+from chalicelib.events import notification_filter
 from chalicelib.jobs.routes import routes as jobs
 from chalicelib.letters.routes import routes as dead_letters
 from chalicelib.monitoring.routes import routes as monitoring
@@ -30,9 +32,15 @@ from chalicelib.page.routes import routes as page
 from chalicelib.planning.routes import routes as planning
 from chalicelib.queues.fairness import Fairness
 
+if in_chalice_cli():  # on somebody's machine, in a checkout: Lambda has no infra
+    from infra.deploying import plain_chalice
+
+    plain_chalice.refuse_unready(Path(__file__).parent)
 try:
     config = Config.from_env()
 except ConfigError as e:
+    if in_chalice_cli():
+        plain_chalice.refuse(f"error: configuration: {e}")
     raise SystemExit(f"configuration: {e}") from None
 
 # Of the clock, and not of when the rule was made: the same minute for every shard and after every deploy.
@@ -62,8 +70,8 @@ if config.s3_notifies == "lambda":
     @app.on_s3_event(
         bucket=config.images_bucket,
         events=["s3:ObjectCreated:*"],
-        prefix=config.images_prefix or None,
-        suffix=config.images_suffix or None,
+        prefix=notification_filter(config.images_prefix) or None,
+        suffix=notification_filter(config.images_suffix) or None,
     )
     def enqueue(event: S3Event) -> dict[str, int]:
         """Every created object goes on the source queue."""

@@ -56,6 +56,16 @@ def deploy(stage: str, no_tls: bool) -> None:
 
 @cli.command()
 @click.option("--stage", required=True, help="The stage's name.")
+def fetch(stage: str) -> None:
+    """Make this clone ready for Chalice's own commands, for a stage that is deployed already."""
+    there = deploying.fetch(Stage(ROOT, stage), _say)
+    console.print(
+        f"Stage {stage} of {there.id}, {there.region}: settings, policies and Chalice's record are here"
+    )
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
 @click.option("--force", is_flag=True, help="Also delete all objects, and messages that still wait.")
 def destroy(stage: str, force: bool) -> None:
     """Remove a stage. Buckets with objects are kept, unless forced, or told so when asked at a terminal."""

@@ -120,6 +120,12 @@ class Stage:
                 return int(place[name])
         raise CommandError(f"{self.config_file}: no {name} for {function}")
 
+    def policy_file(self, function: str) -> Path | None:
+        """The IAM policy that the stage's settings name for a function; None where they name none."""
+        functions = self._config()["stages"].get(self.name, {}).get("lambda_functions", {})
+        name = functions.get(function, {}).get("iam_policy_file")
+        return self.config_file.with_name(name) if name else None
+
     def drains(self) -> list[str]:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
         return _shards(self.environment())

@@ -162,6 +162,11 @@ class Config:
         return bucket == self.thumbnails_bucket and key.startswith(self.thumbnails_prefix)
 
 
+def in_chalice_cli(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether Chalice's command line runs this code, and not Lambda."""
+    return "AWS_CHALICE_CLI_MODE" in env
+
+
 def capacity_parameter(stage: str) -> str:
     """The name of a stage's SSM parameter."""
     return f"/{APP}/{stage}/capacity"

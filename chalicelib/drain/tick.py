@@ -32,6 +32,8 @@ from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
     from chalicelib.aws.lean.sqs import AsyncSqs
@@ -45,6 +47,7 @@ Result = TypeVar("Result")
 LONG_POLL_S = 1
 STOP_S = 5.0  # with less time than this left, nothing more is received
 CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time gives messages back
+LATE_S = 60.0  # a tick so long after its minute belongs to another, which has one of its own
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 
@@ -64,7 +67,7 @@ class TickResult:
     letters: int  # dead letters written, those of parts of split messages too
     duplicates: int  # at most so many events arrive twice: an answer was lost, or a delete failed
     stopped: (
-        str  # capacity, back_pressure, empty, deadline, errors, or repeated: this minute was done already
+        str  # capacity, back_pressure, empty, paused, deadline, errors; repeated, late: no tick of its minute
     )
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
@@ -114,15 +117,19 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
 
     `remaining_ms` is the Lambda context's get_remaining_time_in_millis, `scheduled` the event's `time`:
     EventBridge delivers at least once, and the same minute forwards once in one process. A second delivery
-    that meets a new process forwards behind what is not due yet, as far as SQS has counted it. A tick that
-    nobody scheduled, called by hand, has none and always runs.
+    that meets a new process forwards behind what is not due yet, as far as SQS has counted it. One that comes
+    a minute late, such as Lambda's own second try, does nothing. A tick that nobody scheduled, called by
+    hand, has none and always runs.
     """
+    at = times.moment(scheduled)
     process = _processes.setdefault(shard, Process(Clock(shard, config.drain_shards)))
     if scheduled and process.last_minute == scheduled:
         result = not_begun("repeated")
+    elif at and time.time() - at.timestamp() > LATE_S:
+        result = not_begun("late")
     else:
         process.last_minute = scheduled
-        result = in_loop(_connected(config, remaining_ms, shard, scheduled, process))
+        result = in_loop(_connected(config, remaining_ms, shard, at, process))
     _log(result, config, shard, scheduled)
     if result.errors:
         raise TickFailed(result.as_dict())
@@ -130,11 +137,10 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
 
 
 async def _connected(
-    config: Config, remaining_ms: Callable[[], int], shard: int, scheduled: str, process: Process
+    config: Config, remaining_ms: Callable[[], int], shard: int, at: datetime | None, process: Process
 ) -> TickResult:
     sqs = async_sqs(config.source_queue_url)
     ssm = async_ssm(config.source_queue_url)
-    at = times.moment(scheduled)
     try:
         minute = at.timestamp() if at else time.time() // 60 * 60
         return await paced(sqs, ssm, config, lambda: remaining_ms() / 1000, minute, process, shard)

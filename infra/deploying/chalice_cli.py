@@ -15,6 +15,7 @@ from chalice import cli
 from chalice.awsclient import TypedAWSClient
 from chalice.deploy import deployer
 
+from infra.deploying import plain_chalice
 from infra.deploying.notify import NOT_YET
 from infra.eventually import settled
 from infra.package.build import CheckedPackager
@@ -29,6 +30,7 @@ def connect_patiently(client: TypedAWSClient, *arguments: Any, **named: Any) -> 
 
 def main() -> int:
     """Chalice's exit code."""
+    plain_chalice.made_ready = True
     # Chalice has no hook for either. Its version is pinned, and a test looks at what was deployed.
     deployer.LambdaDeploymentPackager = CheckedPackager  # type: ignore[attr-defined]
     TypedAWSClient.connect_s3_bucket_to_lambda = connect_patiently  # type: ignore[assignment, method-assign]

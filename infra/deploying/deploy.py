@@ -5,7 +5,6 @@ Every step may be repeated: a deploy that failed half-way is mended by the next 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -31,7 +30,6 @@ from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
@@ -92,11 +90,39 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
-    keep_api_logs(boto3.client("logs"), stage)
     address_policy.take_away(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
+
+
+def fetch(stage: Stage, say: Say) -> Account:
+    """Make a clone ready for a plain `chalice deploy` of a deployed stage: settings, policies, record.
+
+    What people set in the stage's settings is theirs to keep in version control: where it differs from
+    what is deployed, that is said. Raises CommandError when the stage is not deployed, or not to its end.
+    """
+    account = current_account()
+    refuse_another_account(stage, account)
+    made = stack.outputs(boto3.client("cloudformation"), stage.stack_name)
+    record(stage, made, account)
+    fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    if not stage.deployed_file.exists():
+        raise CommandError(f"stage {stage.name} was not deployed to its end: make deploy STAGE={stage.name}")
+    for line in differences(boto3.client("lambda"), stage):
+        say(line)
+    return account
+
+
+def differences(client: LambdaClient, stage: Stage) -> list[str]:
+    """A line for each setting with which the stage's functions run and which is another here."""
+    found = client.get_function_configuration(FunctionName=stage.function_name("api_handler"))
+    there, here = found.get("Environment", {}).get("Variables", {}), stage.environment()
+    return [
+        f"{name} is {there.get(name, 'not set')!r} where it is deployed, {here.get(name, 'not set')!r} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
 
 
 def _parameters(
@@ -113,6 +139,7 @@ def _parameters(
         "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
         "AlarmEmail": settings.get("ALARM_EMAIL", ""),
         "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
+        "LogRetentionDays": str(stage.function_setting("api_handler", "log_retention_in_days")),
         "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
         "TlsOnly": str(tls_only).lower(),
     }
@@ -235,19 +262,6 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
 
 def _set_retries(client: LambdaClient, function: str, **config: Any) -> None:
     settled(lambda: client.put_function_event_invoke_config(FunctionName=function, **config), *NOT_YET)
-
-
-def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
-    """Make the log group of the REST API's function, which may not make it itself.
-
-    Chalice makes one with another name (`...-api_handler`), in which nothing is ever written.
-    """
-    group = f"/aws/lambda/{stage.function_name('api_handler')}"
-    with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
-        client.create_log_group(logGroupName=group)
-    client.put_retention_policy(
-        logGroupName=group, retentionInDays=stage.function_setting("api_handler", "log_retention_in_days")
-    )
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

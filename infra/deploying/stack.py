@@ -44,7 +44,7 @@ def deploy(
         StackName=name,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
         ChangeSetType="CREATE" if status is None else "UPDATE",
-        TemplateBody=_with_literal_bucket_names(parameters["Stage"], account),
+        TemplateBody=_with_literal_names(parameters["Stage"], account),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
         ImportExistingResources=True,
@@ -61,17 +61,17 @@ def deploy(
     return outputs(cloudformation, name)
 
 
-def _with_literal_bucket_names(stage: str, account: Account) -> str:
-    """The template, its bucket names filled in: an existing resource is taken up only by a literal name.
+def _with_literal_names(stage: str, account: Account) -> str:
+    """The template, the names of what is kept filled in: only by those is what exists taken up.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
     """
     values = {"Stage": stage, "AWS::AccountId": account.id, "AWS::Region": account.region}
 
     def literal(name: re.Match[str]) -> str:
-        return "BucketName: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[1])
+        return f"{name[1]}: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[2])
 
-    return re.sub(r'BucketName: !Sub "([^"]+)"', literal, TEMPLATE.read_text())
+    return re.sub(r'(BucketName|LogGroupName): !Sub "([^"]+)"', literal, TEMPLATE.read_text())
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:

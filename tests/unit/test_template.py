@@ -19,7 +19,16 @@ from infra.deploying import deploy as deploying
 from infra.permissions import policies
 from tests.support.deployment import ACCOUNT
 
-NAMES = ("BucketName", "QueueName", "RoleName", "TopicName", "AlarmName", "DashboardName", "Name")
+NAMES = (
+    "BucketName",
+    "QueueName",
+    "RoleName",
+    "TopicName",
+    "LogGroupName",
+    "AlarmName",
+    "DashboardName",
+    "Name",
+)
 # What may have no name of its own: it is part of something that has one.
 NAMELESS = {
     "AWS::S3::BucketPolicy",
@@ -54,7 +63,8 @@ def test_every_name_begins_with_the_apps_name():
     named = [one[name]["Fn::Sub"] for one in map(properties, RESOURCES) for name in NAMES if name in one]
     assert len(named) > 15
     short = "s3-events-${Stage}-"  # of buckets and rules, whose names are long
-    assert [name for name in named if not name.startswith((f"{APP}-${{Stage}}", short))] == []
+    logs = f"/aws/lambda/{APP}-${{Stage}}"
+    assert [name for name in named if not name.startswith((f"{APP}-${{Stage}}", short, logs))] == []
 
 
 def test_the_code_and_the_page_say_how_long_the_queues_keep_a_message():
