@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.events import notification_filter
 from infra.eventually import settled
 
 if TYPE_CHECKING:
@@ -23,16 +24,16 @@ def point_bucket(
 ) -> None:
     """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
 
-    Other people's notifications on the bucket stay as they are.
+    Other people's notifications on the bucket, those to topics and EventBridge too, stay as they are.
     """
     present, wanted = _without_ours(s3, bucket, enqueue_arn if queue_arn else "")
     if queue_arn:
-        rules = [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]
+        filters = {"prefix": notification_filter(prefix), "suffix": notification_filter(suffix)}
         ours = {
             "Id": ID,
             "QueueArn": queue_arn,
             "Events": ["s3:ObjectCreated:*"],
-            "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
+            "Filter": {"Key": {"FilterRules": [{"Name": n, "Value": v} for n, v in filters.items() if v]}},
         }
         wanted["QueueConfigurations"].append(ours)
     _put(s3, bucket, present, wanted)
@@ -66,7 +67,8 @@ def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str
 
 
 def _put(s3: S3Client, bucket: str, present: dict[str, Any], wanted: dict[str, Any]) -> None:
-    configuration: Any = {name: value for name, value in wanted.items() if value}
+    """A list without entries is none; an empty `EventBridgeConfiguration` switches EventBridge on."""
+    configuration: Any = {name: value for name, value in wanted.items() if value != []}
     if configuration != present:
         settled(
             lambda: s3.put_bucket_notification_configuration(

@@ -18,6 +18,7 @@ from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.errors import CommandError
 from infra.stage import RECORDED, Account
+from tests.support.app import load_app
 
 HERE = Account("123456789012", "eu-central-1")
 QUEUE, ENQUEUE = "arn:aws:sqs:here", "arn:aws:lambda:here:enqueue"
@@ -196,14 +197,99 @@ def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
     assert (queue["QueueArn"], bucket.puts, len(waits)) == (QUEUE, 1, 1)
 
 
+THEIRS = {
+    "EventBridgeConfiguration": {},  # an empty structure switches it on
+    "TopicConfigurations": [
+        {"Id": "a", "TopicArn": "arn:aws:sns:here", "Events": ["s3:ObjectRemoved:*"], "Filter": {"Key": {}}}
+    ],
+    "QueueConfigurations": [{"Id": "b", "QueueArn": "arn:aws:sqs:theirs", "Events": ["s3:ObjectRestore:*"]}],
+    "LambdaFunctionConfigurations": [
+        {
+            "Id": "c",
+            "LambdaFunctionArn": "arn:aws:lambda:here:theirs",
+            "Events": ["s3:ObjectCreated:Put"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "Prefix", "Value": "theirs+and%3D/"}]}},
+        }
+    ],
+}
+
+
+def others(bucket):
+    """What the bucket notifies besides us; an empty list says nothing."""
+
+    def ours(one):
+        return one.get("Id") == notify.ID or one.get("LambdaFunctionArn") == ENQUEUE
+
+    found = {
+        kind: [one for one in value if not ours(one)] if isinstance(value, list) else value
+        for kind, value in bucket.notifications.items()
+    }
+    return {kind: value for kind, value in found.items() if value != []}
+
+
+def chalices(bucket):
+    return TypedAWSClient(
+        SimpleNamespace(create_client=lambda *asked, **more: bucket, get_config_variable=str)
+    )
+
+
+@pytest.mark.parametrize("kinds", [list(THEIRS), *([kind] for kind in THEIRS), []])
+def test_every_notification_that_is_not_ours_stays_byte_for_byte(kinds):
+    """Through every change of S3_NOTIFIES and a destroy: by our own calls and by Chalice's."""
+    theirs = {kind: THEIRS[kind] for kind in kinds}
+    bucket = Bucket(**json.loads(json.dumps(theirs)))
+
+    def ours():
+        return sum(map(len, filter(None, map(bucket.notifications.get, KINDS)))) - sum(
+            map(len, filter(None, map(theirs.get, KINDS)))
+        )
+
+    def point(queue):
+        notify.point_bucket(bucket, "b", queue, ENQUEUE, prefix="in/", suffix=".jpg")
+        return others(bucket), ours()
+
+    for _ in range(2):
+        assert point(QUEUE) == (theirs, 1)
+        assert point(QUEUE) == (theirs, 1)
+        assert point("") == (theirs, 0)
+        chalices(bucket).connect_s3_bucket_to_lambda("b", ENQUEUE, ["s3:ObjectCreated:*"])
+        assert (others(bucket), ours()) == (theirs, 1)
+    chalices(bucket).disconnect_s3_bucket_from_lambda("b", ENQUEUE)
+    notify.forget_bucket(bucket, "b", ENQUEUE)
+    assert (others(bucket), ours()) == (theirs, 0)
+
+
+KINDS = ("TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurations")
+
+
+@pytest.mark.parametrize(
+    ("text", "filtered"),
+    [
+        ("my photos/year=2026/", "my+photos/year%3D2026/"),
+        (".jpg", ".jpg"),
+        ("in/", "in/"),
+        ("a+b&c", "a%2Bb%26c"),
+        ("größe/", "gr%C3%B6%C3%9Fe/"),
+        ("safe!-_.*'()/", "safe!-_.*'()/"),
+        ("~", "%7E"),
+    ],
+)
+def test_a_notifications_filter_is_encoded_as_s3_wants_it_and_only_there(text, filtered, monkeypatch):
+    bucket = Bucket()
+    notify.point_bucket(bucket, "b", QUEUE, ENQUEUE, prefix=text, suffix=text)
+    (queue,) = bucket.notifications["QueueConfigurations"]
+    rules = {one["Name"]: one["Value"] for one in queue["Filter"]["Key"]["FilterRules"]}
+    assert rules == {"prefix": filtered, "suffix": filtered}
+    app = load_app(monkeypatch, IMAGES_PREFIX=text, IMAGES_SUFFIX=text)
+    (handler,) = [one for one in app.pure_lambda_functions + app.event_sources if one.name == "enqueue"]
+    assert (handler.prefix, handler.suffix) == (filtered, filtered)
+
+
 def test_chalice_asks_s3_again_while_it_does_not_see_that_it_may_call_the_function(monkeypatch):
     waits = []
     monkeypatch.setattr(chalice_cli, "settled", partial(eventually.settled, sleep=waits.append))
     bucket = Bucket(refusal(*notify.NOT_YET))
-    client = TypedAWSClient(
-        SimpleNamespace(create_client=lambda *asked, **more: bucket, get_config_variable=str)
-    )
-    chalice_cli.connect_patiently(client, "b", ENQUEUE, ["s3:ObjectCreated:*"])
+    chalice_cli.connect_patiently(chalices(bucket), "b", ENQUEUE, ["s3:ObjectCreated:*"])
     (function,) = bucket.notifications["LambdaFunctionConfigurations"]
     assert (function["LambdaFunctionArn"], bucket.puts, len(waits)) == (ENQUEUE, 1, 1)
 
