@@ -16,6 +16,7 @@ from typing import Any
 from chalice.policy import PolicyBuilder
 
 from chalicelib.config.stage import capacity_parameter, queue_name
+from chalicelib.jobs.batch_jobs import STAGE_TAG
 from chalicelib.letters import runs, store
 from infra.permissions import aws_calls
 from infra.stage import Account, Stage
@@ -31,6 +32,8 @@ LOGGED = "the log groups of the functions on an object's way"
 LETTERS = "the dead letters in the reports bucket"
 RUNS = "the progress of redrives and discards in the reports bucket"
 LETTERS_FUNCTION = "the function that files dead letters and sends them back"
+OUR_JOBS = "every such job that has the stage's tag"
+NEW_JOB = "a new job, if it gets the stage's tag"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -81,11 +84,12 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "ssm:PutParameter": (CAPACITY,),
         "cloudwatch:GetMetricData": (EVERYTHING,),
         "logs:FilterLogEvents": (LOGGED,),
-        "s3:CreateJob": (EVERYTHING,),
+        "s3:CreateJob": (NEW_JOB,),
+        "s3:PutJobTagging": (NEW_JOB,),  # to create one with a tag
         "s3:ListJobs": (EVERYTHING,),
         "s3:DescribeJob": (EVERY_JOB,),
-        "s3:UpdateJobStatus": (EVERY_JOB,),
-        "s3:UpdateJobPriority": (EVERY_JOB,),
+        "s3:UpdateJobStatus": (OUR_JOBS,),
+        "s3:UpdateJobPriority": (OUR_JOBS,),
         "iam:PassRole": ("JOBS_ROLE_ARN",),
         "s3:ListBucket": (IMAGES, REPORTS),
         "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS),
@@ -98,7 +102,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 # Chalice's table of actions has no s3control.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
 CONTROL = {
-    "create_job": {"s3:CreateJob", "iam:PassRole"},
+    "create_job": {"s3:CreateJob", "s3:PutJobTagging", "iam:PassRole"},  # it is made with a tag
     "describe_job": {"s3:DescribeJob"},
     "list_jobs": {"s3:ListJobs"},
     "update_job_status": {"s3:UpdateJobStatus"},
@@ -147,6 +151,9 @@ ONLY_FOR = {
 }
 
 
+Scope = tuple[tuple[str, ...], str]  # ARNs, and a condition as JSON
+
+
 class Disagreement(Exception):
     """The code's calls and the table of grants differ; the message names the function and the action."""
 
@@ -184,36 +191,45 @@ def _document(
             f"{function} no longer calls {', '.join(sorted(unused))}: take it out of GRANTS "
             "of infra/permissions/policies.py"
         )
-    allowed: dict[tuple[str, ...], set[str]] = {}
+    allowed: dict[Scope, set[str]] = {}
     for action in sorted(actions):
         if ONLY_FOR.get((function, action)) in (None, env.get("ACTION", "resize")):
-            resources = tuple(
-                arn for name in grants[action] for arn in _arns(action, name, stage, env, account)
-            )
-            allowed.setdefault(resources, set()).add(action)
+            names = grants[action]
+            resources = tuple(arn for name in names for arn in _arns(action, name, stage, env, account))
+            allowed.setdefault((resources, _condition(action, names, stage)), set()).add(action)
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
-        allowed.setdefault(polled, set()).update(POLLER)
+        allowed.setdefault((polled, ""), set()).update(POLLER)
     if key := env.get("KMS_KEY_ARN"):
         used = set().union(*allowed.values()) & set(ON_KEY)
         if used:
-            allowed[(key,)] = set().union(*(ON_KEY[action] for action in used))
+            allowed[(key,), ""] = set().union(*(ON_KEY[action] for action in used))
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
-    allowed[(logs,)] = set(LOGS)
+    allowed[(logs,), ""] = set(LOGS)
     return {
         "Version": "2012-10-17",
-        "Statement": [_statement(names, resources) for resources, names in sorted(allowed.items())],
+        "Statement": [_statement(actions, *scope) for scope, actions in sorted(allowed.items())],
     }
 
 
-def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
+def _statement(actions: set[str], resources: tuple[str, ...], condition: str) -> dict[str, Any]:
     statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
-    if resources == ("*",):
+    if resources == ("*",) and not condition:
         statement["Sid"] = "AwsHasNoNarrowerResource"
-    for action in actions & set(CONDITIONS):
-        statement["Condition"] = CONDITIONS[action]
+    if condition:
+        statement["Condition"] = json.loads(condition)
     return statement
+
+
+def _condition(action: str, names: tuple[str, ...], stage: Stage) -> str:
+    """Under which condition the action is allowed, as JSON; empty for none."""
+    if action in CONDITIONS:
+        return json.dumps(CONDITIONS[action])
+    for name, key in ((OUR_JOBS, "aws:ResourceTag"), (NEW_JOB, "aws:RequestTag")):
+        if name in names:
+            return json.dumps({"StringEquals": {f"{key}/{STAGE_TAG}": stage.name}})
+    return ""
 
 
 def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
@@ -256,7 +272,9 @@ def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> st
     """The ARN of what the setting names, as the action wants it."""
     if name == EVERYTHING:
         return "*"
-    if name == EVERY_JOB:
+    if name == NEW_JOB and action == "s3:CreateJob":  # it has no ARN yet
+        return "*"
+    if name in (EVERY_JOB, OUR_JOBS, NEW_JOB):
         return account.arn("s3", "job/*")
     value = env[name]
     if name.endswith("_QUEUE_URL"):
