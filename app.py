@@ -14,7 +14,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
 
-from chalicelib.api import guard, request_log
+from chalicelib.api import guard, request_log, views
 from chalicelib.api.document import routes as document
 from chalicelib.aws import clients
 from chalicelib.aws.lean import connect
@@ -136,7 +136,7 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return job_tasks.handle(event, clients.s3(), clients.sqs(), config)
 
 
-for middleware in (request_log.log_request, guard.refuse_other_sites):
+for middleware in (request_log.log_request, views.in_one_shape, guard.refuse_other_sites):
     app.register_middleware(middleware, "http")
 for routes in (page, monitoring, control, dead_letters, jobs, planning, document):
     app.register_blueprint(routes)

@@ -67,6 +67,7 @@ class Config:
     )  # seconds before the second try, the third ...
     # S3 Batch Operations; a stage without them works, only its jobs do not.
     reports_bucket: str = ""  # manifests and completion reports
+    manifest_buckets: tuple[str, ...] = ()  # where manifests may be besides: the jobs role may read there
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
 
@@ -105,6 +106,7 @@ class Config:
             max_tries=of.whole("MAX_TRIES", 1, 100, cls.max_tries),
             retry_delays=of.read("RETRY_DELAYS", _delays, cls.retry_delays),
             reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),
+            manifest_buckets=of.read("MANIFEST_BUCKETS", _buckets, cls.manifest_buckets),
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
         )
@@ -186,6 +188,14 @@ def _by_hour(text: str) -> str:
     from chalicelib.config import hours  # not for the cold start of a stage that has none
 
     return hours.parse(text).text
+
+
+def _buckets(text: str) -> tuple[str, ...]:
+    """Names, separated by commas."""
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    if len(names) > 10 or not all(map(_BUCKET.fullmatch, names)):
+        raise ValueError("the names of at most 10 buckets, separated by commas")
+    return names
 
 
 def _delays(text: str) -> tuple[int, ...]:

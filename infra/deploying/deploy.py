@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
@@ -21,9 +21,8 @@ from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
-from infra.deploying import leftovers, notify, stack
+from infra.deploying import invocations, leftovers, notify, stack, throttle
 from infra.errors import CommandError
-from infra.eventually import settled
 from infra.package import build
 from infra.permissions import address_policy, policies
 from infra.stage import Account, Stage
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
-# A role's new permission, or a function's new code, that Lambda does not see everywhere yet.
-NOT_YET = (("InvalidParameterValueException", "permission"), ("ResourceConflictException", ""))
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
 # The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
@@ -76,14 +73,16 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say("Settings and policies of the stage")
     record(stage, made, account)
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
-    notify.point_bucket(
-        boto3.client("s3"),
-        made["IMAGES_BUCKET"],
-        account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])) if _notifies_queue(settings) else "",
-        account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
-        prefix=settings.get("IMAGES_PREFIX", ""),
-        suffix=settings.get("IMAGES_SUFFIX", ""),
-    )
+    if _notifies_queue(settings):
+        notify.point_at_queue(
+            boto3.client("s3"),
+            made["IMAGES_BUCKET"],
+            account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])),
+            account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
+            prefix=settings.get("IMAGES_PREFIX", ""),
+            suffix=settings.get("IMAGES_SUFFIX", ""),
+        )
+    leftovers.stop_shards(boto3.client("events"), stage, say)
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
@@ -91,6 +90,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say("What Chalice cannot set")
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
     address_policy.take_away(boto3.client("apigateway"), stage)
+    throttle.set_limits(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
@@ -137,6 +137,9 @@ def _parameters(
         "DestinationVisibility": str(stage.visibility("consume")),
         "DeadLetterVisibility": str(stage.visibility("letters")),
         "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
+        "ManifestObjects": ",".join(
+            f"arn:{account.partition}:s3:::{bucket}/*" for bucket in manifest_buckets(settings)
+        ),
         "AlarmEmail": settings.get("ALARM_EMAIL", ""),
         "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
         "LogRetentionDays": str(stage.function_setting("api_handler", "log_retention_in_days")),
@@ -207,6 +210,11 @@ def alarm_after_ticks(settings: Mapping[str, str]) -> int:
     return Settings(settings).whole("ALARM_AFTER_TICKS", 2, 10_000, 30)
 
 
+def manifest_buckets(settings: Mapping[str, str]) -> list[str]:
+    """MANIFEST_BUCKETS, which check_settings has read without a mistake."""
+    return [part.strip() for part in settings.get("MANIFEST_BUCKETS", "").split(",") if part.strip()]
+
+
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:
     """Refuse an account that has no execution to reserve for each drain. Raises CommandError.
 
@@ -243,25 +251,12 @@ def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
 
 
 def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Account) -> None:
-    """The settings Chalice has no word for. Waits until Lambda takes them."""
-    # A failed tick is not run again: the next one comes within the minute, and a second run would forward
-    # another CAPACITY in the same minute. A tick that could not start in time is dropped, not queued.
+    """The settings Chalice has no word for; already set where Chalice switched something on."""
     for shard in stage.drains():
-        _set_retries(client, stage.function_name(shard), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
-    if stage.environment().get("S3_NOTIFIES") == "queue":
-        return
-    # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.
-    _set_retries(
-        client,
-        stage.function_name("enqueue"),
-        MaximumRetryAttempts=2,
-        MaximumEventAgeInSeconds=21_600,
-        DestinationConfig={"OnFailure": {"Destination": account.arn("sqs", queue_name(dead_letter_url))}},
-    )
-
-
-def _set_retries(client: LambdaClient, function: str, **config: Any) -> None:
-    settled(lambda: client.put_function_event_invoke_config(FunctionName=function, **config), *NOT_YET)
+        invocations.of_ticks(client, stage.function_name(shard))
+    if not _notifies_queue(stage.environment()):
+        enqueue = account.arn("lambda", f"function:{stage.function_name('enqueue')}")
+        invocations.of_uploads(client, enqueue, dead_letter_url)
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

@@ -81,6 +81,20 @@ def remove_all(stage: Stage, say: Say) -> None:
     _remove_roles(boto3.client("iam"), stage, say)
 
 
+def stop_shards(client: EventBridgeClient, stage: Stage, say: Say) -> None:
+    """No tick more of the drains that this deploy takes away: the others get their part of the capacity.
+
+    Chalice deletes them at its end; until then those that stay would have the whole of it beside them.
+    """
+    theirs = re.compile(rf"{re.escape(stage.stack_name)}-drain-[0-9]+-event")
+    for page in client.get_paginator("list_rules").paginate(NamePrefix=f"{stage.stack_name}-drain-"):
+        for rule in page["Rules"]:
+            name = rule["Name"]
+            if theirs.fullmatch(name) and name not in stage.rules() and rule.get("State") != "DISABLED":
+                say(f"Rule {name} of a drain that goes: stopping it")
+                client.disable_rule(Name=name)
+
+
 def is_of(stage: Stage, name: str) -> bool:
     """Whether a function, or what Chalice names like one (role, rule, log group), is the stage's own."""
     return bool(_names(stage).fullmatch(name))

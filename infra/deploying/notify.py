@@ -1,4 +1,4 @@
-"""Who S3 tells of an upload: the enqueue function (Chalice sees to it), or the source queue (this does).
+"""Who S3 tells of an upload: the enqueue function (as Chalice asks for it), or the source queue.
 
 A bucket refuses two overlapping notifications, so the change from one to the other is one call.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
@@ -15,27 +15,43 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ID = "s3-event-scheduler"
-# S3 sends the queue a test message, which the queue's policy may not allow yet.
+# S3 sends the queue a test message, which its policy may not allow yet; nor may a function's be seen yet.
 NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
 
 
-def point_bucket(
+def point_at_queue(
     s3: S3Client, bucket: str, queue_arn: str, enqueue_arn: str, *, prefix: str, suffix: str
 ) -> None:
-    """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
+    """Make the bucket notify the queue, in place of the enqueue function if it did.
 
     Other people's notifications on the bucket, those to topics and EventBridge too, stay as they are.
     """
-    present, wanted = _without_ours(s3, bucket, enqueue_arn if queue_arn else "")
-    if queue_arn:
-        filters = {"prefix": notification_filter(prefix), "suffix": notification_filter(suffix)}
-        ours = {
-            "Id": ID,
-            "QueueArn": queue_arn,
-            "Events": ["s3:ObjectCreated:*"],
-            "Filter": {"Key": {"FilterRules": [{"Name": n, "Value": v} for n, v in filters.items() if v]}},
-        }
-        wanted["QueueConfigurations"].append(ours)
+    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    filters = {"prefix": notification_filter(prefix), "suffix": notification_filter(suffix)}
+    ours = {
+        "Id": ID,
+        "QueueArn": queue_arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": n, "Value": v} for n, v in filters.items() if v]}},
+    }
+    wanted["QueueConfigurations"].append(ours)
+    _put(s3, bucket, present, wanted)
+
+
+def point_at_function(
+    s3: S3Client, bucket: str, enqueue_arn: str, events: list[str], prefix: str, suffix: str
+) -> None:
+    """Make the bucket call the enqueue function, in place of notifying the queue if it did: in one call.
+
+    `prefix` and `suffix` are a filter's already.
+    """
+    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    filters = {"Prefix": prefix, "Suffix": suffix}
+    rules = [{"Name": name, "Value": value} for name, value in filters.items() if value]
+    ours: dict[str, Any] = {"LambdaFunctionArn": enqueue_arn, "Events": events}
+    if rules:
+        ours["Filter"] = {"Key": {"FilterRules": rules}}
+    wanted["LambdaFunctionConfigurations"].append(ours)
     _put(s3, bucket, present, wanted)
 
 

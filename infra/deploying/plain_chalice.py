@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from infra.deploying import mended
 from infra.errors import CommandError
+from infra.package import build
 from infra.permissions import policies
 from infra.stage import Stage
 
@@ -42,9 +44,8 @@ def refuse_unready(root: Path, command_line: Sequence[str] = sys.argv) -> None:
         if command in ASK:
             check(Stage(root, stage), command)
         if command == "deploy":
-            from infra.package import build
-
             build.build(root, stage)
+            mended.apply(Stage(root, stage))
     except (CommandError, policies.Disagreement) as e:
         refuse(f"error: {e}")
 
@@ -72,6 +73,7 @@ def check(stage: Stage, command: str) -> None:
         raise CommandError(NOT_PACKAGED.format(stage.name))
     if command in (*DEPLOYS, "package"):
         _check_policies(stage)
+        _check_shards(stage)
     if command == "delete" and not stage.deployed_file.exists():
         raise CommandError(
             f"Chalice has no record of stage {stage.name} here: "
@@ -96,6 +98,17 @@ def asked(command_line: Sequence[str]) -> tuple[str, str]:
         elif not command and word in ASK:
             command = word
     return command, stage
+
+
+def _check_shards(stage: Stage) -> None:
+    """While shards are taken away, the rest must not have their part yet: `make deploy` sees to it."""
+    names = {one["name"] for one in stage.deployed() if one.get("resource_type") == "lambda_function"}
+    there = [name for name in names if name.partition("-")[0] == "drain"]
+    if there and set(there) - set(stage.drains()):
+        raise CommandError(
+            f"stage {stage.name} runs {len(there)} drains, DRAIN_SHARDS is {len(stage.drains())}: "
+            f"make deploy STAGE={stage.name}"
+        )
 
 
 def _check_policies(stage: Stage) -> None:

@@ -34,6 +34,7 @@ RUNS = "the progress of redrives and discards in the reports bucket"
 LETTERS_FUNCTION = "the function that files dead letters and sends them back"
 OUR_JOBS = "every such job that has the stage's tag"
 NEW_JOB = "a new job, if it gets the stage's tag"
+MANIFESTS = "what is in the buckets of MANIFEST_BUCKETS"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -92,7 +93,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:UpdateJobPriority": (OUR_JOBS,),
         "iam:PassRole": ("JOBS_ROLE_ARN",),
         "s3:ListBucket": (IMAGES, REPORTS),
-        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS),
+        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS, MANIFESTS),
         "s3:PutObject": (REPORTS,),
         "s3:GetObjectTagging": (IMAGES,),
         "s3:GetObjectVersionTagging": (IMAGES,),
@@ -265,6 +266,9 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
     if name in (LETTERS, RUNS):
         prefix = store.PREFIX if name == LETTERS else runs.PREFIX
         return (f"arn:{account.partition}:s3:::{env[REPORTS]}/{prefix}*",)
+    if name == MANIFESTS:
+        buckets = filter(None, (part.strip() for part in env.get("MANIFEST_BUCKETS", "").split(",")))
+        return tuple(f"arn:{account.partition}:s3:::{bucket}/*" for bucket in buckets)
     return (_arn(action, name, env, account),)
 
 

@@ -10,6 +10,8 @@ import pytest
 from dev.pipeline import SCHEDULED_EVENT, Pipeline
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
+from infra.deploying import throttle
+from infra.permissions.address_policy import API_STAGE
 from tests.support.chalice import chalice, clone
 from tests.support.deployment import apis_of, finish, inventory, only_our_ticks, quiet, remains
 
@@ -22,7 +24,13 @@ def set_by_us(stage):
     client = boto3.client("lambda")
     tick = client.get_function_event_invoke_config(FunctionName=stage.function_name("drain"))
     upload = client.get_function_event_invoke_config(FunctionName=stage.function_name("enqueue"))
+    (api,) = apis_of(stage)
+    limits = boto3.client("apigateway").get_stage(restApiId=api, stageName=API_STAGE)["methodSettings"]
     code = client.get_function_configuration(FunctionName=stage.function_name("consume"))["CodeSha256"]
+    throttled = {
+        route: (one["throttlingRateLimit"], one["throttlingBurstLimit"]) for route, one in limits.items()
+    }
+    assert throttled == {route[1:].replace("~1", "/"): limit for route, limit in throttle.LIMITS.items()}
     return tick["MaximumRetryAttempts"], upload["DestinationConfig"], code
 
 
