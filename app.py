@@ -109,7 +109,10 @@ for index, shard_name in enumerate(shard_names(config.drain_shards)):
 
 # What is due evenly would else be an invocation for every one or two messages.
 @app.on_sqs_message(
-    queue=queue_name(config.destination_queue_url), batch_size=10, maximum_batching_window_in_seconds=1
+    queue=queue_name(config.destination_queue_url),
+    batch_size=10,
+    maximum_batching_window_in_seconds=1,
+    maximum_concurrency=config.consume_concurrency,
 )
 def consume(event: SQSEvent) -> dict[str, int]:
     """The stage's action for each event."""

@@ -57,6 +57,9 @@ class Config:
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
+    consume_concurrency: int | None = (
+        None  # executions of consume at once, by its mapping; None: no such limit
+    )
     max_tries: int = 6  # of one event by consume; then it is a dead letter
     retry_delays: tuple[int, ...] = (
         15,
@@ -103,6 +106,9 @@ class Config:
             thumbnails=ThumbnailSettings.from_env(env),
             max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
             consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
+            consume_concurrency=(
+                of.whole("CONSUME_CONCURRENCY", 2, 1000, 2) if env.get("CONSUME_CONCURRENCY") else None
+            ),
             max_tries=of.whole("MAX_TRIES", 1, 100, cls.max_tries),
             retry_delays=of.read("RETRY_DELAYS", _delays, cls.retry_delays),
             reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),

@@ -6,7 +6,9 @@ types that (plain_chalice.py), and our packager in the place of its own: nothing
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 from chalice import cli
@@ -15,6 +17,16 @@ from chalice.deploy import deployer
 from infra.deploying import mended, plain_chalice
 from infra.package.build import CheckedPackager
 from infra.stage import Stage
+
+
+def end_with_stdin() -> None:
+    """From now on this process ends when its standard input does: with its parent, however that ends."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> int:

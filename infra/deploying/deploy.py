@@ -21,7 +21,7 @@ from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
-from infra.deploying import invocations, leftovers, notify, stack, throttle
+from infra.deploying import invocations, leftovers, notify, stack, throttle, trail
 from infra.errors import CommandError
 from infra.package import build
 from infra.permissions import address_policy, policies
@@ -35,13 +35,19 @@ Say = Callable[[str], None]
 LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
-# The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
-CHALICE = (
-    sys.executable,
-    "-c",
-    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
-    "from infra.deploying import chalice_cli; sys.exit(chalice_cli.main())",
-)
+
+
+def chalice_program(first: str = "pass") -> tuple[str, ...]:
+    """The Chalice CLI of this very environment, with our packager, after the statement `first`.
+
+    It runs in the stage's project, not in ours.
+    """
+    here = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.append({here!r}); from infra.deploying import chalice_cli; {first}; "
+    return sys.executable, "-c", code + "sys.exit(chalice_cli.main())"
+
+
+CHALICE = chalice_program()
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
     say("Stack: buckets and queues")
     parameters = _parameters(stage, settings, account, tls_only)
-    made = stack.deploy(boto3.client("cloudformation"), stage.stack_name, parameters, account)
+    made = stack.deploy(boto3.client("cloudformation"), stage.stack_name, parameters, account, say)
     say("Settings and policies of the stage")
     record(stage, made, account)
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
@@ -92,6 +98,8 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     address_policy.take_away(boto3.client("apigateway"), stage)
     throttle.set_limits(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    if without := trail.missing(boto3.client("cloudtrail")):
+        say(without)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
 

@@ -35,5 +35,16 @@ def of_uploads(client: LambdaClient, function_arn: str, dead_letter_url: str) ->
     )
 
 
+def without_width(client: LambdaClient, mapping: str) -> None:
+    """The event source mapping has no maximum concurrency of its own."""
+    found = client.get_event_source_mapping(UUID=mapping)
+    if found.get("ScalingConfig", {}).get("MaximumConcurrency"):
+        settled(
+            lambda: client.update_event_source_mapping(UUID=mapping, ScalingConfig={}),
+            ("ResourceInUseException", ""),
+            *NOT_YET,
+        )
+
+
 def _set(client: LambdaClient, function: str, **config: Any) -> None:
     settled(lambda: client.put_function_event_invoke_config(FunctionName=function, **config), *NOT_YET)

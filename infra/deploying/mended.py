@@ -13,6 +13,7 @@ from infra.deploying import invocations, notify
 from infra.stage import Stage
 
 _connect_rule = TypedAWSClient.connect_rule_to_lambda
+_update_mapping = TypedAWSClient.update_lambda_event_source
 
 
 def apply(stage: Stage) -> None:
@@ -41,6 +42,13 @@ def apply(stage: Stage) -> None:
         invocations.of_ticks(client._client("lambda"), function_arn)
         _connect_rule(client, rule_name, function_arn)
 
+    def update_mapping(client: TypedAWSClient, event_uuid: str, *given: Any, **named: Any) -> None:
+        """Chalice leaves the old width where there is to be none any more."""
+        _update_mapping(client, event_uuid, *given, **named)
+        if not named.get("maximum_concurrency"):
+            invocations.without_width(client._client("lambda"), event_uuid)
+
     mended: Any = TypedAWSClient
+    mended.update_lambda_event_source = update_mapping
     mended.connect_s3_bucket_to_lambda = connect_bucket
     mended.connect_rule_to_lambda = connect_rule

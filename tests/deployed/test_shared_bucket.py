@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.config.stage import queue_name
 from infra.deploying import destroy as destroying
-from tests.support.deployment import deploy, finish, only_our_ticks, quiet, redeploy
+from tests.support.deployment import deploy, finish, mappings, only_our_ticks, quiet, redeploy
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long]
 BUCKET, PREFIX = "somebody-elses-bucket", "my photos/year=2026/"
@@ -59,14 +59,17 @@ def test_a_prefix_with_special_characters_gets_its_events_and_others_keep_theirs
         assert len(inside.thumbnails) == 2
         assert not pipeline.thumbnails_of(outside)
 
-    pipeline = deploy(tmp_path, "shared", IMAGES_BUCKET=BUCKET, IMAGES_PREFIX=PREFIX)
+    width = {"CONSUME_CONCURRENCY": "7"}
+    pipeline = deploy(tmp_path, "shared", IMAGES_BUCKET=BUCKET, IMAGES_PREFIX=PREFIX, **width)
     assert theirs(s3) == before
+    assert [one["ScalingConfig"] for one in mappings(pipeline)] == [{"MaximumConcurrency": 7}]
     works(pipeline, "by enqueue")
     for notifies in ("queue", "lambda"):
-        pipeline.stage.record({"S3_NOTIFIES": notifies}, {})
+        pipeline.stage.record({"S3_NOTIFIES": notifies, "CONSUME_CONCURRENCY": ""}, {})
         redeploy(pipeline)
         assert theirs(s3) == before
         works(pipeline, f"by {notifies}")
+    assert not any(one.get("ScalingConfig") for one in mappings(pipeline))
     assert destroying.destroy(pipeline.stage, quiet, force=True) == []
     assert notifications(s3) == before
     assert s3.head_object(Bucket=BUCKET, Key=f"{PREFIX}by lambda.jpg")

@@ -11,12 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from chalice.awsclient import TypedAWSClient
 
-from chalicelib.capacity import share, shard_names
+from chalicelib.capacity import shard_names, share
 from dev import workspace
 from infra import eventually
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
-from infra.deploying import invocations, leftovers, mended, notify, plain_chalice, stack
+from infra.deploying import invocations, leftovers, mended, notify, plain_chalice, stack, trail
 from infra.errors import CommandError
 from infra.stage import RECORDED, Account
 from tests.support.app import load_app
@@ -286,6 +286,8 @@ def test_a_notifications_filter_is_encoded_as_s3_wants_it_and_only_there(text, f
 class Recorded:
     """A client of boto3 that takes every call and remembers it."""
 
+    exceptions = SimpleNamespace(InvalidParameterValueException=KeyError, ResourceInUseException=KeyError)
+
     def __init__(self, calls, **answers):
         self.calls, self.answers = calls, answers
 
@@ -300,7 +302,11 @@ class Recorded:
 @pytest.fixture
 def mending(stage, monkeypatch):
     """Chalice's client in a deploy of ours, over a bucket that notified the queue; and what it calls."""
-    for name in ("connect_s3_bucket_to_lambda", "connect_rule_to_lambda"):
+    for name in (
+        "connect_s3_bucket_to_lambda",
+        "connect_rule_to_lambda",
+        "update_lambda_event_source",
+    ):
         monkeypatch.setattr(TypedAWSClient, name, getattr(TypedAWSClient, name))  # put back afterwards
     monkeypatch.setattr(notify, "settled", partial(eventually.settled, sleep=lambda s: None))
     mended.apply(stage)
@@ -331,6 +337,110 @@ def test_the_schedule_calls_a_drain_only_once_its_retries_are_set(mending):
     client.connect_rule_to_lambda("rule", FUNCTION)
     assert [name for name, _ in calls] == ["put_function_event_invoke_config", "put_targets"]
     assert calls[0][1]["MaximumRetryAttempts"] == 0
+
+
+class Mapping:
+    """Lambda with one event source mapping, which goes through these states, and is then gone."""
+
+    class exceptions:  # noqa: N801  boto3's name
+        class ResourceNotFoundException(Exception):
+            """As boto3's."""
+
+        class ResourceInUseException(Exception):
+            """As boto3's."""
+
+    def __init__(self, *states):
+        self.states, self.deletes = list(states), 0
+
+    def get_event_source_mapping(self, **asked):
+        if not self.states:
+            raise self.exceptions.ResourceNotFoundException
+        return {"State": self.states[0]}
+
+    def delete_event_source_mapping(self, **asked):
+        if self.states[0] in ("Creating", "Updating"):
+            raise self.exceptions.ResourceInUseException
+        self.deletes += 1
+
+    def passes(self, seconds):
+        if self.states and (self.states[0] != "Enabled" or self.deletes):
+            self.states.pop(0)
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        ("Enabled",),
+        ("Deleting", "Deleting"),
+        ("Creating", "Enabled"),
+        ("Updating", "Enabled", "Deleting"),
+        (),
+    ],
+)
+def test_a_mapping_that_is_being_made_changed_or_deleted_is_waited_for(states):
+    client = Mapping(*states)
+    leftovers.remove_mapping(client, "u", client.passes)
+    assert client.states == []
+    assert client.deletes <= 1
+
+
+def test_a_mapping_that_never_goes_is_told():
+    client = Mapping("Deleting")
+    with pytest.raises(CommandError, match="still being deleted: deploy again in a minute"):
+        leftovers.remove_mapping(client, "u", lambda seconds: None)
+
+
+def test_a_queues_name_that_was_just_freed_is_waited_for_with_one_line(monkeypatch):
+    refused = CommandError(
+        "stack s: SourceQueue: You must wait 60 seconds after deleting a queue before you can create another "
+        "with the same name. (Service: Sqs; AWS.SimpleQueueService.QueueDeletedRecently)"
+    )
+    answers, waits, told = Answers(refused, {"IMAGES_BUCKET": "b"}), [], []
+    monkeypatch.setattr(stack, "_deploy", lambda *given: answers())
+    assert stack.deploy(None, "s", {}, HERE, told.append, waits.append) == {"IMAGES_BUCKET": "b"}
+    assert (len(told), sum(waits) >= 60) == (1, True)
+    monkeypatch.setattr(stack, "_deploy", lambda *given: Answers(CommandError("another reason"))())
+    with pytest.raises(CommandError, match="another reason"):
+        stack.deploy(None, "s", {}, HERE, told.append, waits.append)
+    assert len(told) == 1
+
+
+class CloudTrail:
+    def __init__(self, *logging, refuses=None):
+        self.logging, self.refuses = logging, refuses
+
+    def describe_trails(self, **asked):
+        if self.refuses:
+            raise self.refuses
+        return {"trailList": [{"TrailARN": str(number)} for number, _ in enumerate(self.logging)]}
+
+    def get_trail_status(self, **asked):
+        return {"IsLogging": self.logging[int(asked["Name"])]}
+
+
+def test_a_deploy_says_when_the_mail_about_failed_jobs_cannot_come():
+    assert trail.missing(CloudTrail(False, True)) == ""
+    for none in (CloudTrail(), CloudTrail(False)):
+        assert trail.missing(none).startswith(
+            "the mail about a failed bulk job needs a CloudTrail trail that logs, and"
+        )
+    denied = CloudTrail(refuses=refusal("AccessDeniedException", "cloudtrail:DescribeTrails"))
+    assert "not checked, " in trail.missing(denied)
+    assert "cloudtrail:DescribeTrails" in trail.missing(denied)
+
+
+def test_the_width_of_consume_is_its_mappings_and_goes_with_the_setting(mending, monkeypatch):
+    client, _, calls = mending
+    calls_of = {"get_event_source_mapping": {"ScalingConfig": {"MaximumConcurrency": 5}}}
+    monkeypatch.setattr(client, "_client", lambda service: Recorded(calls, **calls_of))
+    client.update_lambda_event_source(event_uuid="u", batch_size=10, maximum_concurrency=5)
+    client.update_lambda_event_source(event_uuid="u", batch_size=10, maximum_concurrency=None)
+    set_to = [given.get("ScalingConfig") for name, given in calls if name == "update_event_source_mapping"]
+    assert set_to == [{"MaximumConcurrency": 5}, None, {}]
+    for given, width in (("", None), ("7", 7)):
+        app = load_app(monkeypatch, CONSUME_CONCURRENCY=given)
+        (consume,) = [one for one in app.event_sources if one.name == "consume"]
+        assert consume.maximum_concurrency == width
 
 
 class Rules:
