@@ -9,7 +9,7 @@ ARGS   ?=
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan audit openapi deploy fetch destroy policies
+.PHONY: help setup run status test check drop jobs plan verify audit openapi deploy fetch destroy policies
 .PHONY: test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -77,6 +77,9 @@ fetch: setup ## in a clone, what a plain `chalice deploy` of a deployed stage ne
 
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+verify: setup ## is it deployed as it should be? read only: make verify STAGE=prod ARGS="--upload" sends one picture through
+	@$(BIN)/python -m infra verify --stage $(STAGE) $(ARGS)
 
 audit: setup ## from a stage's own log: one fate for every event? make audit STAGE=prod ARGS="--hours 2"
 	@$(BIN)/python -m infra audit --stage $(STAGE) $(ARGS)

@@ -20,6 +20,7 @@ from infra import eventually, local_api
 from infra.commands import audit as auditing
 from infra.commands import jobs
 from infra.commands import plan as planning
+from infra.commands import verify as verifying
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.errors import CommandError
@@ -139,6 +140,35 @@ def audit(stage: str, hours: float, until: datetime | None) -> None:
     found = auditing.audit(lines)
     auditing.show(found, Console())
     sys.exit(1 if found.problems else 0)
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option(
+    "--upload", is_flag=True, help="Send one small picture of its own through, and remove it again."
+)
+@click.option("--letter", is_flag=True, help="Make a dead letter; the alarm dead-letters will ring.")
+@click.option("--job", is_flag=True, help="Run a bulk job over one object of its own; costs $0.25.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def verify(stage: str, upload: bool, letter: bool, job: bool, as_json: bool) -> None:
+    """Is what is deployed what the code and the settings say? Read only, unless told otherwise.
+
+    Exit code 1: something is wrong. A right that you lack is "not checked" and no mistake.
+    """
+    there = Stage(ROOT, stage)
+    account = there.account()
+    os.environ["AWS_DEFAULT_REGION"] = account.region
+    deploying.refuse_another_account(there, deploying.current_account())
+    deployed = verifying.of(there, account)
+    rows = verifying.look(deployed)
+    wanted = [name for name, asked in (("upload", upload), ("letter", letter), ("job", job)) if asked]
+    if wanted:
+        rows += verifying.try_it(deployed, wanted, _say)
+    if as_json:
+        click.echo(verifying.as_json(rows))
+    else:
+        verifying.show(rows, Console())
+    sys.exit(1 if any(row.state == "wrong" for row in rows) else 0)
 
 
 @cli.command()

@@ -149,6 +149,7 @@ def _parameters(
             f"arn:{account.partition}:s3:::{bucket}/*" for bucket in manifest_buckets(settings)
         ),
         "AlarmEmail": settings.get("ALARM_EMAIL", ""),
+        "MonthlyBudgetUsd": str(monthly_budget(settings)),
         "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
         "LogRetentionDays": str(stage.function_setting("api_handler", "log_retention_in_days")),
         "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
@@ -208,6 +209,7 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
         Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
         Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
         alarm_after_ticks(settings)
+        monthly_budget(settings)
     except ConfigError as e:
         raise CommandError(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
     address_policy.addresses(settings.get("ALLOWED_ADDRESSES", ""))
@@ -221,6 +223,14 @@ def alarm_after_ticks(settings: Mapping[str, str]) -> int:
 def manifest_buckets(settings: Mapping[str, str]) -> list[str]:
     """MANIFEST_BUCKETS, which check_settings has read without a mistake."""
     return [part.strip() for part in settings.get("MANIFEST_BUCKETS", "").split(",") if part.strip()]
+
+
+def monthly_budget(settings: Mapping[str, str]) -> int:
+    """MONTHLY_BUDGET_USD, 0 for none. Raises ConfigError."""
+    found = Settings(settings).whole("MONTHLY_BUDGET_USD", 1, 10_000_000, 0)
+    if found and not settings.get("ALARM_EMAIL"):
+        raise ConfigError(f"MONTHLY_BUDGET_USD is {str(found)!r}: needs an ALARM_EMAIL, whom it tells")
+    return found
 
 
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:

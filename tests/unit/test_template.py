@@ -27,6 +27,7 @@ NAMES = (
     "LogGroupName",
     "AlarmName",
     "DashboardName",
+    "BudgetName",
     "Name",
 )
 # What may have no name of its own: it is part of something that has one.
@@ -51,7 +52,8 @@ def of_type(kind: str) -> dict[str, Any]:
 
 def test_every_name_carries_the_stage_so_that_stages_share_nothing():
     for logical, resource in RESOURCES.items():
-        names = [resource["Properties"][name] for name in NAMES if name in resource["Properties"]]
+        given = {**resource["Properties"], **resource["Properties"].get("Budget", {})}
+        names = [given[name] for name in NAMES if name in given]
         assert bool(names) != (resource["Type"] in NAMELESS), logical
         for name in names:
             assert "${Stage}" in name["Fn::Sub"], logical
@@ -60,7 +62,8 @@ def test_every_name_carries_the_stage_so_that_stages_share_nothing():
 def test_every_name_begins_with_the_apps_name():
     app = json.loads((workspace.ROOT / ".chalice" / "config.json").read_text())["app_name"]
     assert app == APP
-    named = [one[name]["Fn::Sub"] for one in map(properties, RESOURCES) for name in NAMES if name in one]
+    given = [{**one, **one.get("Budget", {})} for one in map(properties, RESOURCES)]
+    named = [one[name]["Fn::Sub"] for one in given for name in NAMES if name in one]
     assert len(named) > 15
     short = "s3-events-${Stage}-"  # of buckets and rules, whose names are long
     logs = f"/aws/lambda/{APP}-${{Stage}}"
