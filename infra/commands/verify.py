@@ -32,6 +32,7 @@ from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.events import notification_filter
 from chalicelib.jobs.cost import estimated_cost_usd
+from infra import partitions
 from infra.deploying import notify
 from infra.permissions import policies
 from infra.permissions.address_policy import API_STAGE
@@ -300,7 +301,7 @@ class Api:
             raise Wrong(f"Chalice has no record of the API here: make fetch STAGE={deployed.stage.name}")
         # A local AWS serves it under its own address.
         endpoint = str(deployed.client("apigateway").meta.endpoint_url)
-        self._local = "amazonaws" not in endpoint
+        self._local = not endpoint.endswith(partitions.dns_suffix(deployed.account.partition))
         self._url = f"{endpoint}/restapis/{ids[0]}/{API_STAGE}/_user_request_/" if self._local else urls[0]
         self._region = deployed.account.region
 

@@ -21,6 +21,7 @@ from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
+from infra import partitions
 from infra.deploying import invocations, leftovers, notify, stack, throttle, trail
 from infra.errors import CommandError
 from infra.package import build
@@ -188,7 +189,8 @@ def refuse_another_account(stage: Stage, account: Account) -> None:
 
 def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
     """The names the stack is going to give, known before it is made."""
-    queue = f"https://sqs.{account.region}.amazonaws.com/{account.id}/{stage.stack_name}"
+    host = f"sqs.{account.region}.{partitions.dns_suffix(account.partition)}"
+    queue = f"https://{host}/{account.id}/{stage.stack_name}"
     bucket = f"s3-events-{stage.name}-{{}}-{account.id}-{account.region}"
     return {
         "STAGE": stage.name,
@@ -263,6 +265,8 @@ def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
     made = {**made, "THUMBNAILS_BUCKET": _thumbnails_bucket(stage, made)}
     stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    if not partitions.has_edge_endpoints(account.partition):
+        stage.set_regional_endpoints()
     stage.set_api_policy(address_policy.write(stage))
     files = policies.write(stage, account)
     stage.record({}, {function: file.name for function, file in files.items()})
