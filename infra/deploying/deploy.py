@@ -277,8 +277,8 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     for shard in stage.drains():
         invocations.of_ticks(client, stage.function_name(shard))
     if not _notifies_queue(stage.environment()):
-        enqueue = account.arn("lambda", f"function:{stage.function_name('enqueue')}")
-        invocations.of_uploads(client, enqueue, dead_letter_url)
+        dead_letters = account.arn("sqs", queue_name(dead_letter_url))
+        invocations.of_uploads(client, stage.function_name("enqueue"), dead_letters)
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

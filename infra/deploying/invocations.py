@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config.stage import queue_name
 from infra.eventually import settled
 
 if TYPE_CHECKING:
@@ -22,16 +21,14 @@ def of_ticks(client: LambdaClient, function: str) -> None:
     _set(client, function, MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
 
 
-def of_uploads(client: LambdaClient, function_arn: str, dead_letter_url: str) -> None:
+def of_uploads(client: LambdaClient, function: str, dead_letter_arn: str) -> None:
     """What enqueue could not queue after Lambda's two retries is a dead letter, whole, and not lost."""
-    _, partition, _, region, account, *_ = function_arn.split(":")
-    queue = f"arn:{partition}:sqs:{region}:{account}:{queue_name(dead_letter_url)}"
     _set(
         client,
-        function_arn,
+        function,
         MaximumRetryAttempts=2,
         MaximumEventAgeInSeconds=21_600,
-        DestinationConfig={"OnFailure": {"Destination": queue}},
+        DestinationConfig={"OnFailure": {"Destination": dead_letter_arn}},
     )
 
 

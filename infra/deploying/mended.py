@@ -9,8 +9,9 @@ from typing import Any
 
 from chalice.awsclient import TypedAWSClient
 
+from chalicelib.config.stage import queue_name
 from infra.deploying import invocations, notify
-from infra.stage import Stage
+from infra.stage import Account, Stage
 
 _connect_rule = TypedAWSClient.connect_rule_to_lambda
 _update_mapping = TypedAWSClient.update_lambda_event_source
@@ -32,8 +33,10 @@ def apply(stage: Stage) -> None:
         prefix: str | None = None,
         suffix: str | None = None,
     ) -> None:
-        dead_letters = stage.environment()["DEAD_LETTER_QUEUE_URL"]
-        invocations.of_uploads(client._client("lambda"), function_arn, dead_letters)
+        _, partition, _, region, account, *_ = function_arn.split(":")
+        dead_letters = queue_name(stage.environment()["DEAD_LETTER_QUEUE_URL"])
+        queue = Account(account, region, partition).arn("sqs", dead_letters)
+        invocations.of_uploads(client._client("lambda"), function_arn, queue)
         notify.point_at_function(
             client._client("s3"), bucket, function_arn, events, prefix or "", suffix or ""
         )

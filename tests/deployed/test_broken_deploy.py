@@ -151,6 +151,8 @@ def calls(aws, tmp_path_factory):
     destroying.destroy(stage, quiet, force=True)
     assert set(first.chalice) >= {"CreateFunction", "CreateEventSourceMapping", "PutTargets", "ImportRestApi"}
     assert set(first.ours) >= {"ExecuteChangeSet", "PutFunctionEventInvokeConfig", "PutObject"}
+    every = {*first.chalice, *first.ours, *again.chalice, *again.ours}
+    assert not {"PutParameter", "DeleteParameter"} & every, "a pause is a parameter: no deploy touches it"
     assert first.chalice.index("PutFunctionEventInvokeConfig") < first.chalice.index("PutTargets")
     assert set(again.chalice) >= {"UpdateFunctionConfiguration", "PutRestApi"}
     return first, again
