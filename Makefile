@@ -7,10 +7,11 @@ PARALLEL := --numprocesses 2 --dist loadgroup
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
+PYTHON313 ?= python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run status test check drop jobs plan audit openapi new-action deploy destroy policies
-.PHONY: test-unit test-deploy test-faults test-corpus simulate
+.PHONY: help setup run status test check drop jobs plan verify audit openapi new-action
+.PHONY: deploy fetch destroy policies test-second-opinion test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
@@ -75,8 +76,14 @@ jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
 
+fetch: setup ## in a clone, what a plain `chalice deploy` of a deployed stage needs: make fetch STAGE=dev
+	@$(BIN)/python -m infra fetch --stage $(STAGE)
+
 destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
+
+verify: setup ## is it deployed as it should be? read only: make verify STAGE=prod ARGS="--upload" sends one picture through
+	@$(BIN)/python -m infra verify --stage $(STAGE) $(ARGS)
 
 audit: setup ## from a stage's own log: one fate for every event? make audit STAGE=prod ARGS="--hours 2"
 	@$(BIN)/python -m infra audit --stage $(STAGE) $(ARGS)
@@ -107,6 +114,16 @@ $(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
 
 bench-thumbnails: $(VENV)/.bench ## thumbnails against sharp, pyvips and plain Pillow (needs node, npm and apt-get)
 	@$(BIN)/python -m benchmarks.thumbnails.run $(ARGS)
+
+SECOND := .cache/second-opinion
+test-second-opinion: setup $(SECOND)/.ready ## a stage's life on LocalStack, and SQS's contract there and on moto's server (needs Python 3.13)
+	@$(BIN)/python -m dev.second_opinion $(ARGS)
+
+$(SECOND)/.ready: requirements-second-opinion.txt
+	@$(PYTHON313) -m venv $(SECOND)/localstack && $(PYTHON313) -m venv $(SECOND)/moto
+	@$(SECOND)/localstack/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-second-opinion.txt
+	@$(SECOND)/moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"
+	@touch $@
 
 test-corpus: setup ## a thousand odd and hostile images and some thousand damaged ones, each in a process of 512 MB
 	@$(BIN)/python -m tests.corpus.run

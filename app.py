@@ -9,20 +9,22 @@ Every function imports this file, and each handler what it alone needs: a cold s
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
 
-from chalicelib.api import guard, request_log
+from chalicelib.api import guard, request_log, views
 from chalicelib.api.document import routes as document
 from chalicelib.aws import clients
 from chalicelib.aws.lean import connect
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
-from chalicelib.config.stage import APP, queue_name
+from chalicelib.config.stage import APP, in_chalice_cli, queue_name
 from chalicelib.consume import actions
 from chalicelib.control.routes import routes as control
 from chalicelib.errors import ConfigError
+from chalicelib.events import notification_filter
 from chalicelib.jobs.routes import routes as jobs
 from chalicelib.letters.routes import routes as dead_letters
 from chalicelib.monitoring.routes import routes as monitoring
@@ -30,9 +32,15 @@ from chalicelib.page.routes import routes as page
 from chalicelib.planning.routes import routes as planning
 from chalicelib.queues.fairness import Fairness
 
+if in_chalice_cli():  # on somebody's machine, in a checkout: Lambda has no infra
+    from infra.deploying import plain_chalice
+
+    plain_chalice.refuse_unready(Path(__file__).parent)
 try:
     config = Config.from_env()
 except ConfigError as e:
+    if in_chalice_cli():
+        plain_chalice.refuse(f"error: configuration: {e}")
     raise SystemExit(f"configuration: {e}") from None
 
 # Of the clock, and not of when the rule was made: the same minute for every shard and after every deploy.
@@ -62,8 +70,8 @@ if config.s3_notifies == "lambda":
     @app.on_s3_event(
         bucket=config.images_bucket,
         events=config.s3_events,
-        prefix=config.images_prefix or None,
-        suffix=config.images_suffix or None,
+        prefix=notification_filter(config.images_prefix) or None,
+        suffix=notification_filter(config.images_suffix) or None,
     )
     def enqueue(event: BaseLambdaEvent) -> dict[str, int]:
         """Every created object goes on the source queue."""
@@ -110,7 +118,10 @@ for index, shard_name in enumerate(shard_names(config.drain_shards)):
 
 # What is due evenly would else be an invocation for every one or two messages.
 @app.on_sqs_message(
-    queue=queue_name(config.destination_queue_url), batch_size=10, maximum_batching_window_in_seconds=1
+    queue=queue_name(config.destination_queue_url),
+    batch_size=10,
+    maximum_batching_window_in_seconds=1,
+    maximum_concurrency=config.consume_concurrency,
 )
 def consume(event: SQSEvent) -> dict[str, int]:
     """The stage's action for each event."""
@@ -137,7 +148,7 @@ def backfill(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return job_tasks.handle(event, clients.s3(), clients.sqs(), config)
 
 
-for middleware in (request_log.log_request, guard.refuse_other_sites):
+for middleware in (request_log.log_request, views.in_one_shape, guard.refuse_other_sites):
     app.register_middleware(middleware, "http")
 for routes in (page, monitoring, control, dead_letters, jobs, planning, document):
     app.register_blueprint(routes)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from chalicelib.errors import Reject
 
@@ -28,6 +28,15 @@ _REMOVALS = ("ObjectRemoved:", "LifecycleExpiration:")
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+
+def notification_filter(text: str) -> str:
+    """A key's prefix or suffix as the filter of a bucket's notification wants it; S3 compares it decoded.
+
+    A space is `+`, other characters but S3's safe ones and the slash are percent-encoded:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+    """
+    return quote_plus(text, safe="/!-_.*'()").replace("~", "%7E")
 
 
 @dataclass(frozen=True)

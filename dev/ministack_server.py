@@ -12,6 +12,9 @@ A rule of the default bus has its bus in the ARN, which AWS's has not; a log gro
 S3 says of an object that is not there 404 only to who may list the bucket, and to others 403:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
+S3 compares a notification's filter with the key decoded: a space in it is a plus, an equals sign %3D.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+
 Lambda: a message that a redrive policy moved says in its attributes from which queue. An error of a function
 has the name of its class, as AWS's runtime for Python gives it.
 
@@ -24,7 +27,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from ministack.app import main
 from ministack.core import iam_actions
@@ -41,6 +44,7 @@ _action = iam_actions.extract_iam_action
 _resource = iam_actions.extract_resource_arn
 _checks = iam_actions.s3_additional_checks
 _errors = stacks._validation_errors
+_key_matches = s3._key_matches_filter
 _run_batch = lambda_svc._run_sqs_batch
 _execute = lambda_svc._execute_function_warm
 
@@ -124,6 +128,12 @@ def s3_additional_checks(
     return checks
 
 
+def key_matches_filter(key: str, prefix: str | None, suffix: str | None) -> bool:
+    """Whether the notification is for the key."""
+    matches: bool = _key_matches(key, unquote_plus(prefix or ""), unquote_plus(suffix or ""))
+    return matches
+
+
 def validation_errors(resources: dict[str, Any], *rest: Any) -> list[tuple[str, ...]]:
     """The template's errors, but not that a bucket to be kept exists: it is taken up, not made."""
     found: list[tuple[str, ...]] = _errors(resources, *rest)
@@ -157,6 +167,7 @@ def execute_function(func: dict[str, Any], event: dict[str, Any], request_id: st
 
 apigateway.handle_request = handle_request
 lambda_svc._execute_function_warm = execute_function
+s3._key_matches_filter = key_matches_filter
 lambda_svc._run_sqs_batch = run_sqs_batch
 stacks._validation_errors = validation_errors
 iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]

@@ -20,6 +20,7 @@ from infra import eventually, local_api
 from infra.commands import audit as auditing
 from infra.commands import jobs, new_action
 from infra.commands import plan as planning
+from infra.commands import verify as verifying
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.errors import CommandError
@@ -52,6 +53,16 @@ def deploy(stage: str, no_tls: bool) -> None:
         table.add_row(name, escape(value))
     table.add_row("Status", f"{made.rest_url}status" if made.rest_url else "chalice local")
     Console().print(table)
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+def fetch(stage: str) -> None:
+    """Make this clone ready for Chalice's own commands, for a stage that is deployed already."""
+    there = deploying.fetch(Stage(ROOT, stage), _say)
+    console.print(
+        f"Stage {stage} of {there.id}, {there.region}: settings, policies and Chalice's record are here"
+    )
 
 
 @cli.command()
@@ -146,6 +157,35 @@ def write_action(name: str) -> None:
     console.print(
         f"Then: ACTION={name} in the stage's environment_variables, and make deploy (docs/actions.md)"
     )
+
+
+@cli.command()
+@click.option("--stage", required=True, help="The stage's name.")
+@click.option(
+    "--upload", is_flag=True, help="Send one small picture of its own through, and remove it again."
+)
+@click.option("--letter", is_flag=True, help="Make a dead letter; the alarm dead-letters will ring.")
+@click.option("--job", is_flag=True, help="Run a bulk job over one object of its own; costs $0.25.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def verify(stage: str, upload: bool, letter: bool, job: bool, as_json: bool) -> None:
+    """Is what is deployed what the code and the settings say? Read only, unless told otherwise.
+
+    Exit code 1: something is wrong. A right that you lack is "not checked" and no mistake.
+    """
+    there = Stage(ROOT, stage)
+    account = there.account()
+    os.environ["AWS_DEFAULT_REGION"] = account.region
+    deploying.refuse_another_account(there, deploying.current_account())
+    deployed = verifying.of(there, account)
+    rows = verifying.look(deployed)
+    wanted = [name for name, asked in (("upload", upload), ("letter", letter), ("job", job)) if asked]
+    if wanted:
+        rows += verifying.try_it(deployed, wanted, _say)
+    if as_json:
+        click.echo(verifying.as_json(rows))
+    else:
+        verifying.show(rows, Console())
+    sys.exit(1 if any(row.state == "wrong" for row in rows) else 0)
 
 
 @cli.command()

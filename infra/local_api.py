@@ -16,6 +16,8 @@ from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.stage import Stage
 
+# Chalice's command line, which ends with this process.
+CHALICE = deploying.chalice_program("chalice_cli.end_with_stdin()")
 STARTS_WITHIN = 60  # seconds, on a busy machine
 
 
@@ -25,11 +27,12 @@ def local_api(stage: Stage, port: int, log: Path) -> Iterator[str]:
 
     Raises CommandError when it does not start; why is in the log.
     """
-    command = [*deploying.CHALICE, "local", "--stage", stage.name, "--port", str(port), "--no-autoreload"]
+    command = [*CHALICE, "local", "--stage", stage.name, "--port", str(port), "--no-autoreload"]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
+        # The pipe closes when this process ends, however: the server ends with it.
         process = subprocess.Popen(
-            command, cwd=stage.root, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            command, cwd=stage.root, stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT
         )
     try:
         end = time.monotonic() + STARTS_WITHIN

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, Union
+from typing import Annotated, Any, Literal, NotRequired, Union
 
 from chalice.app import Chalice
 
@@ -28,20 +28,13 @@ WHEN = {
     403: "Another site's page, or AWS does not allow it; behind API Gateway, a missing signature",
     404: "There is no such thing",
     409: "Its state does not allow it",
-    413: "Too large to be answered",
+    413: "Too large to be read or answered",
     415: "The body is not JSON",
     501: "The stage lacks a setting, which is named",
     502: "AWS refused, or was not reached; trying again may help",
 }
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 Schema = dict[str, Any]
-
-
-class ChaliceError(TypedDict):
-    """An error found before our code was asked: the JSON, the media type, the method."""
-
-    Code: str
-    Message: str
 
 
 def document(app: Chalice) -> Schema:
@@ -51,7 +44,7 @@ def document(app: Chalice) -> Schema:
     for path, views in sorted(app.routes.items()):
         for method, entry in sorted(views.items()):
             paths.setdefault(path, {})[method.lower()] = _operation(path, entry, schemas)
-    error = {"anyOf": [_schema(Error, schemas), _schema(ChaliceError, schemas)]}
+    error = _schema(Error, schemas)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -13,6 +13,7 @@ from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import APP
 from chalicelib.fields import Settings
+from infra import partitions
 from infra.errors import CommandError
 
 ROOT = Path(__file__).parent.parent  # the project: app.py, chalicelib/, .chalice/
@@ -102,9 +103,7 @@ class Stage:
         found = re.search(r"-reports-(\d{12})-([a-z0-9-]+)$", bucket)
         if not found:
             return None
-        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
-        region = found[2]
-        return Account(found[1], region, partition.get(region.rsplit("-", 2)[0], "aws"))
+        return Account(found[1], found[2], partitions.partition_of(found[2]))
 
     def function_setting(self, function: str, name: str) -> int:
         """A number such as `lambda_timeout`, looked up in Chalice's order."""
@@ -127,6 +126,12 @@ class Stage:
         functions = (of.get("lambda_functions", {}).get(function, {}) for of in (stage, config))
         of_stage, of_all = functions
         return any(place.get("subnet_ids") for place in (of_stage, stage, of_all, config))
+
+    def policy_file(self, function: str) -> Path | None:
+        """The IAM policy that the stage's settings name for a function; None where they name none."""
+        functions = self._config()["stages"].get(self.name, {}).get("lambda_functions", {})
+        name = functions.get(function, {}).get("iam_policy_file")
+        return self.config_file.with_name(name) if name else None
 
     def drains(self) -> list[str]:
         """The functions of the drain's shards: `drain`, `drain-1` ..."""
@@ -167,6 +172,14 @@ class Stage:
         for function in stage.get("lambda_functions", {}).values():
             function.pop("iam_policy_file", None)
         self._write(config)
+
+    def set_regional_endpoints(self) -> None:
+        """The REST API gets a regional endpoint, unless people have set which kind."""
+        config = self._config()
+        stage = config["stages"].setdefault(self.name, {})
+        if "api_gateway_endpoint_type" not in {**config, **stage}:
+            stage["api_gateway_endpoint_type"] = "REGIONAL"
+            self._write(config)
 
     def set_api_policy(self, file: str) -> None:
         """Name the REST API's resource policy in the stage's settings; an empty name takes it out."""

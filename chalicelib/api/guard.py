@@ -13,19 +13,23 @@ from urllib.parse import urlsplit
 from chalice.app import Request, Response
 
 READS = ("GET", "HEAD", "OPTIONS")
+# What asks AWS nothing and tells nothing: a link elsewhere may lead to the page.
+OPEN = ("/", "/web/{file}", "/health", "/openapi.json")
 FORBIDDEN = 403
 
 
 def refuse_other_sites(event: Request, get_response: Callable[[Request], Response]) -> Response:
     """Chalice's middleware: 403 with one line, or the route's own answer."""
-    why = refusal(event.method, event.headers, behind_api_gateway="apiId" in event.context)
+    why = refusal(event.method, event.headers, event.path, behind_api_gateway="apiId" in event.context)
     if why:
         return Response({"error": why}, status_code=FORBIDDEN)
     return get_response(event)
 
 
-def refusal(method: str, headers: Mapping[str, str], *, behind_api_gateway: bool) -> str:
-    """Why the request is not answered; empty when it is.
+def refusal(method: str, headers: Mapping[str, str], path: str, *, behind_api_gateway: bool) -> str:
+    """Why the request is not answered; empty when it is. `path` is the route's, such as `/objects/{key}`.
+
+    Reading is refused too: it asks AWS in the operator's name, which takes time, quotas and money.
 
     https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """
@@ -33,13 +37,13 @@ def refusal(method: str, headers: Mapping[str, str], *, behind_api_gateway: bool
     if not behind_api_gateway and host and not _is_this_machine(host):
         # A name whose owner lets it point at 127.0.0.1: to the browser it is all one site (DNS rebinding).
         return f"Host: {host!r} is no address of this machine; use 127.0.0.1 or localhost"
-    if method in READS:
-        return ""  # another site's page may send these, and not see the answer
+    if method in READS and path in OPEN:
+        return ""
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != host:
-        return f"Origin: {origin!r} is another site; only this one's own page may change anything"
+        return f"Origin: {origin!r} is another site; only this one's own page may ask"
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return "Sec-Fetch-Site: this comes from another site; only this one's own page may change anything"
+        return "Sec-Fetch-Site: this comes from another site; only this one's own page may ask"
     return ""
 
 

@@ -10,12 +10,14 @@ from chalicelib.api.views import config
 from chalicelib.telemetry import metrics
 
 FAILED_FROM = 500
+HEALTH = "/health"
 
 
 def log_request(event: Request, get_response: Callable[[Request], Response]) -> Response:
     """Chalice's middleware: the route's own answer, after a line about it."""
     response = get_response(event)
-    if "apiId" in event.context:
+    # Anybody may ask for /health, and a line costs as much as the request: only a failure is worth one.
+    if "apiId" in event.context and not (event.path == HEALTH and response.status_code < FAILED_FROM):
         identity = event.context.get("identity", {})
         metrics.line(
             "request",

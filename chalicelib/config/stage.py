@@ -90,6 +90,9 @@ class Config:
     thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     max_image_bytes: int = 100_000_000
     consume_threads: int = 4
+    consume_concurrency: int | None = (
+        None  # executions of consume at once, by its mapping; None: no such limit
+    )
     max_tries: int = 6  # of one event by consume; then it is a dead letter
     retry_delays: tuple[int, ...] = (
         15,
@@ -100,6 +103,7 @@ class Config:
     )  # seconds before the second try, the third ...
     # S3 Batch Operations; a stage without them works, only its jobs do not.
     reports_bucket: str = ""  # manifests and completion reports
+    manifest_buckets: tuple[str, ...] = ()  # where manifests may be besides: the jobs role may read there
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
 
@@ -149,9 +153,13 @@ class Config:
             thumbnails=ThumbnailSettings.from_env(env),
             max_image_bytes=of.whole("MAX_IMAGE_BYTES", 1, 5_000_000_000, cls.max_image_bytes),
             consume_threads=of.whole("CONSUME_THREADS", 1, 10, cls.consume_threads),
+            consume_concurrency=(
+                of.whole("CONSUME_CONCURRENCY", 2, 1000, 2) if env.get("CONSUME_CONCURRENCY") else None
+            ),
             max_tries=of.whole("MAX_TRIES", 1, 100, cls.max_tries),
             retry_delays=of.read("RETRY_DELAYS", _delays, cls.retry_delays),
             reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),
+            manifest_buckets=of.read("MANIFEST_BUCKETS", _buckets, cls.manifest_buckets),
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
         )
@@ -314,6 +322,11 @@ def s3_events(removals: bool) -> list[str]:
     return ["s3:ObjectCreated:*", *(["s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"] if removals else [])]
 
 
+def in_chalice_cli(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether Chalice's command line runs this code, and not Lambda."""
+    return "AWS_CHALICE_CLI_MODE" in env
+
+
 def capacity_parameter(stage: str) -> str:
     """The name of a stage's SSM parameter."""
     return f"/{APP}/{stage}/capacity"
@@ -341,6 +354,14 @@ def _by_hour(text: str) -> str:
     from chalicelib.config import hours  # not for the cold start of a stage that has none
 
     return hours.parse(text).text
+
+
+def _buckets(text: str) -> tuple[str, ...]:
+    """Names, separated by commas."""
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    if len(names) > 10 or not all(map(_BUCKET.fullmatch, names)):
+        raise ValueError("the names of at most 10 buckets, separated by commas")
+    return names
 
 
 def _delays(text: str) -> tuple[int, ...]:

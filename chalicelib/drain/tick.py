@@ -34,6 +34,8 @@ from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import metrics
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
     from chalicelib.aws.lean.sqs import AsyncSqs
@@ -50,6 +52,7 @@ CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time 
 PAUSED_LOOKS = 60  # where nothing may move, one minute of so many looks for what is old: a receive more
 RENEW_S = 55.0  # after the scheduled minute: nothing is sent anew any more, so that the next tick finds room
 MOST_YOUNG = 200  # received among what is old, and held until the end, of one lane
+LATE_S = 60.0  # a tick so long after its minute belongs to another, which has one of its own
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 
@@ -69,7 +72,7 @@ class TickResult:
     letters: int  # dead letters written, those of parts of split messages too
     duplicates: int  # at most so many events arrive twice: an answer was lost, or a delete failed
     stopped: (
-        str  # capacity, back_pressure, empty, deadline, errors, or repeated: this minute was done already
+        str  # capacity, back_pressure, empty, paused, deadline, errors; repeated, late: no tick of its minute
     )
     seconds: float
     errors: tuple[str, ...]  # the first few distinct ones
@@ -125,15 +128,19 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
 
     `remaining_ms` is the Lambda context's get_remaining_time_in_millis, `scheduled` the event's `time`:
     EventBridge delivers at least once, and the same minute forwards once in one process. A second delivery
-    that meets a new process forwards behind what is not due yet, as far as SQS has counted it. A tick that
-    nobody scheduled, called by hand, has none and always runs.
+    that meets a new process forwards behind what is not due yet, as far as SQS has counted it. One that comes
+    a minute late, such as Lambda's own second try, does nothing. A tick that nobody scheduled, called by
+    hand, has none and always runs.
     """
+    at = times.moment(scheduled)
     process = _processes.setdefault(shard, Process(Clock(shard, config.drain_shards)))
     if scheduled and process.last_minute == scheduled:
         result = not_begun("repeated")
+    elif at and time.time() - at.timestamp() > LATE_S:
+        result = not_begun("late")
     else:
         process.last_minute = scheduled
-        result = in_loop(_connected(config, remaining_ms, shard, scheduled, process))
+        result = in_loop(_connected(config, remaining_ms, shard, at, process))
     _log(result, config, shard, scheduled)
     if result.errors:
         raise TickFailed(result.as_dict())
@@ -141,11 +148,10 @@ def run(config: Config, remaining_ms: Callable[[], int], shard: int = 0, schedul
 
 
 async def _connected(
-    config: Config, remaining_ms: Callable[[], int], shard: int, scheduled: str, process: Process
+    config: Config, remaining_ms: Callable[[], int], shard: int, at: datetime | None, process: Process
 ) -> TickResult:
     sqs = async_sqs(config.source_queue_url)
     ssm = async_ssm(config.source_queue_url)
-    at = times.moment(scheduled)
     try:
         minute = at.timestamp() if at else time.time() // 60 * 60
         return await paced(sqs, ssm, config, lambda: remaining_ms() / 1000, minute, process, shard)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -41,6 +42,14 @@ JobState = Literal[
 STATES: tuple[JobState, ...] = get_args(JobState)
 TERMINAL = frozenset({"Complete", "Cancelled", "Failed"})
 
+# On every job of ours: the API's role may change no job without it (infra/permissions/policies.py).
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-job-tags-examples.html
+STAGE_TAG = "s3-event-scheduler-stage"
+LOOKERS = 8  # DescribeJob calls at the same time
+MAX_LOOKED_AT = 400  # jobs of which one list asks whose they are
+MAX_REMEMBERED = 10_000
+_ours: dict[tuple[str, str], bool] = {}  # role, job -> whether it works as the role; that never changes
+
 _JOB_ID = re.compile(r"[a-zA-Z0-9_-]{5,36}", re.ASCII)
 
 
@@ -66,6 +75,7 @@ class Job:
     manifest: str = ""  # s3://bucket/key
     report_bucket: str = ""
     report_prefix: str = ""
+    role_arn: str = ""  # what it works as
 
     @property
     def percent(self) -> float:
@@ -113,6 +123,7 @@ def create(
             Description=new.description,
             Priority=new.priority,
             RoleArn=config.jobs_role_arn,
+            Tags=[{"Key": STAGE_TAG, "Value": config.stage}],
             **given,
         )
     return answer["JobId"]
@@ -140,10 +151,48 @@ def _manifest(manifest: Manifest, partition: str) -> dict[str, Any]:
 
 
 def describe(s3control: S3ControlClient, account: str, job_id: str) -> Job:
-    """One job with its progress. Raises NotFound."""
+    """One job of the account, whoever's it is, with its progress. Raises NotFound."""
     _check_id(job_id)
     with rest_errors(job_id):
         return _described(s3control.describe_job(AccountId=account, JobId=job_id)["Job"])
+
+
+def job_of(job_id: str, s3control: S3ControlClient, config: Config) -> Job:
+    """One job of the stage. Raises NotFound, also for one of another stage or of somebody else."""
+    job = describe(s3control, account_of(config.jobs_role_arn), job_id)
+    if not is_of(job, config):
+        raise NotFound(f"no job {job_id!r} of stage {config.stage}: it works as another role")
+    return job
+
+
+def is_of(job: Job, config: Config) -> bool:
+    """Whether the job is the stage's: every one works as the stage's own role."""
+    return job.role_arn == config.jobs_role_arn
+
+
+def list_of(s3control: S3ControlClient, config: Config, statuses: tuple[JobState, ...] = ()) -> list[Job]:
+    """The stage's jobs, the newest first, among the newest of the account.
+
+    ListJobs does not say whose a job is, so each is asked for, once in a process; MAX_LOOKED_AT new ones at
+    most in one call.
+    """
+    role = config.jobs_role_arn
+    everybodys = list_all(s3control, account_of(role), statuses)
+    unknown = [job for job in everybodys if (role, job.id) not in _ours][:MAX_LOOKED_AT]
+    if len(_ours) + len(unknown) > MAX_REMEMBERED:
+        _ours.clear()
+        unknown = everybodys[:MAX_LOOKED_AT]
+    with ThreadPoolExecutor(LOOKERS, thread_name_prefix="whose-job") as pool:
+        whose = pool.map(lambda job: _is_ours(s3control, job.id, config), unknown)
+        _ours.update({(role, job.id): ours for job, ours in zip(unknown, whose, strict=True)})
+    return [job for job in everybodys if _ours.get((role, job.id))]
+
+
+def _is_ours(s3control: S3ControlClient, job_id: str, config: Config) -> bool:
+    try:
+        return is_of(describe(s3control, account_of(config.jobs_role_arn), job_id), config)
+    except NotFound:  # gone since
+        return False
 
 
 def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobState, ...] = ()) -> list[Job]:
@@ -160,18 +209,18 @@ def list_all(s3control: S3ControlClient, account: str, statuses: tuple[JobState,
     return sorted(jobs, key=lambda job: job.created, reverse=True)
 
 
-def run(s3control: S3ControlClient, account: str, job_id: str) -> str:
-    """Let a suspended job run; the new status. Raises NotFound, and Conflict for a job not suspended."""
-    _check_id(job_id)
+def run(s3control: S3ControlClient, config: Config, job_id: str) -> str:
+    """Let a suspended job of the stage run; the new status. Raises NotFound, Conflict for any other."""
+    account = _account_if_ours(job_id, s3control, config)
     with rest_errors(job_id):
         return s3control.update_job_status(AccountId=account, JobId=job_id, RequestedJobStatus="Ready")[
             "Status"
         ]
 
 
-def cancel(s3control: S3ControlClient, account: str, job_id: str, reason: str = "") -> str:
-    """Stop a job; tasks already done stay done. Raises NotFound, and Conflict for a job that has ended."""
-    _check_id(job_id)
+def cancel(s3control: S3ControlClient, config: Config, job_id: str, reason: str = "") -> str:
+    """Stop a job of the stage; tasks done stay done. Raises NotFound, Conflict for one that has ended."""
+    account = _account_if_ours(job_id, s3control, config)
     with rest_errors(job_id):
         if reason:
             answer = s3control.update_job_status(
@@ -184,12 +233,18 @@ def cancel(s3control: S3ControlClient, account: str, job_id: str, reason: str = 
     return answer["Status"]
 
 
-def set_priority(s3control: S3ControlClient, account: str, job_id: str, priority: int) -> int:
+def set_priority(s3control: S3ControlClient, config: Config, job_id: str, priority: int) -> int:
     """Higher runs first. Raises NotFound, and BadRequest for a job that has ended."""
-    _check_id(job_id)
+    account = _account_if_ours(job_id, s3control, config)
     with rest_errors(job_id):
         answer = s3control.update_job_priority(AccountId=account, JobId=job_id, Priority=priority)
     return answer["Priority"]
+
+
+def _account_if_ours(job_id: str, s3control: S3ControlClient, config: Config) -> str:
+    """The account of the stage's job. Raises NotFound."""
+    job_of(job_id, s3control, config)
+    return account_of(config.jobs_role_arn)
 
 
 def account_of(role_arn: str) -> str:
@@ -212,6 +267,7 @@ def _described(job: Mapping[str, Any]) -> Job:
         manifest=f"s3://{_resource(location['ObjectArn'])}" if location else "",
         report_bucket=_resource(report["Bucket"]) if report.get("Enabled") else "",
         report_prefix=report.get("Prefix", ""),
+        role_arn=job.get("RoleArn", ""),
     )
 
 
@@ -252,8 +308,3 @@ def _resource(arn: str) -> str:
 def _check_id(job_id: str) -> None:
     if not _JOB_ID.fullmatch(job_id):
         raise NotFound(f"no job {job_id[:40]!r}: an id has 5 to 36 letters, digits, - and _")
-
-
-def job_of(job_id: str, s3control: S3ControlClient, config: Config) -> Job:
-    """One job of the stage's account. Raises NotFound."""
-    return describe(s3control, account_of(config.jobs_role_arn), job_id)

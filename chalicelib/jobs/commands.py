@@ -135,7 +135,7 @@ def create_job(
 
 
 def list_jobs(query: Mapping[str, Any] | None, s3control: S3ControlClient, config: Config) -> Jobs:
-    """GET /jobs?status=Active,Suspended&limit=100: the newest first."""
+    """GET /jobs?status=Active,Suspended&limit=100: the stage's, the newest first."""
     _need(config)
     fields = Query.of(query, "status", "limit")
     statuses: Any = tuple(filter(None, (fields.given("status") or "").split(",")))
@@ -143,7 +143,7 @@ def list_jobs(query: Mapping[str, Any] | None, s3control: S3ControlClient, confi
         if status not in batch_jobs.STATES:
             raise BadRequest("status", f"{status!r} is not one of {', '.join(batch_jobs.STATES)}")
     limit = fields.whole("limit", 1, MAX_LISTED, LISTED_JOBS)
-    jobs = batch_jobs.list_all(s3control, batch_jobs.account_of(config.jobs_role_arn), statuses)
+    jobs = batch_jobs.list_of(s3control, config, statuses)
     return {"jobs": [_summary(job) for job in jobs[:limit]], "total": len(jobs)}
 
 
@@ -164,24 +164,21 @@ def get_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobDetai
 def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobChanged:
     """POST /jobs/{id}/run."""
     _need(config)
-    account = batch_jobs.account_of(config.jobs_role_arn)
-    return {"id": job_id, "status": batch_jobs.run(s3control, account, job_id)}
+    return {"id": job_id, "status": batch_jobs.run(s3control, config, job_id)}
 
 
 def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> JobChanged:
     """POST /jobs/{id}/cancel, with or without {"reason": "..."}."""
     _need(config)
     reason = Body.of(body, "reason", optional=True).text("reason", MAX_DESCRIPTION, "")
-    account = batch_jobs.account_of(config.jobs_role_arn)
-    return {"id": job_id, "status": batch_jobs.cancel(s3control, account, job_id, reason)}
+    return {"id": job_id, "status": batch_jobs.cancel(s3control, config, job_id, reason)}
 
 
 def set_priority(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> JobPriority:
     """PUT /jobs/{id}/priority with {"priority": 20}; higher runs first."""
     _need(config)
     priority = Body.of(body, "priority").whole("priority", 0, MAX_PRIORITY)
-    account = batch_jobs.account_of(config.jobs_role_arn)
-    return {"id": job_id, "priority": batch_jobs.set_priority(s3control, account, job_id, priority)}
+    return {"id": job_id, "priority": batch_jobs.set_priority(s3control, config, job_id, priority)}
 
 
 def get_report(

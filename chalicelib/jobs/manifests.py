@@ -16,6 +16,8 @@ from chalicelib.events import MAX_KEY_BYTES
 
 # Problems shown of one manifest: a wrong export has the same one on every line.
 SHOWN_PROBLEMS = 20
+# A bucket, a key of which each byte is encoded, a version id: under 5 KB. Memory must not grow with a line.
+MAX_LINE_BYTES = 16_384
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # RFC 3986's characters for a path without +, which some readers take for a space.
 _ENCODED = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*,;=:@/]|%[0-9A-Fa-f]{2})+")
@@ -77,10 +79,17 @@ def read(lines: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
         yield row[0], decode_key(row[1]), (row[2] if len(row) > 2 else None) or None
 
 
-def check(lines: Iterable[bytes]) -> Checked:
-    """Read a whole manifest and name every problem with its line. Memory does not grow with the lines."""
-    reading = _Reading()
+def check(lines: Iterable[bytes], *, quoting: bool = True) -> Checked:
+    """Read a whole manifest and name every problem with its line. Memory does not grow with the lines.
+
+    A line longer than MAX_LINE_BYTES ends the reading. Without `quoting` problems tell nothing of what the
+    manifest holds but lengths: it may be no manifest at all, and not for the eyes of who asks.
+    """
+    reading = _Reading(quoting=quoting)
     for number, raw in enumerate(lines, 1):
+        if len(raw) > MAX_LINE_BYTES:
+            reading.problem(number, f"is longer than the {MAX_LINE_BYTES:,} bytes that a row can have")
+            break
         reading.take(number, raw)
     if not reading.objects and not reading.count:
         reading.problem(1, "the manifest is empty")
@@ -105,6 +114,10 @@ class _Reading:
     has_versions: bool = False
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
+    quoting: bool = True
+
+    def _said(self, text: str) -> str:
+        return said(text, self.quoting)
 
     def problem(self, number: int, text: str) -> None:
         self.count += 1
@@ -131,7 +144,7 @@ class _Reading:
         if row is None:
             self.problem(number, "a quote is not closed")
         elif number == 1 and len(row) > 1 and _is_header(row):
-            self.problem(1, f'looks like a header row ("{text[:60]}"); a manifest has none')
+            self.problem(1, f"looks like a header row ({self._said(text[:60])}); a manifest has none")
         else:
             self._take_row(number, row)
 
@@ -146,7 +159,7 @@ class _Reading:
             self.first, self.bucket, self.columns = number, row[0], len(row)
             self.has_versions = bool(row[2:] and row[2])
             if not _BUCKET.fullmatch(row[0]):
-                self.problem(number, f'"{row[0]}" is not a bucket\'s name')
+                self.problem(number, f"{self._said(row[0])} is not a bucket's name")
         self.objects += 1
         if len(row) != self.columns:
             self.problem(number, f"has {_counted(len(row), 'column')}, line {self.first} has {self.columns}")
@@ -154,31 +167,41 @@ class _Reading:
         if row[0] != self.bucket:
             self.problem(
                 number,
-                f'names bucket "{row[0]}", line {self.first} "{self.bucket}"; a manifest has one bucket',
+                f"names bucket {self._said(row[0])}, line {self.first} {self._said(self.bucket)}; "
+                "a manifest has one bucket",
             )
         if bool(row[2:] and row[2]) != self.has_versions:
             has, first = ("no", "one") if self.has_versions else ("a", "none")
             self.problem(
                 number, f"has {has} version id, line {self.first} has {first}; give every row one, or none"
             )
-        wrong = key_problem(row[1])
+        wrong = key_problem(row[1], quoting=self.quoting)
         if wrong:
             self.problem(number, wrong)
 
 
-def key_problem(key: str) -> str:
+def said(text: str, quoting: bool) -> str:
+    """The text in quotes; without `quoting` nothing of it but how long it is."""
+    return f'"{text}"' if quoting else f"({_counted(len(text), 'character')})"
+
+
+def key_problem(key: str, *, quoting: bool = True) -> str:
     """What is wrong with a key's encoding, or "". The text says what to write instead."""
     if not key:
         return "the key is empty"
     if not _ENCODED.fullmatch(key):
         if "+" in key and _ENCODED.fullmatch(key.replace("+", "")):
-            return f'the key "{key}" has a +, which is read as a space; write %2B for a plus, %20 for a space'
-        return f'the key "{key}" is not URL-encoded; write "{encode_key(unquote(key))}"'
+            return (
+                f"the key {said(key, quoting)} has a +, which is read as a space; "
+                "write %2B for a plus, %20 for a space"
+            )
+        right = f'"{encode_key(unquote(key))}"' if quoting else "a space as %20, a percent sign as %25 ..."
+        return f"the key {said(key, quoting)} is not URL-encoded; write {right}"
     if "%" in key:
         try:
             size = len(unquote(key, errors="strict").encode())
         except UnicodeDecodeError:
-            return f'the key "{key}" is not URL-encoded UTF-8'
+            return f"the key {said(key, quoting)} is not URL-encoded UTF-8"
     else:
         size = len(key)
     if size > MAX_KEY_BYTES:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # A page that asks for failed rows may pass over any number of others; it stops here and says where.
 ROWS_READ_A_PAGE = 100_000
+MAX_MANIFEST_BYTES = 4_000_000  # of a report's own manifest.json, some hundred bytes a file
 _CURSOR = re.compile(r"(\d{1,6})\.(\d{1,15})", re.ASCII)
 
 
@@ -113,7 +114,8 @@ def _report_files(s3: S3Client, job: Job, failed_only: bool) -> list[tuple[str, 
     results = {key: size for key, size in sorted(found.items()) if key.endswith(".csv")}
     manifest = f"{prefix}manifest.json"
     if failed_only and manifest in found:
-        written = json.load(s3.get_object(Bucket=job.report_bucket, Key=manifest)["Body"])
+        with closing(s3.get_object(Bucket=job.report_bucket, Key=manifest)["Body"]) as body:
+            written = json.loads(body.read(MAX_MANIFEST_BYTES))
         succeeded = {r["Key"] for r in written["Results"] if r["TaskExecutionStatus"] == "succeeded"}
         return [(key, size) for key, size in results.items() if key not in succeeded]
     return list(results.items())

@@ -35,7 +35,7 @@ def post_job(body: JobRequest) -> CreatedJob:
 
 @routes.get("/jobs", errors=(501,))
 def get_jobs(query: JobsQuery) -> Jobs:
-    """The account's jobs, the newest first."""
+    """The stage's jobs, the newest first."""
     from chalicelib.jobs import commands
 
     return commands.list_jobs(query, clients.s3control(), config())

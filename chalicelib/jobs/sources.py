@@ -31,11 +31,16 @@ def prepare(
     """The manifest and, where it was asked for, the restore manifest."""
     images = config.images_bucket
     if new.kind == "undo":
-        return _restore_manifest(new, s3, s3control, config), None
+        return _restore_manifest(new, s3, s3control, config, in_request), None
     if new.source == "generate":
         return generator(new, config), None
+    if new.source in ("inventory", "csv"):
+        bucket = readable_bucket(new.uri, config)
+        # The reports bucket is for who may ask this API; another one may hold what is not.
+        quoting = not in_request or bucket == config.reports_bucket
     if new.source == "inventory":
-        return stored_manifests.checked_inventory(s3, new.uri, images_bucket=images), None
+        found = stored_manifests.checked_inventory(s3, new.uri, images_bucket=images, quoting=quoting)
+        return found, None
     if new.source == "csv":
         manifest = stored_manifests.checked_csv(
             s3,
@@ -43,6 +48,7 @@ def prepare(
             images_bucket=images,
             etag=new.etag,
             max_bytes=REQUEST_MANIFEST_BYTES if in_request else None,
+            quoting=quoting,
         )
     else:
         lines = stored_manifests.listed(s3, images, new.prefix, new.suffix)
@@ -82,7 +88,25 @@ def _at_most(limit: int, lines: Iterator[str]) -> Iterator[str]:
         yield text
 
 
-def _restore_manifest(new: NewJob, s3: S3Client, s3control: S3ControlClient, config: Config) -> Manifest:
+def readable_bucket(uri: str, config: Config) -> str:
+    """The manifest's bucket, from which the jobs role may read it. Raises BadRequest for any other.
+
+    S3 Batch Operations reads the manifest as that role, and would fail the job.
+    """
+    bucket, _ = stored_manifests.parse_uri(uri)
+    readable = (config.reports_bucket, *config.manifest_buckets)
+    if bucket not in readable:
+        raise BadRequest(
+            "manifest",
+            f"the jobs role may not read bucket {bucket!r}: put the manifest into {config.reports_bucket!r} "
+            f"(below manifests/), or name its bucket in MANIFEST_BUCKETS and deploy",
+        )
+    return bucket
+
+
+def _restore_manifest(
+    new: NewJob, s3: S3Client, s3control: S3ControlClient, config: Config, in_request: bool
+) -> Manifest:
     job = job_of(new.undo_of, s3control, config)
     key = f"{job.report_prefix}/restore.csv"
     if job.report_bucket != config.reports_bucket or not stored_manifests.exists(
@@ -92,7 +116,10 @@ def _restore_manifest(new: NewJob, s3: S3Client, s3control: S3ControlClient, con
     if job.status not in batch_jobs.TERMINAL:
         raise Conflict(f"job {job.id} is {job.status}: cancel it, or wait for its end, before undoing it")
     return stored_manifests.checked_csv(
-        s3, f"s3://{config.reports_bucket}/{key}", images_bucket=config.images_bucket
+        s3,
+        f"s3://{config.reports_bucket}/{key}",
+        images_bucket=config.images_bucket,
+        max_bytes=REQUEST_MANIFEST_BYTES if in_request else None,
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CSV = "S3BatchOperations_CSV_20180820"
 INVENTORY = "S3InventoryReport_CSV_20161130"
 
+MAX_INVENTORY_BYTES = 4_000_000
+
 NOTHING_THERE = "no object matches"
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.{1,1024})", re.DOTALL)
@@ -52,12 +54,18 @@ def parse_uri(uri: str) -> tuple[str, str]:
 
 
 def checked_csv(
-    s3: S3Client, uri: str, *, images_bucket: str, etag: str = "", max_bytes: int | None = None
+    s3: S3Client,
+    uri: str,
+    *,
+    images_bucket: str,
+    etag: str = "",
+    max_bytes: int | None = None,
+    quoting: bool = True,
 ) -> Manifest:
     """Read a CSV manifest to its end. Raises BadRequest with every problem in it.
 
     `etag` is the manifest the caller has seen, if any: another one is refused. `max_bytes` is how much may be
-    read in the time there is.
+    read in the time there is. `quoting` lets problems quote it.
     """
     bucket, key = parse_uri(uri)
     body, found, size = _opened(s3, bucket, key)
@@ -69,32 +77,40 @@ def checked_csv(
             f"{size:,} bytes are too many to check within a request ({max_bytes:,}); "
             "use the command, python -m infra jobs",
         )
-    checked = manifests.check(body)
-    _refuse(checked, images_bucket)
+    checked = manifests.check(_lines(body), quoting=quoting)
+    _refuse(checked, images_bucket, quoting)
     return Manifest(bucket, key, found, CSV, checked.fields, checked.objects)
 
 
-def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str) -> Manifest:
+def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str, quoting: bool = True) -> Manifest:
     """Read an S3 Inventory's manifest.json. Its objects are not counted: the lists may be many gigabytes.
+
+    An inventory of MAX_INVENTORY_BYTES names some ten thousand lists; a longer one is refused unread.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
     """
     bucket, key = parse_uri(uri)
-    body, etag, _ = _opened(s3, bucket, key)
+    body, etag, size = _opened(s3, bucket, key)
+    if size > MAX_INVENTORY_BYTES:
+        raise BadRequest("manifest", f"{size:,} bytes are no manifest.json ({MAX_INVENTORY_BYTES:,} at most)")
     try:
-        inventory = json.load(body)
+        inventory = json.loads(body.read(MAX_INVENTORY_BYTES))
         file_format, schema = inventory["fileFormat"], inventory["fileSchema"]
         source = inventory["sourceBucket"]
-    except (ValueError, KeyError, TypeError) as e:
+        if not all(isinstance(one, str) for one in (file_format, schema, source)):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise BadRequest("manifest", f"{uri} is not an S3 Inventory manifest.json") from e
     if file_format != "CSV":
-        raise BadRequest("manifest", f"the inventory is in {file_format}; S3 Batch Operations reads CSV")
+        known = file_format if file_format in ("ORC", "Parquet") else "another format"
+        raise BadRequest("manifest", f"the inventory is in {known}; S3 Batch Operations reads CSV")
     if tuple(field.strip() for field in schema.split(","))[:2] != _INVENTORY_FIELDS:
+        columns = manifests.said(schema[:200], quoting)
         raise BadRequest(
-            "manifest", f"the inventory's columns are {schema}; they must begin with Bucket, Key"
+            "manifest", f"the inventory's columns are {columns}; they must begin with Bucket, Key"
         )
     if source != images_bucket:
-        raise _other_bucket(source, images_bucket)
+        raise _other_bucket(source[:63], images_bucket, quoting)
     return Manifest(bucket, key, etag, INVENTORY)
 
 
@@ -167,7 +183,13 @@ def _opened(s3: S3Client, bucket: str, key: str) -> tuple[io.BufferedReader, str
     return body, answer["ETag"].strip('"'), answer["ContentLength"]
 
 
-def _refuse(checked: Checked, images_bucket: str) -> None:
+def _lines(body: io.BufferedReader) -> Iterator[bytes]:
+    """The body's lines; one that is too long is cut, and found too long by the check."""
+    while line := body.readline(manifests.MAX_LINE_BYTES + 1):
+        yield line
+
+
+def _refuse(checked: Checked, images_bucket: str, quoting: bool) -> None:
     if checked.problem_count:
         more = checked.problem_count - len(checked.problems)
         raise BadRequest(
@@ -177,11 +199,12 @@ def _refuse(checked: Checked, images_bucket: str) -> None:
             (*map(str, checked.problems), *([f"and {more:,} more"] if more else [])),
         )
     if checked.bucket != images_bucket:
-        raise _other_bucket(checked.bucket, images_bucket)
+        raise _other_bucket(checked.bucket, images_bucket, quoting)
 
 
-def _other_bucket(bucket: str, images_bucket: str) -> BadRequest:
+def _other_bucket(bucket: str, images_bucket: str, quoting: bool) -> BadRequest:
     return BadRequest(
         "manifest",
-        f'its objects are in bucket "{bucket}"; jobs of this stage may touch only "{images_bucket}"',
+        f"its objects are in bucket {manifests.said(bucket, quoting)}; "
+        f'jobs of this stage may touch only "{images_bucket}"',
     )

@@ -34,7 +34,7 @@ MOST_RECENT = 100
 
 
 # Why a tick ended, by what somebody should know of first; as chalicelib/drain/tick.py has them.
-STOPPED = ("errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "empty")
+STOPPED = ("errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "late", "empty")
 
 
 class Tick(TypedDict):
@@ -46,7 +46,7 @@ class Tick(TypedDict):
     rejected: int
     failed: int
     duplicates: int
-    stopped: Literal["errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "empty"]
+    stopped: Literal["errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "late", "empty"]
     seconds: float
     errors: list[str]
 

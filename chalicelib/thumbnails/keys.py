@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import Reject
 from chalicelib.events import MAX_KEY_BYTES
+from chalicelib.thumbnails.formats import ALL_EXTENSIONS
 
 if TYPE_CHECKING:
     from chalicelib.config import Config
@@ -21,6 +22,15 @@ def thumbnail_key(key: str, size: str, extension: str, prefix: str = "") -> str:
         said = f"the thumbnail's key would be longer than the {MAX_KEY_BYTES} bytes S3 allows"
         raise Reject(said, "key-too-long")
     return result
+
+
+def has_layout(key: str, config: Config) -> bool:
+    """Whether a thumbnail of the stage's settings may have the key."""
+    prefix = config.thumbnails_prefix
+    rest, _, extension = key.removeprefix(prefix).rpartition(".")
+    name, _, size = rest.rpartition("_")
+    sizes = {one.name for one in config.thumbnails.named_sizes}
+    return key.startswith(prefix) and bool(name) and size in sizes and extension in ALL_EXTENSIONS
 
 
 def all_keys(key: str, extension: str, config: Config) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import NotFound, Reject, TooLarge
 from chalicelib.events import MAX_KEY_BYTES
 from chalicelib.thumbnails.formats import extensions, media_type
-from chalicelib.thumbnails.keys import all_keys
+from chalicelib.thumbnails.keys import all_keys, has_layout
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,8 +29,8 @@ def thumbnail(key: str, s3: S3Client, config: Config) -> tuple[bytes, str]:
     Only what consume has put there is served: a key of its prefix and layout, as the image that it is named.
     """
     media = media_type(key.rpartition(".")[2])
-    if not media or not key.startswith(config.thumbnails_prefix) or len(key.encode()) > MAX_KEY_BYTES:
-        raise NotFound("no thumbnail has such a key")
+    if not media or not has_layout(key, config) or len(key.encode()) > MAX_KEY_BYTES:
+        raise NotFound("no thumbnail of this stage's settings has such a key")
     try:
         found = s3.get_object(Bucket=config.thumbnails_bucket, Key=key)
     except s3.exceptions.NoSuchKey as e:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,9 @@ from typing import Any
 from chalicelib.queues import batching
 
 Answer = dict[str, Any]
+
+
+_ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class Refused(Exception):
@@ -258,6 +262,8 @@ def _checked(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         raise Refused("EmptyBatchRequest", "There should be at least one entry in the request.")
     if len(entries) > batching.MAX_ENTRIES:
         raise Refused("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10.")
+    if not all(_ENTRY_ID.fullmatch(entry["Id"]) for entry in entries):
+        raise Refused("InvalidBatchEntryId", "An id has at most 80 letters, digits, hyphens and underscores.")
     if len({entry["Id"] for entry in entries}) < len(entries):
         raise Refused("BatchEntryIdsNotDistinct", "Id repeated.")
     return entries

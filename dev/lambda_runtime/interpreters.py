@@ -21,7 +21,7 @@ from infra.errors import CommandError
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".cache" / "lambda"
 # Those that Lambda runs and this project supports, https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
-VERSIONS = ("3.11", "3.12", "3.13")
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNTIME_BRINGS = ("awslambdaric", "boto3")
 
 

@@ -9,6 +9,7 @@ the local AWS it is given.
     engine      a job's life: prepare the manifest, run its tasks, write the report
     manifests   every kind of manifest as one stream of tasks
     reports     the completion report, file by file
+    roles       clients with the rights of a job's role
     operations  what one task does: PutObjectTagging, LambdaInvoke
 
 What AWS does, and where that is uncertain: docs/s3-batch-operations.md.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -13,7 +14,10 @@ from botocore.config import Config
 
 from dev.s3_batch.control import Control
 from dev.s3_batch.engine import Engine
+from dev.s3_batch.manifests import Task
 from dev.s3_batch.operations import performer
+from dev.s3_batch.reports import Outcome
+from dev.s3_batch.roles import Roles
 from dev.s3_batch.server import make_server
 
 
@@ -32,8 +36,20 @@ from dev.s3_batch.server import make_server
 def main(port: int, endpoint: str, workers: int, active_jobs: int, attempts: int) -> None:
     """S3 Batch Operations for development: jobs over a local AWS. Stops on Ctrl-C or SIGTERM."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    s3, functions = (_client(service, endpoint, region, workers) for service in ("s3", "lambda"))
-    engine = Engine(s3, performer(s3, functions), workers=workers, active_jobs=active_jobs, attempts=attempts)
+    roles = Roles(lambda service, **keys: _client(service, endpoint, region, workers, **keys))
+
+    def perform(job: Mapping[str, Any], task: Task) -> Outcome:
+        """As the job's role: a right that it lacks on AWS is lacking here too."""
+        return performer(*(roles.client(service, job["RoleArn"]) for service in ("s3", "lambda")))(job, task)
+
+    engine = Engine(
+        _client("s3", endpoint, region, workers),
+        perform,
+        s3_as=lambda role: roles.client("s3", role),
+        workers=workers,
+        active_jobs=active_jobs,
+        attempts=attempts,
+    )
     try:
         server = make_server(Control(engine, region), port)
     except OSError as e:
@@ -49,7 +65,7 @@ def main(port: int, endpoint: str, workers: int, active_jobs: int, attempts: int
         engine.close()
 
 
-def _client(service: str, endpoint: str, region: str, workers: int) -> Any:
+def _client(service: str, endpoint: str, region: str, workers: int, **keys: str) -> Any:
     # proxies: this process may inherit an HTTP_PROXY that names this very server.
     config = Config(
         max_pool_connections=workers, read_timeout=900, proxies={}, s3={"addressing_style": "path"}
@@ -59,10 +75,16 @@ def _client(service: str, endpoint: str, region: str, workers: int) -> Any:
         service,
         endpoint_url=endpoint,
         region_name=region,
-        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
         config=config,
+        **(keys or _own_keys()),
     )
+
+
+def _own_keys() -> dict[str, str]:
+    return {
+        "aws_access_key_id": os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+        "aws_secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+    }
 
 
 if __name__ == "__main__":

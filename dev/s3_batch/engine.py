@@ -9,7 +9,7 @@ import csv
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain
@@ -88,9 +88,18 @@ class Engine:
     """
 
     def __init__(
-        self, s3: S3Client, perform: Perform, *, workers: int = 8, active_jobs: int = 2, attempts: int = 3
+        self,
+        s3: S3Client,
+        perform: Perform,
+        *,
+        s3_as: Callable[[str], S3Client] | None = None,
+        workers: int = 8,
+        active_jobs: int = 2,
+        attempts: int = 3,
     ) -> None:
+        """`s3_as` gives a client with the rights of a role; without it, `s3` does all."""
         self._s3 = s3
+        self._s3_as = s3_as or (lambda role: s3)
         self._perform = perform
         self._window = 4 * workers  # tasks handed out and not yet reported, for each job
         self._active_jobs = active_jobs
@@ -160,7 +169,9 @@ class Engine:
         manifest = job.folder / "tasks.csv"
         self.move(job, "Preparing")
         try:
-            total = manifests.copy(self._s3, job.shown, manifest)
+            # S3 lists a bucket by itself, and reads a manifest that is given as the job's role.
+            s3 = self._s3 if job.shown.get("ManifestGenerator") else self._s3_as(job.shown["RoleArn"])
+            total = manifests.copy(s3, job.shown, manifest)
         except BadManifest as e:
             self._fail(job, e.code, str(e))
             return
@@ -176,7 +187,7 @@ class Engine:
                 if job.status in ("Active", "Pausing"):
                     self.move(job, "Completing")
             if job.shown["Report"].get("Enabled") and job.started:
-                report.upload(self._s3, job.id, job.shown["Report"])
+                report.upload(self._s3_as(job.shown["RoleArn"]), job.id, job.shown["Report"])
         finally:
             report.close()
         self.move(job, {"Completing": "Complete", "Cancelling": "Cancelled", "Failing": "Failed"}[job.status])

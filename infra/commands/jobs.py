@@ -197,7 +197,7 @@ def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
     The failures alone, unless --all is given.
     """
     config = _config(stage)
-    found = batch_jobs.describe(clients.s3control(), batch_jobs.account_of(config.jobs_role_arn), job)
+    found = batch_jobs.job_of(job, clients.s3control(), config)
     for row in report_pages.results(clients.s3(), found, failed_only=not everything):
         if as_json:
             click.echo(json.dumps(row.as_dict()))

@@ -1,37 +1,42 @@
-"""Chalice's command line, mended in two places.
+"""Chalice's command line as `make deploy` runs it.
 
-`python -m infra.deploying.chalice_cli deploy` is `chalice deploy`.
-
-Our packager is in the place of its own: nothing unchecked is uploaded. And S3 is asked again while it does
-not see yet that it may call a new function, at which Chalice would give up.
+`python -m infra.deploying.chalice_cli deploy` is `chalice deploy`, with what app.py sees to when somebody
+types that (plain_chalice.py), and our packager in the place of its own: nothing unchecked is uploaded.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+import threading
+from pathlib import Path
 
 from chalice import cli
-from chalice.awsclient import TypedAWSClient
 from chalice.deploy import deployer
 
-from infra.deploying.notify import NOT_YET
-from infra.eventually import settled
+from infra.deploying import mended, plain_chalice
 from infra.package.build import CheckedPackager
+from infra.stage import Stage
 
-_connect = TypedAWSClient.connect_s3_bucket_to_lambda
 
+def end_with_stdin() -> None:
+    """From now on this process ends when its standard input does: with its parent, however that ends."""
 
-def connect_patiently(client: TypedAWSClient, *arguments: Any, **named: Any) -> None:
-    """Chalice's connect_s3_bucket_to_lambda, which is done again until S3 believes the function's policy."""
-    settled(lambda: _connect(client, *arguments, **named), NOT_YET)
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> int:
     """Chalice's exit code."""
-    # Chalice has no hook for either. Its version is pinned, and a test looks at what was deployed.
+    plain_chalice.made_ready = True
+    command, stage = plain_chalice.asked(sys.argv)
+    if command == "deploy":
+        mended.apply(Stage(Path.cwd(), stage))
+    # Chalice has no hook for it. Its version is pinned, and a test looks at what was deployed.
     deployer.LambdaDeploymentPackager = CheckedPackager  # type: ignore[attr-defined]
-    TypedAWSClient.connect_s3_bucket_to_lambda = connect_patiently  # type: ignore[assignment, method-assign]
     code: int = cli.main()
     return code
 

@@ -5,7 +5,6 @@ Every step may be repeated: a deploy that failed half-way is mended by the next 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
@@ -22,9 +21,9 @@ from chalicelib.config import Config, table
 from chalicelib.config.stage import queue_name, s3_events
 from chalicelib.errors import ConfigError
 from chalicelib.fields import Settings
-from infra.deploying import leftovers, notify, stack
+from infra import partitions
+from infra.deploying import invocations, leftovers, notify, stack, throttle, trail
 from infra.errors import CommandError
-from infra.eventually import settled
 from infra.package import build
 from infra.permissions import address_policy, own_actions, policies
 from infra.stage import Account, Stage
@@ -32,22 +31,25 @@ from infra.stage import Account, Stage
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 Say = Callable[[str], None]
 LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
-# A role's new permission, or a function's new code, that Lambda does not see everywhere yet.
-NOT_YET = (("InvalidParameterValueException", "permission"), ("ResourceConflictException", ""))
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
-# The Chalice CLI of this very environment, with our packager. It runs in the stage's project, not in ours.
-CHALICE = (
-    sys.executable,
-    "-c",
-    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
-    "from infra.deploying import chalice_cli; sys.exit(chalice_cli.main())",
-)
+
+
+def chalice_program(first: str = "pass") -> tuple[str, ...]:
+    """The Chalice CLI of this very environment, with our packager, after the statement `first`.
+
+    It runs in the stage's project, not in ours.
+    """
+    here = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.append({here!r}); from infra.deploying import chalice_cli; {first}; "
+    return sys.executable, "-c", code + "sys.exit(chalice_cli.main())"
+
+
+CHALICE = chalice_program()
 
 
 @dataclass(frozen=True)
@@ -77,36 +79,73 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
     say("Stack: buckets and queues")
     parameters = _parameters(stage, settings, account, tls_only)
-    made = stack.deploy(boto3.client("cloudformation"), stage.stack_name, parameters, account)
+    made = stack.deploy(boto3.client("cloudformation"), stage.stack_name, parameters, account, say)
     say("Settings and policies of the stage")
     record(stage, made, account)
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
-    notify.point_bucket(
-        boto3.client("s3"),
-        made["IMAGES_BUCKET"],
-        account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])) if _notifies_queue(settings) else "",
-        account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
-        prefix=settings.get("IMAGES_PREFIX", ""),
-        suffix=settings.get("IMAGES_SUFFIX", ""),
-        events=s3_events(settings.get("DELETE_WITH_ORIGINAL") == "true"),
-    )
     ours = not _existing_bucket(stage, settings, account)
     by_eventbridge = settings.get("S3_NOTIFIES") == "eventbridge"
+    enqueue_arn = account.arn("lambda", f"function:{stage.function_name('enqueue')}")
+    if _notifies_queue(settings):
+        notify.point_at_queue(
+            boto3.client("s3"),
+            made["IMAGES_BUCKET"],
+            account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])),
+            enqueue_arn,
+            prefix=settings.get("IMAGES_PREFIX", ""),
+            suffix=settings.get("IMAGES_SUFFIX", ""),
+            events=s3_events(settings.get("DELETE_WITH_ORIGINAL") == "true"),
+        )
     if ours and by_eventbridge:
         notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=True)
+    leftovers.stop_shards(boto3.client("events"), stage, say)
     leftovers.remove_mappings(boto3.client("lambda"), stage, say)
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
     say("What Chalice cannot set")
-    if ours and not by_eventbridge:  # only now does S3 tell in another way
+    # Only now does S3 tell in the other way.
+    if by_eventbridge:
+        notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], enqueue_arn)
+    elif ours:
         notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=False)
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
-    keep_api_logs(boto3.client("logs"), stage)
     address_policy.take_away(boto3.client("apigateway"), stage)
+    throttle.set_limits(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    if without := trail.missing(boto3.client("cloudtrail")):
+        say(without)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
+
+
+def fetch(stage: Stage, say: Say) -> Account:
+    """Make a clone ready for a plain `chalice deploy` of a deployed stage: settings, policies, record.
+
+    What people set in the stage's settings is theirs to keep in version control: where it differs from
+    what is deployed, that is said. Raises CommandError when the stage is not deployed, or not to its end.
+    """
+    account = current_account()
+    refuse_another_account(stage, account)
+    made = stack.outputs(boto3.client("cloudformation"), stage.stack_name)
+    record(stage, made, account)
+    fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
+    if not stage.deployed_file.exists():
+        raise CommandError(f"stage {stage.name} was not deployed to its end: make deploy STAGE={stage.name}")
+    for line in differences(boto3.client("lambda"), stage):
+        say(line)
+    return account
+
+
+def differences(client: LambdaClient, stage: Stage) -> list[str]:
+    """A line for each setting with which the stage's functions run and which is another here."""
+    found = client.get_function_configuration(FunctionName=stage.function_name("api_handler"))
+    there, here = found.get("Environment", {}).get("Variables", {}), stage.environment()
+    return [
+        f"{name} is {there.get(name, 'not set')!r} where it is deployed, {here.get(name, 'not set')!r} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
 
 
 def _parameters(
@@ -121,8 +160,13 @@ def _parameters(
         "DestinationVisibility": str(stage.visibility("consume")),
         "DeadLetterVisibility": str(stage.visibility("letters")),
         "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
+        "ManifestObjects": ",".join(
+            f"arn:{account.partition}:s3:::{bucket}/*" for bucket in manifest_buckets(settings)
+        ),
         "AlarmEmail": settings.get("ALARM_EMAIL", ""),
+        "MonthlyBudgetUsd": str(monthly_budget(settings)),
         "AlarmAfterSeconds": str(60 * alarm_after_ticks(settings)),
+        "LogRetentionDays": str(stage.function_setting("api_handler", "log_retention_in_days")),
         "KmsKeyArn": settings.get("KMS_KEY_ARN", ""),
         "TlsOnly": str(tls_only).lower(),
     }
@@ -159,7 +203,8 @@ def refuse_another_account(stage: Stage, account: Account) -> None:
 
 def expected_settings(stage: Stage, account: Account) -> dict[str, str]:
     """The names the stack is going to give, known before it is made."""
-    queue = f"https://sqs.{account.region}.amazonaws.com/{account.id}/{stage.stack_name}"
+    host = f"sqs.{account.region}.{partitions.dns_suffix(account.partition)}"
+    queue = f"https://{host}/{account.id}/{stage.stack_name}"
     bucket = f"s3-events-{stage.name}-{{}}-{account.id}-{account.region}"
     return {
         "STAGE": stage.name,
@@ -185,6 +230,7 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
         Settings(settings).text("KMS_KEY_ARN", KMS_KEY, "a KMS key's ARN in the stage's own region", "")
         Settings(settings).text("ALARM_EMAIL", EMAIL, "an e-mail address", "")
         alarm_after_ticks(settings)
+        monthly_budget(settings)
     except ConfigError as e:
         raise CommandError(f"stage {stage.name} in {stage.config_file.name}: {e}") from e
     address_policy.addresses(settings.get("ALLOWED_ADDRESSES", ""))
@@ -193,6 +239,19 @@ def check_settings(stage: Stage, settings: Mapping[str, str], account: Account) 
 def alarm_after_ticks(settings: Mapping[str, str]) -> int:
     """ALARM_AFTER_TICKS. Raises ConfigError."""
     return Settings(settings).whole("ALARM_AFTER_TICKS", 2, 10_000, 30)
+
+
+def manifest_buckets(settings: Mapping[str, str]) -> list[str]:
+    """MANIFEST_BUCKETS, which check_settings has read without a mistake."""
+    return [part.strip() for part in settings.get("MANIFEST_BUCKETS", "").split(",") if part.strip()]
+
+
+def monthly_budget(settings: Mapping[str, str]) -> int:
+    """MONTHLY_BUDGET_USD, 0 for none. Raises ConfigError."""
+    found = Settings(settings).whole("MONTHLY_BUDGET_USD", 1, 10_000_000, 0)
+    if found and not settings.get("ALARM_EMAIL"):
+        raise ConfigError(f"MONTHLY_BUDGET_USD is {str(found)!r}: needs an ALARM_EMAIL, whom it tells")
+    return found
 
 
 def check_concurrency(client: LambdaClient, stage: Stage) -> None:
@@ -254,44 +313,20 @@ def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
     made = {**made, "THUMBNAILS_BUCKET": _thumbnails_bucket(stage, made)}
     stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    if not partitions.has_edge_endpoints(account.partition):
+        stage.set_regional_endpoints()
     stage.set_api_policy(address_policy.write(stage))
     files = policies.write(stage, account)
     stage.record({}, {function: file.name for function, file in files.items()})
 
 
 def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Account) -> None:
-    """The settings Chalice has no word for. Waits until Lambda takes them."""
-    # A failed tick is not run again: the next one comes within the minute, and a second run would forward
-    # another CAPACITY in the same minute. A tick that could not start in time is dropped, not queued.
+    """The settings Chalice has no word for; already set where Chalice switched something on."""
     for shard in stage.drains():
-        _set_retries(client, stage.function_name(shard), MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
-    if stage.environment().get("S3_NOTIFIES") == "queue":
-        return
-    # What enqueue could not put on the source queue after Lambda's two retries is a dead letter, not lost.
-    _set_retries(
-        client,
-        stage.function_name("enqueue"),
-        MaximumRetryAttempts=2,
-        MaximumEventAgeInSeconds=21_600,
-        DestinationConfig={"OnFailure": {"Destination": account.arn("sqs", queue_name(dead_letter_url))}},
-    )
-
-
-def _set_retries(client: LambdaClient, function: str, **config: Any) -> None:
-    settled(lambda: client.put_function_event_invoke_config(FunctionName=function, **config), *NOT_YET)
-
-
-def keep_api_logs(client: CloudWatchLogsClient, stage: Stage) -> None:
-    """Make the log group of the REST API's function, which may not make it itself.
-
-    Chalice makes one with another name (`...-api_handler`), in which nothing is ever written.
-    """
-    group = f"/aws/lambda/{stage.function_name('api_handler')}"
-    with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
-        client.create_log_group(logGroupName=group)
-    client.put_retention_policy(
-        logGroupName=group, retentionInDays=stage.function_setting("api_handler", "log_retention_in_days")
-    )
+        invocations.of_ticks(client, stage.function_name(shard))
+    if not _notifies_queue(stage.environment()):
+        dead_letters = account.arn("sqs", queue_name(dead_letter_url))
+        invocations.of_uploads(client, stage.function_name("enqueue"), dead_letters)
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

@@ -56,7 +56,10 @@ def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda quest
         fetch_deployed(s3, made["REPORTS_BUCKET"], stage)
     if stage.deployed():
         say("Functions, schedule, event sources, REST API (chalice delete)")
+        mappings = leftovers.known_mappings(stage)
         run_chalice(stage, "delete", "--stage", stage.name)
+        for mapping in mappings:  # Lambda deletes them in its own time, and refuses new ones until then
+            leftovers.remove_mapping(boto3.client("lambda"), mapping)
     stage.deployed_file.unlink(missing_ok=True)
     notify.forget_bucket(s3, images, account.arn("lambda", f"function:{stage.function_name('enqueue')}"))
     leftovers.remove_all(stage, say)

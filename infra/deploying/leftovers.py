@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 Say = Callable[[str], None]
-GONE_WITHIN = 180  # seconds
+GONE_WITHIN, PAUSE_S = 180, 2  # seconds
 
 
 def remove_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
@@ -41,8 +41,29 @@ def remove_mappings(client: LambdaClient, stage: Stage, say: Say) -> None:
         for uuid in _mappings(client, stage.function_name(function)):
             if uuid not in known:
                 say(f"Event source mapping {uuid} is left from a failed deploy: removing it")
+                remove_mapping(client, uuid)
+
+
+def remove_mapping(client: LambdaClient, uuid: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Delete an event source mapping and wait until it is gone; one in motion is waited for.
+
+    Raises CommandError for one that never goes.
+    """
+    for _ in range(GONE_WITHIN // PAUSE_S):
+        try:
+            if client.get_event_source_mapping(UUID=uuid)["State"] != "Deleting":
                 client.delete_event_source_mapping(UUID=uuid)
-                _wait_until_gone(client, uuid)
+        except client.exceptions.ResourceNotFoundException:
+            return
+        except client.exceptions.ResourceInUseException:
+            pass  # it is being made, changed or deleted: asked again
+        sleep(PAUSE_S)
+    raise CommandError(f"event source mapping {uuid} is still being deleted: deploy again in a minute")
+
+
+def known_mappings(stage: Stage) -> list[str]:
+    """Those that Chalice has written down."""
+    return [one["event_uuid"] for one in stage.deployed() if one.get("event_uuid")]
 
 
 def _mappings(client: LambdaClient, function: str) -> list[str]:
@@ -81,6 +102,20 @@ def remove_all(stage: Stage, say: Say) -> None:
     _remove_roles(boto3.client("iam"), stage, say)
 
 
+def stop_shards(client: EventBridgeClient, stage: Stage, say: Say) -> None:
+    """No tick more of the drains that this deploy takes away: the others get their part of the capacity.
+
+    Chalice deletes them at its end; until then those that stay would have the whole of it beside them.
+    """
+    theirs = re.compile(rf"{re.escape(stage.stack_name)}-drain-[0-9]+-event")
+    for page in client.get_paginator("list_rules").paginate(NamePrefix=f"{stage.stack_name}-drain-"):
+        for rule in page["Rules"]:
+            name = rule["Name"]
+            if theirs.fullmatch(name) and name not in stage.rules() and rule.get("State") != "DISABLED":
+                say(f"Rule {name} of a drain that goes: stopping it")
+                client.disable_rule(Name=name)
+
+
 def is_of(stage: Stage, name: str) -> bool:
     """Whether a function, or what Chalice names like one (role, rule, log group), is the stage's own."""
     return bool(_names(stage).fullmatch(name))
@@ -91,18 +126,6 @@ def _names(stage: Stage) -> re.Pattern[str]:
     """Once for a stage: the functions' names are read from all of its code."""
     functions = "|".join(map(re.escape, aws_calls.handlers(stage.root)))
     return re.compile(rf"{re.escape(stage.stack_name)}(-({functions}|drain-[0-9]+)(-event)?)?")
-
-
-def _wait_until_gone(client: LambdaClient, uuid: str) -> None:
-    """Lambda deletes a mapping in its own time, and refuses a second one until then."""
-    end = time.monotonic() + GONE_WITHIN
-    while time.monotonic() < end:
-        try:
-            client.get_event_source_mapping(UUID=uuid)
-        except client.exceptions.ResourceNotFoundException:
-            return
-        time.sleep(2)
-    raise CommandError(f"event source mapping {uuid} is still being deleted: deploy again in a minute")
 
 
 def _calls(client: APIGatewayClient, api: str, stage: Stage) -> bool:

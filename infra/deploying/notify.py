@@ -1,4 +1,4 @@
-"""Who S3 tells of an upload: the enqueue function (Chalice sees to it), or the source queue (this does).
+"""Who S3 tells of an upload: the enqueue function (as Chalice asks for it), or the source queue.
 
 A bucket refuses two overlapping notifications, so the change from one to the other is one call.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.events import notification_filter
 from infra.errors import CommandError
 from infra.eventually import settled
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 ID = "s3-event-scheduler"
 EVENTBRIDGE = "EventBridgeConfiguration"
-# S3 sends the queue a test message, which the queue's policy may not allow yet.
+# S3 sends the queue a test message, which its policy may not allow yet; nor may a function's be seen yet.
 NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
 
 
-def point_bucket(
+def point_at_queue(
     s3: S3Client,
     bucket: str,
     queue_arn: str,
@@ -31,20 +32,36 @@ def point_bucket(
     suffix: str,
     events: Sequence[str] = ("s3:ObjectCreated:*",),
 ) -> None:
-    """Make the bucket notify the queue; with an empty `queue_arn` undo that, and leave the rest to Chalice.
+    """Make the bucket notify the queue, in place of the enqueue function if it did.
 
-    Other people's notifications on the bucket stay as they are.
+    Other people's notifications on the bucket, those to topics and EventBridge too, stay as they are.
     """
-    present, wanted = _without_ours(s3, bucket, enqueue_arn if queue_arn else "")
-    if queue_arn:
-        rules = [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": suffix}]
-        ours = {
-            "Id": ID,
-            "QueueArn": queue_arn,
-            "Events": list(events),
-            "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
-        }
-        wanted["QueueConfigurations"].append(ours)
+    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    filters = {"prefix": notification_filter(prefix), "suffix": notification_filter(suffix)}
+    ours = {
+        "Id": ID,
+        "QueueArn": queue_arn,
+        "Events": list(events),
+        "Filter": {"Key": {"FilterRules": [{"Name": n, "Value": v} for n, v in filters.items() if v]}},
+    }
+    wanted["QueueConfigurations"].append(ours)
+    _put(s3, bucket, present, wanted)
+
+
+def point_at_function(
+    s3: S3Client, bucket: str, enqueue_arn: str, events: list[str], prefix: str, suffix: str
+) -> None:
+    """Make the bucket call the enqueue function, in place of notifying the queue if it did: in one call.
+
+    `prefix` and `suffix` are a filter's already.
+    """
+    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    filters = {"Prefix": prefix, "Suffix": suffix}
+    rules = [{"Name": name, "Value": value} for name, value in filters.items() if value]
+    ours: dict[str, Any] = {"LambdaFunctionArn": enqueue_arn, "Events": events}
+    if rules:
+        ours["Filter"] = {"Key": {"FilterRules": rules}}
+    wanted["LambdaFunctionConfigurations"].append(ours)
     _put(s3, bucket, present, wanted)
 
 
@@ -96,8 +113,8 @@ def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str
 
 
 def _put(s3: S3Client, bucket: str, present: dict[str, Any], wanted: dict[str, Any]) -> None:
-    # EventBridge is on where its part is there, though it is empty.
-    configuration: Any = {name: value for name, value in wanted.items() if value or name == EVENTBRIDGE}
+    """A list without entries is none; an empty `EventBridgeConfiguration` switches EventBridge on."""
+    configuration: Any = {name: value for name, value in wanted.items() if value != []}
     if configuration != present:
         settled(
             lambda: s3.put_bucket_notification_configuration(

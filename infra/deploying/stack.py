@@ -19,17 +19,40 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 # A stack of buckets and queues takes a minute or two; half an hour is somebody's outage.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+DELETED_RECENTLY = re.compile(r"QueueDeletedRecently|wait 60 seconds after deleting a queue")
+QUEUE_NAME_FREE_AFTER_S = 60
+TRIES_AFTER_DESTROY = 2
 WAITS: WaiterConfigTypeDef = {"Delay": 2, "MaxAttempts": 900}
 
 
 def deploy(
-    cloudformation: CloudFormationClient, name: str, parameters: dict[str, str], account: Account
+    cloudformation: CloudFormationClient,
+    name: str,
+    parameters: dict[str, str],
+    account: Account,
+    say: Callable[[str], None] = lambda line: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, str]:
     """Bring the stack to the template; returns its outputs as settings, `{"IMAGES_BUCKET": ...}`.
 
-    Buckets that an earlier `destroy` kept are taken up again.
-    Raises CommandError with the stack's own reason.
+    Buckets that an earlier `destroy` kept are taken up again, and a queue's name that it has just freed is
+    waited for. Raises CommandError with the stack's own reason.
     """
+    for _ in range(TRIES_AFTER_DESTROY):
+        try:
+            return _deploy(cloudformation, name, parameters, account)
+        except CommandError as e:
+            if not DELETED_RECENTLY.search(str(e)):
+                raise
+        say(f"A queue's name is free {QUEUE_NAME_FREE_AFTER_S} seconds after its queue was deleted: waiting")
+        sleep(QUEUE_NAME_FREE_AFTER_S + 5)
+    return _deploy(cloudformation, name, parameters, account)
+
+
+def _deploy(
+    cloudformation: CloudFormationClient, name: str, parameters: dict[str, str], account: Account
+) -> dict[str, str]:
     status = _settled_status(cloudformation, name)
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
         # The first try failed, or a deletion: such a stack can only be deleted.
@@ -44,7 +67,7 @@ def deploy(
         StackName=name,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
         ChangeSetType="CREATE" if status is None else "UPDATE",
-        TemplateBody=_with_literal_bucket_names(parameters["Stage"], account),
+        TemplateBody=_with_literal_names(parameters["Stage"], account),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
         ImportExistingResources=True,
@@ -61,17 +84,17 @@ def deploy(
     return outputs(cloudformation, name)
 
 
-def _with_literal_bucket_names(stage: str, account: Account) -> str:
-    """The template, its bucket names filled in: an existing resource is taken up only by a literal name.
+def _with_literal_names(stage: str, account: Account) -> str:
+    """The template, the names of what is kept filled in: only by those is what exists taken up.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
     """
     values = {"Stage": stage, "AWS::AccountId": account.id, "AWS::Region": account.region}
 
     def literal(name: re.Match[str]) -> str:
-        return "BucketName: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[1])
+        return f"{name[1]}: " + re.sub(r"\$\{([\w:]+)\}", lambda found: values[found[1]], name[2])
 
-    return re.sub(r'BucketName: !Sub "([^"]+)"', literal, TEMPLATE.read_text())
+    return re.sub(r'(BucketName|LogGroupName): !Sub "([^"]+)"', literal, TEMPLATE.read_text())
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ import importlib.util
 import io
 import json
 import os
-import py_compile
 import re
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -37,6 +37,7 @@ NOT_NEEDED = (
         for name in ("freetype-", "harfbuzz-", "brotlicommon-", "brotlidec-", "png16-")
     ),
 )
+BYTECODE = Path(__file__).with_name("bytecode.py")
 # Every entry's date, so that the same sources give the same bytes, and Lambda no new version of the code.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, bytes
@@ -168,25 +169,18 @@ def compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
     Unchecked hashes (https://peps.python.org/pep-0552/): Python takes it without a look at the source's date,
     which a zip changes. Bytecode of another version is passed over, and the source compiled.
     """
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "source.py"), Path(folder, "target.pyc")
-        for path, contents in files.items():
-            if not path.endswith(".py"):
-                continue
-            source.write_bytes(contents)
-            try:
-                py_compile.compile(
-                    str(source),
-                    str(target),
-                    dfile=path,
-                    doraise=True,
-                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-                )
-            except py_compile.PyCompileError:
-                continue  # for another Python: nothing that runs here imports it
-            found[importlib.util.cache_from_source(path, optimization="")] = target.read_bytes()
-    return found
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        modules = [path for path in files if path.endswith(".py")]
+        for path in modules:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(files[path])
+        subprocess.run([sys.executable, "-I", BYTECODE, name], check=True)
+        return {
+            importlib.util.cache_from_source(path, optimization=""): made.read_bytes()
+            for path in modules
+            if (made := (folder / path).with_suffix(".pyc")).exists()
+        }
 
 
 def main(stage: str = "local", root: str = os.curdir) -> None:

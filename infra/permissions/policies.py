@@ -18,6 +18,7 @@ from chalice.policy import PolicyBuilder
 
 from chalicelib.config import Config, table
 from chalicelib.config.stage import capacity_parameter, queue_name
+from chalicelib.jobs.batch_jobs import STAGE_TAG
 from chalicelib.letters import runs, store
 from infra.permissions import aws_calls, own_actions
 from infra.stage import Account, Stage
@@ -35,6 +36,9 @@ LOGGED = "the log groups of the functions on an object's way"
 LETTERS = "the dead letters in the reports bucket"
 RUNS = "the progress of redrives and discards in the reports bucket"
 LETTERS_FUNCTION = "the function that files dead letters and sends them back"
+OUR_JOBS = "every such job that has the stage's tag"
+NEW_JOB = "a new job, if it gets the stage's tag"
+MANIFESTS = "what is in the buckets of MANIFEST_BUCKETS"
 EVERYTHING = "AWS has no narrower resource for the action"
 
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -84,14 +88,15 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "ssm:PutParameter": (CAPACITY,),
         "cloudwatch:GetMetricData": (EVERYTHING,),
         "logs:FilterLogEvents": (LOGGED,),
-        "s3:CreateJob": (EVERYTHING,),
+        "s3:CreateJob": (NEW_JOB,),
+        "s3:PutJobTagging": (NEW_JOB,),  # to create one with a tag
         "s3:ListJobs": (EVERYTHING,),
         "s3:DescribeJob": (EVERY_JOB,),
-        "s3:UpdateJobStatus": (EVERY_JOB,),
-        "s3:UpdateJobPriority": (EVERY_JOB,),
+        "s3:UpdateJobStatus": (OUR_JOBS,),
+        "s3:UpdateJobPriority": (OUR_JOBS,),
         "iam:PassRole": ("JOBS_ROLE_ARN",),
         "s3:ListBucket": (IMAGES, REPORTS),
-        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS),
+        "s3:GetObject": (IMAGES, THUMBNAILS, REPORTS, MANIFESTS),
         "s3:PutObject": (REPORTS,),
         "s3:GetObjectTagging": (IMAGES,),
         "s3:GetObjectVersionTagging": (IMAGES,),
@@ -101,7 +106,7 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 # Chalice's table of actions has no s3control.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
 CONTROL = {
-    "create_job": {"s3:CreateJob", "iam:PassRole"},
+    "create_job": {"s3:CreateJob", "s3:PutJobTagging", "iam:PassRole"},  # it is made with a tag
     "describe_job": {"s3:DescribeJob"},
     "list_jobs": {"s3:ListJobs"},
     "update_job_status": {"s3:UpdateJobStatus"},
@@ -141,6 +146,9 @@ ON_KEY = {
     "s3:GetObject": READS,
     "s3:PutObject": WRITES,
 }
+
+
+Scope = tuple[tuple[str, ...], str]  # ARNs, and a condition as JSON
 
 
 class Disagreement(Exception):
@@ -238,39 +246,49 @@ def _document(
             f"{function} no longer calls {', '.join(sorted(unused))}: take it out of GRANTS "
             "of infra/permissions/policies.py"
         )
-    allowed: Allowed = {}
+    allowed: dict[Scope, set[str]] = {}
     for action in sorted(actions):
-        names = [one for one in grants[action] if env.get(one) or one not in ONLY_WHERE_SET]
+        names = tuple(one for one in grants[action] if env.get(one) or one not in ONLY_WHERE_SET)
         if resources := tuple(arn for one in names for arn in _arns(action, one, stage, env, account)):
-            allowed.setdefault(resources, set()).add(action)
+            allowed.setdefault((resources, _condition(action, names, stage)), set()).add(action)
     for each in needed:
         for resources, those in each.items():
-            allowed.setdefault(resources, set()).update(those)
+            allowed.setdefault((resources, ""), set()).update(those)
     if function in POLLED:
         polled = (_arn(POLLER[0], POLLED[function], env, account),)
-        allowed.setdefault(polled, set()).update(POLLER)
+        allowed.setdefault((polled, ""), set()).update(POLLER)
     if key := env.get("KMS_KEY_ARN"):
         used = set().union(*allowed.values()) & set(ON_KEY)
         if used:
-            allowed[(key,)] = set().union(*(ON_KEY[action] for action in used))
+            allowed[(key,), ""] = set().union(*(ON_KEY[action] for action in used))
     if stage.in_vpc(function):  # Chalice adds these only to policies of its own
-        allowed.setdefault(("*",), set()).update(VPC_ATTACH_POLICY["Action"])
+        allowed.setdefault((("*",), ""), set()).update(VPC_ATTACH_POLICY["Action"])
     # Chalice makes the log group (log_retention_in_days is set), so CreateLogGroup is not needed.
     logs = account.arn("logs", f"log-group:/aws/lambda/{stage.function_name(name)}:*")
-    allowed[(logs,)] = set(LOGS)
+    allowed[(logs,), ""] = set(LOGS)
     return {
         "Version": "2012-10-17",
-        "Statement": [_statement(names, resources) for resources, names in sorted(allowed.items())],
+        "Statement": [_statement(actions, *scope) for scope, actions in sorted(allowed.items())],
     }
 
 
-def _statement(actions: set[str], resources: tuple[str, ...]) -> dict[str, Any]:
+def _statement(actions: set[str], resources: tuple[str, ...], condition: str) -> dict[str, Any]:
     statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
-    if resources == ("*",):
+    if resources == ("*",) and not condition:
         statement["Sid"] = "AwsHasNoNarrowerResource"
-    for action in actions & set(CONDITIONS):
-        statement["Condition"] = CONDITIONS[action]
+    if condition:
+        statement["Condition"] = json.loads(condition)
     return statement
+
+
+def _condition(action: str, names: tuple[str, ...], stage: Stage) -> str:
+    """Under which condition the action is allowed, as JSON; empty for none."""
+    if action in CONDITIONS:
+        return json.dumps(CONDITIONS[action])
+    for name, key in ((OUR_JOBS, "aws:ResourceTag"), (NEW_JOB, "aws:RequestTag")):
+        if name in names:
+            return json.dumps({"StringEquals": {f"{key}/{STAGE_TAG}": stage.name}})
+    return ""
 
 
 def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
@@ -314,6 +332,9 @@ def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account:
     if name in (LETTERS, RUNS):
         prefix = store.PREFIX if name == LETTERS else runs.PREFIX
         return (f"arn:{account.partition}:s3:::{env[REPORTS]}/{prefix}*",)
+    if name == MANIFESTS:
+        buckets = filter(None, (part.strip() for part in env.get("MANIFEST_BUCKETS", "").split(",")))
+        return tuple(f"arn:{account.partition}:s3:::{bucket}/*" for bucket in buckets)
     return (_arn(action, name, env, account),)
 
 
@@ -321,7 +342,9 @@ def _arn(action: str, name: str, env: Mapping[str, str], account: Account) -> st
     """The ARN of what the setting names, as the action wants it."""
     if name == EVERYTHING:
         return "*"
-    if name == EVERY_JOB:
+    if name == NEW_JOB and action == "s3:CreateJob":  # it has no ARN yet
+        return "*"
+    if name in (EVERY_JOB, OUR_JOBS, NEW_JOB):
         return account.arn("s3", "job/*")
     value = env[name]
     if value.startswith("arn:"):

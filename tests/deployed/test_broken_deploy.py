@@ -30,6 +30,7 @@ from tests.support.deployment import (
     redeploy,
     remains,
     send,
+    targets,
 )
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long]
@@ -150,6 +151,9 @@ def calls(aws, tmp_path_factory):
     destroying.destroy(stage, quiet, force=True)
     assert set(first.chalice) >= {"CreateFunction", "CreateEventSourceMapping", "PutTargets", "ImportRestApi"}
     assert set(first.ours) >= {"ExecuteChangeSet", "PutFunctionEventInvokeConfig", "PutObject"}
+    every = {*first.chalice, *first.ours, *again.chalice, *again.ours}
+    assert not {"PutParameter", "DeleteParameter"} & every, "a pause is a parameter: no deploy touches it"
+    assert first.chalice.index("PutFunctionEventInvokeConfig") < first.chalice.index("PutTargets")
     assert set(again.chalice) >= {"UpdateFunctionConfiguration", "PutRestApi"}
     return first, again
 
@@ -173,8 +177,29 @@ def test_the_steps_are_those_of_the_deploy():
     names = [name for _, name in steps()]
     assert names[0] == "current_account"
     assert names[-1] == "keep_deployed"
-    assert {"build", "deploy", "record", "point_bucket", "run_chalice", "finish"} <= set(names)
+    assert {"build", "deploy", "record", "point_at_queue", "stop_shards", "run_chalice", "finish"} <= set(
+        names
+    )
     assert len(names) > 15
+
+
+def runs_with_its_retries_set(stage):
+    """Those of enqueue and drain that something calls by now, each with what Chalice cannot set."""
+    client, on = boto3.client("lambda"), set()
+    bucket = stage.environment()["IMAGES_BUCKET"]
+    found = boto3.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    if found.get("LambdaFunctionConfigurations"):
+        config = client.get_function_event_invoke_config(FunctionName=stage.function_name("enqueue"))
+        assert config["DestinationConfig"]["OnFailure"]["Destination"].endswith("-dead-letter")
+        on.add("enqueue")
+    with contextlib.suppress(ClientError):
+        if targets(stage.rules()[0]):
+            config = client.get_function_event_invoke_config(FunctionName=stage.function_name("drain"))
+            assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (0, 60)
+            reserved = client.get_function_concurrency(FunctionName=stage.function_name("drain"))
+            assert reserved["ReservedConcurrentExecutions"] == 1
+            on.add("drain")
+    return on
 
 
 def chalice_dies(monkeypatch, stage, when, operation):
@@ -195,8 +220,11 @@ def test_a_first_deploy_may_die_after_each_call_that_chalice_makes(
     aws, calls, tmp_path, monkeypatch, photographs
 ):
     stage = make(tmp_path, "calls")
+    switched_on = set()
     for operation in calls[0].chalice:
         chalice_dies(monkeypatch, stage, "after", operation)
+        switched_on |= runs_with_its_retries_set(stage)
+    assert switched_on == {"enqueue", "drain"}
     deploying.deploy(stage, quiet, tls_only=False)
     pipeline = Pipeline(stage)
     before = whole(pipeline)

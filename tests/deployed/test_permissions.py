@@ -483,6 +483,7 @@ NEEDS = [
 
 JOB_ACTIONS = (
     "s3:CreateJob",
+    "s3:PutJobTagging",
     "s3:ListJobs",
     "s3:DescribeJob",
     "s3:UpdateJobStatus",

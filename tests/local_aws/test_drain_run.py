@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -93,6 +94,14 @@ def test_a_tick_with_errors_raises_after_all_good_work(server, config, capsys):
     assert caught.value.result["forwarded"] == 13
     assert caught.value.result["failed"] > 0
     assert json.loads(capsys.readouterr().out)["forwarded"] == 13
+
+
+def test_a_tick_a_minute_late_forwards_nothing_so_that_lambdas_own_second_try_does_no_harm(server, config):
+    """A drain whose retries were never set, because a deploy died before, is run again after a minute."""
+    server.control("fill", queue="source", count=100)
+    late = times.iso(times.now() - timedelta(seconds=tick.LATE_S + 1))
+    result = tick.run(config, lambda: 60_000, scheduled=late)
+    assert (result.stopped, result.received, result.errors) == ("late", 0, ())
 
 
 @pytest.mark.parametrize(("capacity", "shards"), [(100, 3), (7, 10)])

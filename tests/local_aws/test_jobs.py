@@ -8,6 +8,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,9 @@ def test_a_manifest_that_changes_after_the_check_fails_the_job_and_touches_nothi
 
 
 def test_other_bad_manifests_are_refused_in_one_line(stage: Stage, batch: Batch) -> None:
-    assert refusal(BadRequest, tag, stage, batch, manifest={"csv": "s3://nobody-has-this/m.csv"}).startswith(
+    readable = replace(stage, config=replace(stage.config, manifest_buckets=("nobody-has-this",)))
+    missing = {"csv": "s3://nobody-has-this/m.csv"}
+    assert refusal(BadRequest, tag, readable, batch, manifest=missing).startswith(
         "manifest: s3://nobody-has-this/m.csv: "
     )
     other = stage.store("other.csv", b"other,a\n")

@@ -140,8 +140,19 @@ def _wait_for(url, process):
     pytest.fail("ministack did not start within 30 s")
 
 
-@pytest.fixture(params=["fake", "server", "simulated", pytest.param("ministack", marks=pytest.mark.aws)])
+# `make test-second-opinion` starts these two.
+OTHERS = {
+    name: url for name in ("localstack", "moto") if (url := os.environ.get(f"SECOND_OPINION_{name.upper()}"))
+}
+
+
+@pytest.fixture(
+    params=["fake", "server", "simulated", pytest.param("ministack", marks=pytest.mark.aws), *OTHERS]
+)
 def backend(request):
+    if url := OTHERS.get(request.param):
+        boto3_sqs = _boto3_sqs(url)
+        return HttpBackend(url, lambda name: boto3_sqs.create_queue(QueueName=name)["QueueUrl"])
     if request.param == "fake":
         return FakeBackend()
     if request.param == "simulated":

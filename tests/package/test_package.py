@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import boto3
 import pytest
+from packaging.requirements import Requirement
 
 from chalicelib.page import files
 from dev.lambda_runtime.interpreters import VERSIONS
 from dev.lambda_runtime.packages import unpacked
+from dev.workspace import ROOT
 from infra.errors import CommandError
 from infra.package.build import FINISHED, finish, refuse_python, requirements_for
 from infra.package.checks import PILLOW_NEEDS, Runtime, fits, glibc_needed, problems
@@ -34,6 +38,38 @@ def wheel(*tags: str) -> dict[str, bytes]:
 def pillow() -> dict[str, bytes]:
     """The names a Pillow from a wheel has."""
     return {f"{need}x": b"" for need in PILLOW_NEEDS}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_requirement_has_a_wheel_that_fits_lambda_whether_or_not_that_python_is_here(version, tmp_path):
+    """A Python that no machine of ours has is proved by its wheels alone: TestBuilt runs the others."""
+    runtime = Runtime(f"python{version}")
+    wanted = tmp_path / "requirements.txt"
+    marked = [
+        Requirement(line.partition("#")[0])
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line.partition("#")[0].strip()
+    ]
+    here = {"python_version": version, "platform_machine": runtime.machine}
+    chosen = [one for one in marked if one.marker is None or one.marker.evaluate(here)]
+    wanted.write_text("".join(f"{one.name}{one.specifier}\n" for one in chosen))
+    glibcs = range(17, runtime.glibc[1] + 1)
+    tags = [
+        *(f"manylinux_2_{minor}_{runtime.machine}" for minor in glibcs),
+        f"manylinux2014_{runtime.machine}",
+    ]
+    abi = "cp" + version.replace(".", "")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--python-version", version, "--implementation", "cp", "--abi", abi]
+    command += [*(f"--platform={tag}" for tag in tags), "--dest", str(tmp_path), "-r", str(wanted)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for file in tmp_path.glob("*.whl"):
+        with zipfile.ZipFile(file) as opened:
+            opened.extractall(tmp_path / "package")
+    assert problems(files_of(tmp_path / "package"), runtime) == []
+    assert len(list(tmp_path.glob("*.whl"))) == len(chosen) >= 5
 
 
 @pytest.mark.long

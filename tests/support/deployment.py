@@ -87,7 +87,7 @@ def without(pipeline: Pipeline, function: str, action: str, resource: str) -> It
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     iam.put_role_policy(
-        RoleName=role, PolicyName=name, PolicyDocument=json.dumps(_reduced(policy, action, resource))
+        RoleName=role, PolicyName=name, PolicyDocument=json.dumps(reduced(policy, action, resource))
     )
     try:
         yield
@@ -95,7 +95,7 @@ def without(pipeline: Pipeline, function: str, action: str, resource: str) -> It
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
 
 
-def _reduced(policy: dict[str, Any], action: str, resource: str) -> dict[str, Any]:
+def reduced(policy: dict[str, Any], action: str, resource: str) -> dict[str, Any]:
     reduced = copy.deepcopy(policy)
     statements = []
     found = False

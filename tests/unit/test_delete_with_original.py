@@ -277,7 +277,7 @@ def test_s3_is_asked_for_removals_only_with_the_setting_whichever_way_it_tells(m
             self.events = given["NotificationConfiguration"]["QueueConfigurations"][0]["Events"]
 
     bucket = Bucket()
-    notify.point_bucket(
+    notify.point_at_queue(
         bucket, "b", "queue", "enqueue", prefix="", suffix="", events=Config.from_env(ON).s3_events
     )
     assert bucket.events == ["s3:ObjectCreated:*", *removals]

@@ -16,6 +16,7 @@ from chalicelib.planning.prices import PRICES
 from chalicelib.queues.retention import KEPT
 from dev import template
 from dev.workspace import ROOT
+from infra.deploying import throttle
 from tests.support.alarms import ALARMS, STAGE, text
 from tests.support.denied import CALLS
 
@@ -125,6 +126,36 @@ def test_the_table_of_costs_is_what_the_plan_computes():
     one, two = (added(action="resize", thumbnails=number) for number in ("1", "2"))
     thumbnails = {name: two[name] - one[name] for name in two if two[name] - one[name] >= 0.005}
     assert table["a million thumbnails more of the same objects"] == said(thumbnails)
+
+
+def test_what_bounds_the_cost_is_computed_from_the_limits_that_are_set():
+    month_s = 30 * 86_400
+    table = {cells[0]: cells[1:] for cells in rows(OPERATIONS, "What bounds the cost")}
+    drain = STAGE.function_setting("drain", "lambda_timeout")
+    memory_mb = STAGE.function_setting("drain", "lambda_memory_size")
+    tick = drain * memory_mb / 1024 * PRICES.lambda_gb_second + PRICES.lambda_request
+    assert table["drain"][1] == f"${tick * month_s / 60:.2f} a shard"
+    assert f"of {drain} s at {memory_mb} MB" in table["drain"][0]
+    run = PRICES.lambda_request + 0.03 * memory_mb / 1024 * PRICES.lambda_gb_second
+    assert table["enqueue"][1] == f"${run * 1e6:.2f} a million uploads"
+    request = 3.50e-6  # of a REST API, us-east-1
+    (signed, _), (health, _) = throttle.LIMITS["/*/*"], throttle.LIMITS["/~1health/GET"]
+    anybody = table["`GET /health`, which anybody may call"]
+    assert f"{health} requests a second" in anybody[0]
+    assert anybody[1] == f"${(request + run) * health * month_s:.2f}"
+    assert f"{signed} requests a second" in table["the other routes"][0]
+    requests = round((request + PRICES.lambda_request) * signed * month_s, -1)
+    assert f"${requests:.0f} of requests" in table["the other routes"][1]
+    idle = million("0", action="log")
+    fixed = sum(idle[f"CloudWatch {what}"] for what in ("metrics", "alarms", "dashboard"))
+    assert table["metrics, alarms, dashboard"][1] == f"${fixed:.2f}"
+    assert f"${PRICES.s3_put * 1e6:.0f} a million letters" in table["letters, backfill"][1]
+
+
+def test_it_says_whom_to_tell_of_a_hole_and_it_is_in_private():
+    told = (ROOT / "SECURITY.md").read_text()
+    assert "Report a vulnerability" in told
+    assert "@" not in told, "no address that nobody reads"
 
 
 def test_the_idle_month_is_what_the_plan_computes():

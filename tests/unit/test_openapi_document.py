@@ -93,6 +93,10 @@ class Jobs:
             "Jobs": [{**job, "ProgressSummary": progress, "CreationTime": datetime(2026, 1, 31, tzinfo=UTC)}]
         }
 
+    def describe_job(self, **request):
+        (job,) = self.list_jobs()["Jobs"]
+        return {"Job": {**job, "Operation": {"S3PutObjectTagging": {}}, "RoleArn": ROLE}}
+
 
 @pytest.fixture
 def url(monkeypatch, queues):

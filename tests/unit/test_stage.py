@@ -42,6 +42,13 @@ def test_a_bad_setting_is_refused_before_anything_is_deployed(stage, name, value
         deploy.check_settings(stage, {name: value}, ACCOUNT)
 
 
+def test_a_budget_tells_somebody(stage):
+    with pytest.raises(CommandError, match="MONTHLY_BUDGET_USD is '50': needs an ALARM_EMAIL, whom it tells"):
+        deploy.check_settings(stage, {"MONTHLY_BUDGET_USD": "50"}, ACCOUNT)
+    deploy.check_settings(stage, {"MONTHLY_BUDGET_USD": "50", "ALARM_EMAIL": "a@example.org"}, ACCOUNT)
+    assert deploy.monthly_budget({}) == 0, "off, unless somebody asks for it"
+
+
 def test_recording_keeps_what_people_set(stage):
     stage.record({"CAPACITY": "5000"}, {})
     stage.record({"IMAGES_BUCKET": "images"}, {"drain": "policy-dev-drain.json"})

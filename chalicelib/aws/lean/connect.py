@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from chalicelib.aws.lean.ssm import AsyncSsm
 
 
-# sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com
-_SQS_HOST = re.compile(r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?")
+# sqs.REGION.amazonaws.com, sqs-fips.REGION.amazonaws.com, ID.sqs.REGION.vpce.amazonaws.com; and with the
+# domain of another partition, such as amazonaws.com.cn, amazonaws.eu, c2s.ic.gov
+_SQS_HOST = re.compile(
+    r"(?:[\w-]+\.)?sqs(?:-fips)?\.([a-z]+(?:-[a-z]+)+-[0-9]+)\.(?:vpce\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)"
+)
 
 
 def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSqs:
@@ -67,7 +70,8 @@ def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
 
     environment = environment or AwsEnvironment.from_env()
     region = _region(queue_url, environment)
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    named = _SQS_HOST.fullmatch(urlsplit(queue_url).netloc)
+    domain = named[2] if named else "amazonaws.com"
     endpoint = environment.ssm_endpoint_url or f"https://ssm.{region}.{domain}"
     signer = Signer(
         _credentials(environment),
@@ -81,7 +85,7 @@ def async_ssm(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
 
 def _region(queue_url: str, environment: AwsEnvironment) -> str:
     named = _SQS_HOST.fullmatch(urlsplit(queue_url).netloc)
-    region = named.group(1) if named else environment.region
+    region = named[1] if named else environment.region
     if not region:
         raise ConfigError(f"AWS_REGION is not set, and {queue_url} does not name the region")
     return region

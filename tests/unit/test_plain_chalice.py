@@ -1,0 +1,111 @@
+"""Chalice's own commands in a clone, as typed: what they need and is not there is one line, and no traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.deploying import deploy as deploying
+from infra.deploying import plain_chalice
+from infra.errors import CommandError
+from infra.permissions import policies
+from tests.support.chalice import chalice, clone
+from tests.support.deployment import ACCOUNT
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return clone(tmp_path, {}, "dev")
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    """Settings and policies are there, and no record of Chalice's: a clone of a stage that is deployed."""
+    stage = clone(tmp_path, {}, "dev")
+    role = {"JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs"}
+    deploying.record(stage, {**deploying.expected_settings(stage, ACCOUNT), **role}, ACCOUNT)
+    return stage
+
+
+def one_line(answer):
+    code, said = answer
+    assert said.count("\n") == 1, said
+    return code, said
+
+
+@pytest.mark.parametrize("words", ["deploy", "local --no-autoreload", "package out", "dev plan"])
+def test_before_the_first_deploy_a_command_names_the_one_that_is_needed(fresh, words):
+    code, said = one_line(chalice(fresh, *words.split()))
+    assert code == 1
+    assert said.startswith("error: stage dev has no buckets and queues yet: make deploy STAGE=dev makes them")
+
+
+def test_chalice_local_that_restarts_itself_ends_with_the_same_line(fresh):
+    _, said = one_line(chalice(fresh, "local"))
+    assert "make deploy STAGE=dev" in said
+
+
+def test_a_bad_setting_ends_chalice_local_in_one_line(fresh, set_up):
+    set_up.record({"CAPACITY": "0"}, {})
+    code, said = one_line(chalice(set_up, "local", "--no-autoreload"))
+    assert (code, said.startswith("error: configuration: CAPACITY is '0': expected")) == (1, True)
+
+
+def test_a_clone_without_chalices_record_deploys_nothing_twice(set_up):
+    code, said = one_line(chalice(set_up, "deploy"))
+    assert (code, "make fetch STAGE=dev" in said) == (1, True)
+
+
+def test_the_committed_stage_local_has_its_policies_and_is_refused_in_a_line(fresh):
+    code, said = one_line(chalice(fresh, "deploy", "--stage", "local"))
+    assert (code, "make fetch STAGE=local" in said) == (1, True)
+
+
+def test_a_policy_that_is_not_the_codes_is_refused(set_up):
+    file = set_up.policy_file("drain")
+    file.write_text(file.read_text().replace("sqs:ReceiveMessage", "sqs:PurgeQueue"))
+    set_up.deployed_file.parent.mkdir()
+    set_up.deployed_file.write_text('{"resources": []}')
+    with pytest.raises(CommandError, match="the policy of drain is not the one its code needs: make deploy"):
+        plain_chalice.check(set_up, "deploy")
+    policies.write(set_up, set_up.account())
+    plain_chalice.check(set_up, "deploy")
+
+
+def test_chalice_package_works_where_s3_notifies_the_queue_and_says_so_elsewhere(
+    set_up, tmp_path, monkeypatch
+):
+    code, said = one_line(chalice(set_up, "package", "out"))
+    assert (code, "S3_NOTIFIES=queue" in said) == (1, True)
+    set_up.record({"S3_NOTIFIES": "queue"}, {})
+    monkeypatch.setenv("AWS_DEFAULT_REGION", ACCOUNT.region)
+    code, said = chalice(set_up, "package", str(tmp_path / "out"))
+    assert code == 0, said
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"deployment.zip", "sam.json"}
+
+
+def test_chalice_delete_without_a_record_names_make_destroy(set_up):
+    code, said = one_line(chalice(set_up, "delete"))
+    assert (code, "make destroy STAGE=dev" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("chalice deploy", ("deploy", "dev")),
+        ("chalice --debug deploy --stage prod", ("deploy", "prod")),
+        ("chalice local --port 8001 --stage=blue", ("local", "blue")),
+        ("chalice generate-sdk sdk", ("", "dev")),
+    ],
+)
+def test_the_command_and_its_stage_are_read_from_the_command_line(line, found):
+    assert plain_chalice.asked(line.split()) == found
+
+
+def test_a_stage_whose_settings_are_another_where_it_is_deployed_is_told(set_up):
+    class Lambda:
+        def get_function_configuration(self, **asked):
+            return {"Environment": {"Variables": {**set_up.environment(), "CAPACITY": "500"}}}
+
+    assert deploying.differences(Lambda(), set_up) == [
+        "CAPACITY is '500' where it is deployed, 'not set' here"
+    ]
