@@ -507,7 +507,7 @@ async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
     young, tally = 0, state.tally
 
     def old(message: MessageTypeDef) -> bool:
-        return 0 < sent_at(message) <= how.clock() - retention.RENEWED_S
+        return retention.in_last_day(sent_at(message), how.clock())
 
     def goes_on() -> bool:
         return state.renews() and young < MOST_YOUNG and how.clock() < until
@@ -528,8 +528,7 @@ async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
             tally.failed_receive = False
             hold.release()
 
-    last = tally.last.get(lane.name, 0.0)
-    if 0 < last <= how.clock() - retention.RENEWED_S and goes_on():
+    if retention.in_last_day(tally.last.get(lane.name, 0.0), how.clock()) and goes_on():
         async with asyncio.TaskGroup() as group:
             for _ in range(how.config.drain_workers):
                 group.create_task(work())

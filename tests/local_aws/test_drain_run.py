@@ -77,6 +77,8 @@ def test_a_tick_over_http_logs_one_line(server, config, capsys):
     assert written.pop("_aws")["CloudWatchMetrics"]
     assert written.pop("OldestReceived") > 0
     assert written.pop("Stage") == "dev"
+    assert written.pop("Renewed") == 0
+    assert written.pop("Capacity") == told["stage_capacity"] == config.capacity
     assert written.pop("ForwardedBulk") == told["forwarded_bulk"] == 0
     assert written.pop("scheduled")
     assert written == {"message": "tick", "shard": 1, **told}

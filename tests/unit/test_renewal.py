@@ -68,6 +68,14 @@ def test_what_is_younger_than_that_stays_as_it_is_and_costs_no_call():
     assert lanes.sqs.queues.calls == calls.sqs.queues.calls
 
 
+def test_what_was_not_dated_by_sqs_is_left_alone():
+    """It would not become younger, and so never end."""
+    for began in (0.0, MINUTE - 20 * DAY, MINUTE + DAY):
+        lanes = waiting(began=began)
+        assert lanes.tick().renewed == 0
+    assert waiting(began=MINUTE - KEPT.total_seconds() + 60).tick().renewed == 180
+
+
 def test_it_ends_at_what_is_younger_and_gives_that_back():
     lanes = waiting()
     lanes.fill("source", [event(1000 + i) for i in range(500)])
