@@ -74,6 +74,8 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     check_buses(boto3.client("events"), stage, settings, account)
     check_bucket(boto3.client("s3"), stage, settings, account)
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
+    if without := trail.missing(boto3.client("cloudtrail")):
+        say(without)
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
     say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
@@ -113,8 +115,6 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     address_policy.take_away(boto3.client("apigateway"), stage)
     throttle.set_limits(boto3.client("apigateway"), stage)
     keep_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
-    if without := trail.missing(boto3.client("cloudtrail")):
-        say(without)
     urls = [resource["rest_api_url"] for resource in stage.deployed() if "rest_api_url" in resource]
     return Deployment(account, stage.environment(), urls[0] if urls else "")
 

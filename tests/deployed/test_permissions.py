@@ -60,8 +60,10 @@ def test_a_bare_star_is_only_for_actions_without_a_narrower_resource_and_says_so
     for function, policy in policies.documents(stage, ACCOUNT).items():
         for statement in policy["Statement"]:
             if "*" in statement["Resource"]:
-                wide = ["cloudwatch:GetMetricData", "s3:CreateJob", "s3:ListJobs"]
-                assert statement["Action"] == wide, function
+                if statement["Action"] == ["s3:CreateJob"]:  # what is to be made has no ARN yet
+                    assert "aws:RequestTag" in str(statement["Condition"])
+                    continue
+                assert statement["Action"] == ["cloudwatch:GetMetricData", "s3:ListJobs"], function
                 assert statement["Sid"] == "AwsHasNoNarrowerResource"
             assert all(":*" not in action for action in statement["Action"]), function
 
