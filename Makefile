@@ -7,9 +7,11 @@ PARALLEL := --numprocesses 2 --dist loadgroup
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
+AT     := $(if $(URL),--url $(URL),--stage $(STAGE))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run status test check drop jobs plan audit openapi deploy destroy policies
+.PHONY: watch pause resume capacity letters object
 .PHONY: test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -68,6 +70,24 @@ drop: setup ## one more image into a running `make run`: make drop FILE=photo.jp
 
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 	@$(BIN)/python -m infra jobs $(ARGS)
+
+watch: setup ## does it keep up? in the terminal: make watch STAGE=prod, or URL=http://127.0.0.1:8000 of a `make run`
+	@$(BIN)/python -m infra watch $(AT) $(ARGS)
+
+pause: setup ## forward nothing: make pause STAGE=prod ARGS='--note "the database is down"'
+	@$(BIN)/python -m infra pause $(AT) $(ARGS)
+
+resume: setup ## and again
+	@$(BIN)/python -m infra resume $(AT) $(ARGS)
+
+capacity: setup ## show or set it: make capacity STAGE=prod ARGS="500 --until 2026-01-31T12:00:00Z"
+	@$(BIN)/python -m infra capacity $(AT) $(ARGS)
+
+letters: setup ## dead letters: make letters STAGE=prod, ARGS="show ID", "redrive --code gave-up", "discard ..."
+	@$(BIN)/python -m infra letters $(or $(ARGS),list) $(AT)
+
+object: setup ## where one object is: make object STAGE=prod KEY=photos/cat.png
+	@$(BIN)/python -m infra object $(AT) $(ARGS) -- "$(KEY)"
 
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)

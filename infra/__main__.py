@@ -18,7 +18,7 @@ from rich.table import Table
 from chalicelib.errors import BadRequest, ConfigError, RestError
 from infra import eventually, local_api
 from infra.commands import audit as auditing
-from infra.commands import jobs
+from infra.commands import jobs, oncall
 from infra.commands import plan as planning
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
@@ -39,6 +39,8 @@ def cli() -> None:
 
 
 cli.add_command(jobs.jobs)
+for command in (oncall.pause, oncall.resume, oncall.capacity, oncall.letters, oncall.object_, oncall.watch):
+    cli.add_command(command)
 
 
 @cli.command()

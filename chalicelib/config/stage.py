@@ -69,6 +69,7 @@ class Config:
     reports_bucket: str = ""  # manifests and completion reports
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
+    local_caller: str = ""  # who asks `chalice local`, which wants no signature
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Config:
@@ -107,6 +108,7 @@ class Config:
             reports_bucket=of.text("REPORTS_BUCKET", *bucket, default=""),
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
+            local_caller=env.get("LOCAL_CALLER", ""),
         )
         if config.action == "start_execution":
             of.text("STATE_MACHINE_ARN", _STATE_MACHINE, "a state machine's ARN for ACTION=start_execution")
