@@ -166,7 +166,7 @@ def list_letters(
         return
     least = "" if page["complete"] else "at least "
     filing = f", {page['being_filed']:,} being filed" if page["being_filed"] else ""
-    out.print(f"{least}{page['total']:,} dead letters{filing}", highlight=False)
+    out.print(f"{least}{_count(page['total'], 'dead letter')}{filing}", highlight=False)
     if page["codes"]:
         codes = Table("code", "letters", "oldest", "send them back?", box=None)
         for name, one in page["codes"].items():
@@ -235,8 +235,10 @@ def _run(do: str, stage: str | None, url: str | None, as_json: bool, selected: M
             count = len(selected["ids"]) or _matching(api, body)
             what = "sent back, at the stage's capacity" if do == "redrive" else "discarded, for good"
             if not sys.stdin.isatty():
-                raise click.UsageError(f"{count:,} letters would be {what}: --yes does it without asking")
-            click.confirm(f"{count:,} letters will be {what}. Go on?", abort=True, err=True)
+                raise click.UsageError(
+                    f"{_count(count, 'letter')} would be {what}: --yes does it without asking"
+                )
+            click.confirm(f"{_count(count, 'letter')} will be {what}. Go on?", abort=True, err=True)
         run = api.call("POST", f"/dead-letters/{do}", body=body)
         while selected["follow"] and run["status"] not in RUN_ENDED:
             time.sleep(1.0)
@@ -352,13 +354,13 @@ def problems(status: Mapping[str, Any]) -> list[str]:
     functions = status["functions"]
     for name, of in functions.items() if "error" not in functions else ():
         if of and of["errors"]:
-            found.append(f"{name} failed {of['errors']:,.0f} times in the last hour")
+            found.append(f"{name} failed {_count(of['errors'], 'time')} in the last hour")
         if of and of["throttles"]:
-            found.append(f"{name} was throttled {of['throttles']:,.0f} times in the last hour")
+            found.append(f"{name} was throttled {_count(of['throttles'], 'time')} in the last hour")
     letters = status["dead_letters"]
     count = 0 if "error" in letters else letters["total"] + letters["being_filed"]
     if count:
-        found.append(f"{count:,} dead letter{'' if count == 1 else 's'}: `letters list` shows why")
+        found.append(f"{_count(count, 'dead letter')}: `letters list` shows why")
     return [_shown(one) for one in found]
 
 
@@ -372,6 +374,10 @@ def duration(seconds: float | None) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit}" + (f" {rest} {sub}" if rest else "")
     return f"{whole} s"
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
 
 
 def _print(answer: Mapping[str, Any], as_json: bool, sentence: str = "") -> None:

@@ -220,7 +220,7 @@ def test_each_thing_that_is_wrong_is_a_line():
         "jobs: not known, AccessDenied",
         "the last tick: source: AccessDenied",
         "consume failed 3 times in the last hour",
-        "consume was throttled 1 times in the last hour",
+        "consume was throttled 1 time in the last hour",
         "3 dead letters: `letters list` shows why",
     ]
 
