@@ -304,10 +304,11 @@ def screen(status: Mapping[str, Any]) -> Group:
 
 def _facts(status: Mapping[str, Any]) -> list[Text]:
     set_by = status["set_by"]
-    by = f", set by {set_by['who']} at {set_by['when']}" if set_by["who"] else ""
-    note = f": {set_by['note']}" if set_by["note"] else ""
     capacity = "not known" if status["capacity"] is None else f"{status['capacity']:,} a minute"
-    facts = [Text(_shown(f"Capacity {capacity}{by}{note}"))]
+    facts = [Text(f"Capacity {capacity}")]
+    if set_by["who"]:  # of a pause, too
+        note = f": {set_by['note']}" if set_by["note"] else ""
+        facts.append(Text(_shown(f"Last changed by {set_by['who']} at {set_by['when']}{note}")))
     arrivals = status["arrivals_per_minute"]
     coming = "not known" if arrivals is None else f"{arrivals:,.1f} a minute"
     hour = status["hour"]
