@@ -8,9 +8,11 @@ STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
 PYTHON313 ?= python3.13
+AT     := $(if $(URL),--url $(URL),--stage $(STAGE))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run status test check drop jobs plan verify audit openapi new-action
+.PHONY: watch pause resume capacity letters object bench-pace
 .PHONY: deploy fetch destroy policies test-second-opinion test-unit test-deploy test-faults test-corpus simulate
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
@@ -73,6 +75,24 @@ drop: setup ## one more image into a running `make run`: make drop FILE=photo.jp
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 	@$(BIN)/python -m infra jobs $(ARGS)
 
+watch: setup ## does it keep up? in the terminal: make watch STAGE=prod, or URL=http://127.0.0.1:8000 of a `make run`
+	@$(BIN)/python -m infra watch $(AT) $(ARGS)
+
+pause: setup ## forward nothing: make pause STAGE=prod ARGS='--note "the database is down"'
+	@$(BIN)/python -m infra pause $(AT) $(ARGS)
+
+resume: setup ## and again
+	@$(BIN)/python -m infra resume $(AT) $(ARGS)
+
+capacity: setup ## show or set it: make capacity STAGE=prod ARGS="500 --until 2026-01-31T12:00:00Z"
+	@$(BIN)/python -m infra capacity $(AT) $(ARGS)
+
+letters: setup ## dead letters: make letters STAGE=prod, ARGS="show ID", "redrive --code gave-up", "discard ..."
+	@$(BIN)/python -m infra letters $(or $(ARGS),list) $(AT)
+
+object: setup ## where one object is: make object STAGE=prod KEY=photos/cat.png
+	@$(BIN)/python -m infra object $(AT) $(ARGS) -- "$(KEY)"
+
 deploy: setup ## into your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
 
@@ -97,6 +117,10 @@ policies: setup ## the IAM policies of a stage from the code: make policies STAG
 bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm; writes benchmarks/results/drain.json
 	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
 	@$(BIN)/python -m benchmarks.drain.plot
+
+bench-pace: setup $(VENV)/.bench ## what the downstream feels, beside what was before; writes benchmarks/results/pace.json, takes some minutes
+	@$(BIN)/python -m benchmarks.pace.bench $(ARGS)
+	@$(BIN)/python -m benchmarks.pace.plot
 
 bench-cold-start: setup ## each function's cold start against an empty handler; writes benchmarks/results/cold_start.json
 	@$(BIN)/python -m benchmarks.cold_start.bench $(ARGS)

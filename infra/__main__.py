@@ -18,7 +18,7 @@ from rich.table import Table
 from chalicelib.errors import BadRequest, ConfigError, RestError
 from infra import eventually, local_api
 from infra.commands import audit as auditing
-from infra.commands import jobs, new_action
+from infra.commands import jobs, new_action, oncall
 from infra.commands import plan as planning
 from infra.commands import verify as verifying
 from infra.deploying import deploy as deploying
@@ -40,6 +40,8 @@ def cli() -> None:
 
 
 cli.add_command(jobs.jobs)
+for command in (oncall.pause, oncall.resume, oncall.capacity, oncall.letters, oncall.object_, oncall.watch):
+    cli.add_command(command)
 
 
 @cli.command()

@@ -61,6 +61,7 @@ def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, br
             f"stage {stage.name} is in account {there.id}, your AWS credentials are for {here.id}: "
             "set AWS_PROFILE to the right one"
         )
+    os.environ["LOCAL_CALLER"] = here.caller
     with local_api(stage, port, log) as url, contextlib.suppress(KeyboardInterrupt):
         say(f"Stage {stage.name}, account {there.id}, {there.region}: {url}")
         say("Only this machine can open it. Ctrl-C ends it.")

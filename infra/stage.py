@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Account:
     id: str  # twelve digits
     region: str
     partition: str = "aws"
+    caller: str = field(default="", compare=False)  # the ARN of whose credentials these are, where known
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"

@@ -34,10 +34,17 @@ def worst_window(moments: Sequence[float], weights: Sequence[float], seconds: fl
 
 
 def over_capacity(stage: Stage, moments: Sequence[float], seconds: float = MINUTE) -> float:
-    """The worst window's events over what the capacity of their moments allows in it."""
+    """The worst window's events over what the capacity of their moments allows in it.
+
+    SQS delays by whole seconds: what is due in an hour's last second may be there in the next hour's first.
+    """
     ordered = sorted(moments)
-    known = stage.ssm.override
-    weights = [MINUTE / seconds / override.capacity_at(stage.config, known, at) for at in ordered]
+
+    def capacity(at: float) -> int:
+        known = stage.ssm.override
+        return max(override.capacity_at(stage.config, known, one) for one in (at, at - 1))
+
+    weights = [MINUTE / seconds / capacity(at) for at in ordered]
     return worst_window(ordered, weights, seconds)
 
 

@@ -7,15 +7,16 @@ from typing import Any, TypeVar
 
 from chalice.app import Request
 
+from chalicelib.api.views import config
 from chalicelib.telemetry import logs
 
 Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 
 def caller(request: Request) -> str:
-    """The ARN of who signed the request; `chalice local` asks for no signature."""
+    """Who signed the request, as an ARN; of `chalice local`, which wants no signature, whose credentials."""
     arn: str | None = request.context.get("identity", {}).get("userArn")
-    return arn or "chalice local"
+    return arn or config().local_caller or "chalice local"
 
 
 def audited(request: Request, message: str, answer: Answer) -> Answer:

@@ -106,6 +106,7 @@ class Config:
     manifest_buckets: tuple[str, ...] = ()  # where manifests may be besides: the jobs role may read there
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
+    local_caller: str = ""  # who asks `chalice local`, which wants no signature
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
@@ -162,6 +163,7 @@ class Config:
             manifest_buckets=of.read("MANIFEST_BUCKETS", _buckets, cls.manifest_buckets),
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
+            local_caller=env.get("LOCAL_CALLER", ""),
         )
         if config.action in OF_ACTIONS:
             for name, (pattern, expected) in OF_ACTIONS[config.action].items():

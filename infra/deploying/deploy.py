@@ -185,7 +185,8 @@ def current_account() -> Account:
         identity = boto3.client("sts").get_caller_identity()
     except Exception as e:  # every way in which credentials can be missing or refused
         raise CommandError(f"the AWS credentials do not work: {e}") from e
-    return Account(identity["Account"], session.region_name, identity["Arn"].split(":")[1])
+    arn = identity["Arn"]
+    return Account(identity["Account"], session.region_name, arn.split(":")[1], arn)
 
 
 def refuse_another_account(stage: Stage, account: Account) -> None:

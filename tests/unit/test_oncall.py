@@ -1,0 +1,239 @@
+"""The person on call at a terminal: one line says what happened, exit codes mean something, nothing is done unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+
+import pytest
+from chalice.test import Client
+from click.testing import CliRunner
+
+from chalicelib.aws import clients
+from dev.fake_boto3 import FakeBotoSqs, FakeS3
+from dev.workspace import ROOT
+from infra.__main__ import cli
+from infra.api import Api, _at, in_process
+from infra.commands import oncall
+from infra.errors import CommandError
+from tests.support.app import load_app
+from tests.support.letters import filed_keys, put_letter
+
+
+class Ssm:
+    """One parameter."""
+
+    class exceptions:  # noqa: N801  boto3's name
+        class ParameterNotFound(Exception):
+            pass
+
+    def __init__(self):
+        self.value = ""
+
+    def get_parameter(self, *, Name):  # noqa: N803
+        if not self.value:
+            raise self.exceptions.ParameterNotFound
+        return {"Parameter": {"Name": Name, "Value": self.value}}
+
+    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
+        self.value = Value
+
+
+class Letters:
+    """The function `letters`, which runs when it is called."""
+
+    def __init__(self, s3, sqs):
+        self.s3, self.sqs = s3, sqs
+
+    def invoke(self, *, Payload, **_):  # noqa: N803
+        from chalicelib.api.views import config
+        from chalicelib.letters import handler
+
+        handler.handle(json.loads(Payload), self.s3, self.sqs, config(), lambda: 120_000)
+
+
+@pytest.fixture
+def ssm():
+    return Ssm()
+
+
+@pytest.fixture
+def s3():
+    return FakeS3("reports")
+
+
+@pytest.fixture
+def call(monkeypatch, queues, ssm, s3):
+    """`python -m infra ...` over the app's own routes; the API's answers are the product's."""
+    sqs = FakeBotoSqs(queues)
+    monkeypatch.setattr(clients, "sqs", lambda: sqs)
+    monkeypatch.setattr(clients, "ssm", lambda: ssm)
+    monkeypatch.setattr(clients, "s3", lambda: s3)
+    monkeypatch.setattr(clients, "functions", lambda: Letters(s3, sqs))
+    monkeypatch.setattr(oncall.time, "sleep", lambda seconds: None)
+    caller = "arn:aws:iam::123456789012:user/ann"
+    app = load_app(monkeypatch, ACTION="log", REPORTS_BUCKET="reports", LOCAL_CALLER=caller)
+    with Client(app, project_dir=str(ROOT)) as client:
+
+        @contextlib.contextmanager
+        def api(stage, url):
+            yield Api(in_process(client, io.StringIO()))
+
+        monkeypatch.setattr(oncall, "api_of", api)
+        runner = CliRunner()
+        yield lambda *arguments, **options: runner.invoke(cli, arguments, **options)
+
+
+def test_a_pause_says_what_it_does_not_stop_and_who_paused_is_kept(call, ssm):
+    found = call("pause", "--note", "the database is down")
+    assert (found.exit_code, found.stdout) == (
+        0,
+        "Paused. What was forwarded before is still due, within 80 seconds.\n",
+    )
+    kept = json.loads(ssm.value)
+    assert (kept["paused"], kept["note"]) == (True, "the database is down")
+    assert kept["who"] == "arn:aws:iam::123456789012:user/ann"
+    assert call("resume").stdout == "Resumed: the next tick forwards.\n"
+    assert not json.loads(ssm.value).get("paused")
+
+
+def test_a_capacity_is_shown_set_and_taken_back(call):
+    assert json.loads(call("capacity", "500", "--json").stdout)["capacity"] == 500
+    shown = call("capacity").stdout.splitlines()
+    assert [line.split() for line in shown][:3] == [
+        ["capacity", "500"],
+        ["capacity", "deployed", "1,000"],
+        ["capacity", "set", "500"],
+    ]
+    assert json.loads(call("capacity", "deployed", "--json").stdout)["capacity"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("capacity", "much"), "'much' is neither a number nor `deployed`"),
+        (("capacity", "5", "--by-hour", "else=5"), "give EVENTS or --by-hour"),
+        (("pause", "--stage", "dev", "--url", "http://x"), "give --stage or --url"),
+        (("letters", "redrive"), "say which"),
+        (("letters", "discard", "--code", "gone"), "0 letters would be discarded, for good: --yes does it"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(call, arguments, said):
+    found = call(*arguments)
+    assert found.exit_code == 2
+    assert said in found.stderr
+
+
+def test_what_the_api_refuses_is_its_own_line(call):
+    with pytest.raises(CommandError, match=r"^capacity: expected a whole number from 1 to 1000000"):
+        call("capacity", "0", catch_exceptions=False)
+
+
+def test_letters_are_listed_by_code_and_one_a_line(call, s3):
+    first = put_letter(s3, "a.jpg", "gone")
+    put_letter(s3, "b\x1b[31m\u202egpj.exe", "damaged", minute=1)
+    found = call("letters", "list")
+    assert found.exit_code == 0
+    assert found.stdout.startswith("2 dead letters\n")
+    assert f"{first.id}  a.jpg  why\n" in found.stdout
+    assert "b?[31m?gpj.exe  why\n" in found.stdout
+    assert json.loads(call("letters", "list", "--json", "--code", "gone").stdout)["matching"] == 1
+    assert "key          a.jpg\n" in call("letters", "show", first.id).stdout
+
+
+def test_a_redrive_is_followed_to_its_end(call, s3, queues):
+    for number in range(25):
+        put_letter(s3, f"{number:02d}.jpg")
+    found = call("letters", "redrive", "--all", "--yes")
+    assert found.exit_code == 0
+    assert "moved    25" in found.stdout
+    assert filed_keys(s3) == []
+    assert len(queues.queue("source").bodies()) == 25
+
+
+def test_a_discard_by_id_takes_that_letter_alone(call, s3):
+    gone = put_letter(s3, "a.jpg")
+    put_letter(s3, "b.jpg", minute=1)
+    assert call("letters", "discard", gone.id, "--yes", "--json").exit_code == 0
+    assert filed_keys(s3) == ["b.jpg"]
+
+
+def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
+    for number in range(2500):
+        queues.put(queues.queue("source"), str(number))
+    found = call("watch", "--once")
+    assert found.stdout.startswith("Keeping up: backlog gone in about 3 min")
+    assert "source" in found.stdout
+    assert found.exit_code == 1  # nothing is known of the logs here: that is something to look at
+    assert json.loads(call("watch", "--json").stdout)["drain"]["minutes"] == 3
+
+
+def status(**changes):
+    good = {
+        "queues": {"source": {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age": None}},
+        "schedule": {"paused": False},
+        "drain": {"minutes": 0, "says": "nothing waits", "expires": None},
+        "downstream": {"paused": False, "until": None},
+        "last_tick": None,
+        "capacity_error": None,
+        "dead_letters": {"total": 0, "being_filed": 0},
+        "functions": {},
+        "hour": {},
+        "jobs": {},
+    }
+    return {**good, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "begins"),
+    [
+        ({}, "ok", "Keeping up: nothing waits"),
+        ({"schedule": {"paused": True}}, "paused", "Paused: nothing is forwarded"),
+        (
+            {"drain": {"minutes": None, "says": "not at this capacity: 9 arrive", "expires": None}},
+            "bad",
+            "Falling behind",
+        ),
+        (
+            {"drain": {"minutes": 20_161, "says": "", "expires": {"says": "Events will be lost"}}},
+            "bad",
+            "Events will be lost",
+        ),
+        ({"queues": {"source": {"error": "AccessDenied"}}}, "unknown", "Not known"),
+    ],
+)
+def test_the_verdict_is_never_kinder_than_the_truth(changes, state, begins):
+    said = oncall.verdict(status(**changes))
+    assert said[0] == state
+    assert said[1].startswith(begins)
+
+
+def test_each_thing_that_is_wrong_is_a_line():
+    assert oncall.problems(status()) == []
+    found = oncall.problems(
+        status(
+            capacity_error="it is nonsense",
+            last_tick={"errors": ["source: AccessDenied"]},
+            functions={"consume": {"errors": 3, "throttles": 1, "success_rate": 50.0}},
+            dead_letters={"total": 2, "being_filed": 1},
+            jobs={"error": "AccessDenied"},
+            downstream={"paused": True, "until": "2026-01-31T10:31:00.000Z"},
+        )
+    )
+    assert found == [
+        "capacity: it is nonsense",
+        "jobs: not known, AccessDenied",
+        "the downstream fails: consume leaves it alone, tried again at 2026-01-31T10:31:00.000Z",
+        "the last tick: source: AccessDenied",
+        "consume failed 3 times in the last hour",
+        "consume was throttled 1 time in the last hour",
+        "3 dead letters: `letters list` shows why",
+    ]
+
+
+def test_an_address_that_is_none_or_does_not_answer_is_one_line():
+    with pytest.raises(CommandError, match="--url is 'localhost': expected an address such as"):
+        _at("localhost")
+    with pytest.raises(CommandError, match=r"^http://127\.0\.0\.1:1 does not answer"):
+        _at("http://127.0.0.1:1")("GET", "/status", b"")
