@@ -52,7 +52,7 @@ OF_ACTIONS: Mapping[str, Mapping[str, tuple[re.Pattern[str], str]]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """One stage's settings. The README's table gives each one's meaning, default and unit."""
+    """One stage's settings. docs/settings.md gives each one's meaning, default and unit."""
 
     images_bucket: str
     thumbnails_bucket: str

@@ -57,7 +57,7 @@ class Size:
 
 @dataclass(frozen=True)
 class ThumbnailSettings:
-    """How thumbnails are made. The README's table gives each one's meaning, default and unit."""
+    """How thumbnails are made. docs/settings.md gives each one's meaning, default and unit."""
 
     sizes: tuple[int | Size, ...] = (256, 1024)  # a number: the side of a square box, in pixels, and its name
     fit: Fit = "inside"  # of the sizes that do not say

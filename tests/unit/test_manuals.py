@@ -21,6 +21,7 @@ from tests.support.alarms import ALARMS, STAGE, text
 from tests.support.denied import CALLS
 
 DOCS = ROOT / "docs"
+SETTINGS = (DOCS / "settings.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SECURITY = (ROOT / "docs" / "security.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -180,8 +181,8 @@ def test_the_readme_says_no_other_amounts_than_the_manual():
     assert not re.findall(r"\$\d", README.replace(section(README, "Cost"), ""))
 
 
-def test_the_readmes_defaults_are_the_settings_defaults():
-    defaults = {cell: row[1] for row in rows(README, "Settings") for cell in re.findall(r"`(\w+)`", row[0])}
+def test_the_manuals_defaults_are_the_settings_defaults():
+    defaults = {cell: row[1] for row in rows(SETTINGS, "The stage") for cell in re.findall(r"`(\w+)`", row[0])}
     shown = {
         field.name: field.default
         for field in dataclasses.fields(Config)
