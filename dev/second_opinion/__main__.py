@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ TESTS = ("tests/second_opinion", "tests/local_aws/test_sqs_contract.py")
 
 def main(options: list[str]) -> int:
     """pytest's exit code; 1 when a server is missing."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the servers end with us
+        signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
