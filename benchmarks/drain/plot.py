@@ -1,4 +1,4 @@
-"""The picture for docs/benchmarks.md from benchmarks/results/drain.json: `python -m benchmarks.drain.plot`."""
+"""The picture from benchmarks/results/drain.json: `python -m benchmarks.drain.plot`."""
 
 from __future__ import annotations
 

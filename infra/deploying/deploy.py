@@ -148,6 +148,16 @@ def differences(client: LambdaClient, stage: Stage) -> list[str]:
     ]
 
 
+def _notified_bucket(stage: Stage, settings: Mapping[str, str], account: Account) -> str:
+    """The bucket that may send to the source queue: also one that does so until this deploy changes that.
+
+    What S3 may not deliver is lost. The permission goes with the deploy after that.
+    """
+    bucket = _images_bucket(stage, settings, account)
+    may = _notifies_queue(settings) or notify.notifies_queue(boto3.client("s3"), bucket)
+    return bucket if may else ""
+
+
 def _parameters(
     stage: Stage, settings: Mapping[str, str], account: Account, tls_only: bool
 ) -> dict[str, str]:
@@ -159,7 +169,7 @@ def _parameters(
         "SourceVisibility": str(stage.visibility("drain")),
         "DestinationVisibility": str(stage.visibility("consume")),
         "DeadLetterVisibility": str(stage.visibility("letters")),
-        "NotifiedBucket": _images_bucket(stage, settings, account) if _notifies_queue(settings) else "",
+        "NotifiedBucket": _notified_bucket(stage, settings, account),
         "ManifestObjects": ",".join(
             f"arn:{account.partition}:s3:::{bucket}/*" for bucket in manifest_buckets(settings)
         ),

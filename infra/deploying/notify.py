@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from chalicelib.events import notification_filter
 from infra.errors import CommandError
 from infra.eventually import settled
@@ -46,6 +48,15 @@ def point_at_queue(
     }
     wanted["QueueConfigurations"].append(ours)
     _put(s3, bucket, present, wanted)
+
+
+def notifies_queue(s3: S3Client, bucket: str) -> bool:
+    """Whether the bucket notifies the queue now; one that is not there, or not ours to read, does not."""
+    try:
+        present = s3.get_bucket_notification_configuration(Bucket=bucket)
+    except ClientError:
+        return False
+    return any(one.get("Id") == ID for one in present.get("QueueConfigurations", []))
 
 
 def point_at_function(

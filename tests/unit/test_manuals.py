@@ -182,7 +182,9 @@ def test_the_readme_says_no_other_amounts_than_the_manual():
 
 
 def test_the_manuals_defaults_are_the_settings_defaults():
-    defaults = {cell: row[1] for row in rows(SETTINGS, "The stage") for cell in re.findall(r"`(\w+)`", row[0])}
+    defaults = {
+        cell: row[1] for row in rows(SETTINGS, "The stage") for cell in re.findall(r"`(\w+)`", row[0])
+    }
     shown = {
         field.name: field.default
         for field in dataclasses.fields(Config)

@@ -18,7 +18,7 @@ from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.deploying import invocations, leftovers, mended, notify, plain_chalice, stack, trail
 from infra.errors import CommandError
-from infra.stage import RECORDED, Account
+from infra.stage import RECORDED, Account, Stage
 from tests.support.app import load_app
 
 HERE = Account("123456789012", "eu-central-1")
@@ -187,6 +187,20 @@ class Bucket:
         if self.refusals:
             raise self.refusals.pop()
         self.notifications, self.puts = given["NotificationConfiguration"], self.puts + 1
+
+
+def test_a_bucket_that_notifies_the_queue_may_go_on_until_the_deploy_has_changed_that(monkeypatch):
+    """What S3 may not deliver meanwhile would be lost."""
+    bucket = Bucket()
+    monkeypatch.setattr(deploying.boto3, "client", lambda service: bucket)
+    account = Account("123456789012", "eu-central-1")
+    stage, settings = Stage(workspace.ROOT, "dev"), {"IMAGES_BUCKET": "b", "S3_NOTIFIES": "lambda"}
+    assert deploying._notified_bucket(stage, settings, account) == ""
+    notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix="", suffix="")
+    assert deploying._notified_bucket(stage, settings, account) == "b"
+    assert deploying._notified_bucket(stage, {**settings, "S3_NOTIFIES": "queue"}, account) == "b"
+    notify.point_at_function(bucket, "b", ENQUEUE, ["s3:ObjectCreated:*"], "", "")
+    assert deploying._notified_bucket(stage, settings, account) == ""
 
 
 def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
