@@ -70,7 +70,7 @@ new-action: setup ## an action of your own, and its test, to be filled in: make 
 	@$(BIN)/python -m infra new-action --name "$(NAME)"
 
 drop: setup ## one more image into a running `make run`: make drop FILE=photo.jpg
-	@$(BIN)/python -m dev drop "$(FILE)"
+	@$(BIN)/python -m dev drop $(ARGS) -- "$(FILE)"
 
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 	@$(BIN)/python -m infra jobs $(ARGS)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.markup import escape
 
 from chalicelib.config import Config
 from chalicelib.config.stage import OF_ACTIONS, actions_in
 from dev import run as running
-from dev.local_aws import client_environment
+from dev.local_aws import client_environment, lead_here
 from dev.pipeline import Pipeline
-from dev.workspace import run_folder
+from dev.workspace import PORT, run_folder
 from infra.errors import CommandError
 from infra.permissions.policies import Disagreement
 from infra.stage import Stage
 
-PORT = 4566
+A_PORT = click.IntRange(1, 65_535)
 
 
 @click.group()
@@ -52,8 +51,8 @@ def cli() -> None:
     "backfill, and a downstream that fails for a minute.",
 )
 @click.option("--once", is_flag=True, help="Do the job and exit: 0 when every object ended where it should.")
-@click.option("--port", default=PORT, show_default=True, help="Of the local AWS.")
-@click.option("--status-port", default=8000, show_default=True, help="Of the page and the API.")
+@click.option("--port", default=PORT, show_default=True, type=A_PORT, help="Of the local AWS.")
+@click.option("--status-port", default=8000, show_default=True, type=A_PORT, help="Of the page and the API.")
 @click.option(
     "--out",
     default=running.OUT,
@@ -84,18 +83,22 @@ def run(
         raise click.UsageError(
             "--burst makes pictures of its own, and thumbnails of them: leave out --images and --action"
         )
+    if port == status_port and not once:
+        raise click.UsageError(f"--port and --status-port are both {port}: two servers need two ports")
     options = running.Options(images, capacity, action, once, port, status_port, out, burst or 0)
     sys.exit(running.run(options, Console()))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--port", default=PORT, show_default=True, help="Of the local AWS that `make run` started.")
+@click.option(
+    "--port", default=PORT, show_default=True, type=A_PORT, help="Of the local AWS that `make run` started."
+)
 def drop(file: Path, port: int) -> None:
     """Upload one more image while `make run` is up."""
     folder = run_folder(port)
     stage = Stage(folder / "app", "local")
-    os.environ.update(client_environment(f"http://127.0.0.1:{port}", folder))
+    lead_here(client_environment(f"http://127.0.0.1:{port}", folder))
     try:
         upload = Pipeline(stage).upload(file.name, file.read_bytes())
     except Exception as e:  # not up, or up without the app: the same remedy
@@ -106,6 +109,11 @@ def drop(file: Path, port: int) -> None:
 if __name__ == "__main__":
     try:
         cli(prog_name="python -m dev")
+    except OSError as e:  # a full disk, a folder that may not be written, a name that it does not take
+        about = f"{e.filename}: " if e.filename else ""
+        running.tell_error(f"{about}{e.strerror or e}")
+    except (BotoCoreError, ClientError) as e:
+        running.tell_error(f"the local AWS does not answer as it should; its log is in .run: {e}")
     except (CommandError, Disagreement) as e:
-        Console(stderr=True).print(f"[red]error:[/] {escape(str(e))}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        running.tell_error(str(e))
+    sys.exit(1)

@@ -25,17 +25,6 @@ REGION = "us-east-1"
 PUTS_FAIL = "LOCAL_AWS_PUTS_FAIL"  # the path of a file that names a bucket: its PUTs fail while it is there
 STARTS_WITHIN = 60  # seconds, on a busy machine
 
-# What of the user's own AWS settings must reach neither the server nor its clients.
-_OWN_AWS = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL",
-    "AWS_DEFAULT_REGION",
-    "AWS_REGION",
-    "AWS_DATA_PATH",
-)
-
 
 class LocalAws:
     """The running local AWS."""
@@ -72,7 +61,7 @@ def local_aws(port: int, folder: Path, extra: Mapping[str, str] | None = None) -
     """
     refuse_taken_port(port, "--port")
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    environment = {name: value for name, value in os.environ.items() if name not in _OWN_AWS} | {
+    environment = without_own_aws(os.environ) | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "IOT_MTLS_ENABLED": "0",
@@ -97,6 +86,22 @@ def local_aws(port: int, folder: Path, extra: Mapping[str, str] | None = None) -
         yield server
     finally:
         server.stop()
+
+
+def without_own_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without any AWS setting of the user's, of which each may lead to the real one; and past every proxy."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    local = "127.0.0.1,localhost"
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = f"{kept[name]},{local}" if kept.get(name) else local
+    return kept
+
+
+def lead_here(environment: Mapping[str, str]) -> None:
+    """From now on this process, and those that it starts, use the AWS of the environment and no other."""
+    kept = without_own_aws(os.environ)
+    os.environ.clear()
+    os.environ.update({**kept, **environment})
 
 
 def client_environment(url: str, folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import mimetypes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
 LISTED_WITHIN = 60  # seconds
+MAX_NAME_BYTES = 255  # of one part of a path: https://man7.org/linux/man-pages/man3/pathconf.3.html
 
 SCHEDULED_EVENT = {
     "version": "0",
@@ -174,11 +176,22 @@ def save(uploads: list[Upload], folder: Path) -> int:
     count = 0
     for upload in uploads:
         for key, contents in upload.thumbnails.items():
-            file = folder / key.replace("..", "__").lstrip("/")
+            parts = key.replace("..", "__").lstrip("/").split("/")
+            file = folder.joinpath(*map(_file_name, parts))
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(contents)
             count += 1
     return count
+
+
+def _file_name(name: str) -> str:
+    """A name that a file system takes: a key's may be longer, and a thumbnail's is longer still."""
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    kept = Path(name).suffix[-10:]
+    most = MAX_NAME_BYTES - len(f"~{digest}{kept}".encode())
+    return f"{name.encode()[:most].decode(errors='ignore')}~{digest}{kept}"
 
 
 def _keys(body: str) -> list[str]:

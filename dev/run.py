@@ -23,17 +23,24 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from chalicelib.config import Config
 from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.events import MAX_KEY_BYTES
+from chalicelib.queues.batching import plain
 from dev import burst, photos, tagging, workspace
-from dev.local_aws import PUTS_FAIL, LocalAws, free_port, local_aws
+from dev.local_aws import PUTS_FAIL, LocalAws, free_port, lead_here, local_aws
 from dev.pipeline import Pipeline, Upload, dimensions, save
 from dev.s3_batch.process import s3_batch
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.local_api import local_api, refuse_taken_port
 
+SHOWN = 20  # rows of the table; the rest is in a file
+# What systems and unfinished downloads leave in a folder of pictures.
+JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
+UNFINISHED = (".part", ".crdownload", ".tmp", "~")
 OUT = workspace.ROOT / "thumbnails"  # where thumbnails are written unless the user says otherwise
 SETTLES_WITHIN = 120  # seconds without any progress, on a busy machine
 UPLOADS_A_SECOND = 4  # the local AWS starts a process for each event it cannot queue
@@ -57,12 +64,13 @@ def run(options: Options, console: Console) -> int:
     """The exit code: 0 when every object ended where it should, 1 when one is missing."""
     if options.burst:
         return _run_burst(options, console)
-    files = _files(options.images or photos.photos(workspace.ROOT / ".cache"))
+    _refuse_no_folder(options.out)
+    files = _files(options.images or photos.photos(workspace.ROOT / ".cache"), console)
     folder = workspace.run_folder(options.port)
     if not options.once:
         refuse_taken_port(options.status_port, "--status-port")
     with local_aws(options.port, folder) as aws, s3_batch(free_port(), aws.url) as jobs:
-        os.environ.update(aws.environment())
+        lead_here(aws.environment())
         console.print(f"Local AWS on {aws.url}, no account needed")
         pipeline = _deploy(options, folder, jobs, console)
         uploads = _upload_and_follow(pipeline, files, console)
@@ -70,12 +78,19 @@ def run(options: Options, console: Console) -> int:
             shutil.rmtree(OUT, ignore_errors=True)
         written = save(uploads, options.out)
         console.print(_table(uploads, pipeline.settings["ACTION"]))
+        if len(uploads) > SHOWN:
+            console.print(_write_all(uploads, folder / "objects.tsv"), highlight=False, soft_wrap=True)
+        if options.action == "log":
+            log = pipeline.stage.function_name("consume")
+            console.print(
+                f"The lines: aws --endpoint-url {aws.url} logs tail /aws/lambda/{log}", soft_wrap=True
+            )
         if written:
             console.print(f"{written} thumbnails in {_relative(options.out)}{os.sep}")
         missing = [upload.key for upload in uploads if upload.ended is None]
         for key in missing:
             console.print(
-                f"[red]missing:[/] {escape(key)} ended neither done nor dead-lettered", soft_wrap=True
+                f"[red]missing:[/] {shown(key)} ended neither done nor dead-lettered", soft_wrap=True
             )
         if not missing:
             os.environ.update(jobs)
@@ -98,7 +113,7 @@ def _run_burst(options: Options, console: Console) -> int:
         local_aws(options.port, folder, {PUTS_FAIL: str(fails)}) as aws,
         s3_batch(free_port(), aws.url) as jobs,
     ):
-        os.environ.update(aws.environment())
+        lead_here(aws.environment())
         console.print(f"Local AWS on {aws.url}, no account needed")
         pipeline = _deploy(options, folder, jobs, console, burst.SETTINGS)
         os.environ.update(jobs)
@@ -114,13 +129,43 @@ def _run_burst(options: Options, console: Console) -> int:
     return 0 if well else 1
 
 
-def _files(folder: Path) -> list[Path]:
+def _refuse_no_folder(out: Path) -> None:
+    """Raises CommandError where no thumbnail can be written, before an hour is spent."""
+    there = next(one for one in (out, *out.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise CommandError(f"--out {out}: {there} is a file; expected a folder, or one that can be made")
+    if not os.access(there, os.W_OK):
+        raise CommandError(f"--out {out}: {there} may not be written")
+
+
+def _files(folder: Path, console: Console) -> list[Path]:
+    """Those to be uploaded. Raises CommandError where there is none."""
     if not folder.is_dir():
         raise CommandError(f"--images {folder}: there is no such folder")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    why = {file: reason for file in found if (reason := _why_not(file, folder))}
+    for reason in dict.fromkeys(why.values()):
+        names = [file.name for file in found if why.get(file) == reason]
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        console.print(f"Skipped, {reason}: {shown(', '.join(names[:3]))}{more}", soft_wrap=True)
+    files = [file for file in found if file not in why]
     if not files:
-        raise CommandError(f"--images {folder}: the folder holds no file")
+        raise CommandError(f"--images {folder}: the folder holds no file that can be uploaded")
     return files
+
+
+def _why_not(file: Path, folder: Path) -> str:
+    """Why a file is not uploaded; empty where it is."""
+    name = file.name.lower()
+    if name in JUNK or name.startswith("._"):
+        return "a system's own file"
+    if name.endswith(UNFINISHED):
+        return "not finished"
+    try:
+        key = f"photos/{file.relative_to(folder).as_posix()}".encode()
+    except UnicodeEncodeError:
+        return "its name is no UTF-8, which a key has to be"
+    return f"its key would be longer than {MAX_KEY_BYTES:,} bytes" if len(key) > MAX_KEY_BYTES else ""
 
 
 def _deploy(
@@ -143,8 +188,8 @@ def _deploy(
     with console.status("Deploying") as status:
 
         def say(step: str) -> None:
-            status.update(f"Deploying: {escape(step)}")
-            console.print(f"  {escape(step)}", highlight=False)
+            status.update(f"Deploying: {shown(step)}")
+            console.print(f"  {shown(step)}", highlight=False)
 
         deploying.deploy(stage, say, tls_only=False)
     return Pipeline(stage)
@@ -192,22 +237,47 @@ def _progress(console: Console) -> Progress:
 
 
 def _table(uploads: list[Upload], action: str) -> Table:
-    table = Table(title="What became of each object", title_justify="left")
+    """The first of them, those that were not done before all others."""
+    title = "What became of each object"
+    if len(uploads) > SHOWN:
+        title = f"What became of {SHOWN} of {len(uploads):,} objects"
+    table = Table(title=title, title_justify="left")
     table.add_column("Object", overflow="fold")
     table.add_column("Thumbnails" if action == "resize" else "Done", overflow="fold")
     table.add_column("Seconds", justify="right")
-    for upload in uploads:
+    bad_first = sorted(uploads, key=lambda upload: bool(upload.ended and not upload.rejected))
+    for upload in bad_first[:SHOWN]:
         seconds = f"{upload.seconds:.1f}" if upload.seconds is not None else "-"
-        table.add_row(escape(upload.key), _outcome(upload), seconds)
+        table.add_row(shown(upload.key), _outcome(upload), seconds)
     return table
+
+
+def _write_all(uploads: list[Upload], file: Path) -> str:
+    """All of them into a file, one a line; the sentence that counts them."""
+    lines = [f"{plain(upload.key)}\t{Text.from_markup(_outcome(upload)).plain}" for upload in uploads]
+    file.write_text("".join(line.replace("\n", ", ") + "\n" for line in lines))
+    rejected = sum(bool(upload.rejected) for upload in uploads)
+    missing = sum(upload.ended is None for upload in uploads)
+    done = len(uploads) - rejected - missing
+    return f"{done:,} done, {rejected:,} dead letters, {missing:,} missing; each is in {_relative(file)}"
 
 
 def _outcome(upload: Upload) -> str:
     if upload.rejected:
-        return f"[yellow]dead letter:[/] {escape(upload.rejected)}"
+        return f"[yellow]dead letter:[/] {shown(upload.rejected)}"
     if upload.thumbnails:
         return "\n".join(dimensions(contents) for contents in upload.thumbnails.values())
     return "one line in the log" if upload.logged else "[red]missing[/]"
+
+
+def shown(text: str) -> str:
+    """As it may be printed: nothing in it is markup, moves the cursor, or turns the line round."""
+    return escape(plain(text))
+
+
+def tell_error(line: str) -> None:
+    """One line for a command that cannot go on."""
+    Console(stderr=True).print(f"[red]error:[/] {shown(line)}", soft_wrap=True, highlight=False)
 
 
 def _relative(path: Path) -> Path:
@@ -220,10 +290,12 @@ def _relative(path: Path) -> Path:
 def _page(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console) -> Iterator[None]:
     """Serve the page and the API for as long as the block lasts."""
     bucket = pipeline.settings["IMAGES_BUCKET"]
+    port = "" if options.port == workspace.PORT else f' ARGS="--port {options.port}"'
     with local_api(pipeline.stage, options.status_port, pipeline.stage.root.parent / "status-api.log") as url:
         console.print(
             f"\n[bold]See it and steer it: {url}[/]   (as JSON: {url}status)\n"
-            f"One more: make drop FILE=photo.jpg   (or: aws --endpoint-url {aws.url} s3 cp photo.jpg "
+            f"In a terminal: make watch URL={url}\n"
+            f"One more: make drop FILE=photo.jpg{port}   (or: aws --endpoint-url {aws.url} s3 cp photo.jpg "
             f"s3://{bucket}/)\nA tick comes every minute by itself. Ctrl-C stops everything.",
             highlight=False,
             soft_wrap=True,
@@ -239,13 +311,15 @@ def _stay(aws: LocalAws, pipeline: Pipeline, options: Options, console: Console)
         time.sleep(2)
         now = _objects(pipeline)
         for key, uploaded in now - known:
-            console.print(f"  {escape(key)}: uploaded, waits for the next tick", highlight=False)
+            if key.endswith("/"):  # a folder's marker: there is nothing to do for it
+                continue
+            console.print(f"  {shown(key)}: uploaded, waits for the next tick", highlight=False)
             waiting.append(Upload(key, uploaded))
         known = now
         for upload in pipeline.settle(waiting):
             save([upload], options.out)
             waiting.remove(upload)
-            console.print(f"  {escape(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False)
+            console.print(f"  {shown(upload.key)}: {_outcome(upload)}".replace("\n", ", "), highlight=False)
     raise CommandError(f"the local AWS has ended; its log: {aws.log_file}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from infra.stage import Stage
 
 ROOT = Path(__file__).parent.parent
+PORT = 4566  # of the local AWS of a `make run`, where no other is asked for
 
 
 def run_folder(port: int) -> Path:
