@@ -190,7 +190,7 @@ def test_a_missing_or_an_empty_folder_is_one_line(tmp_path):
     assert done.returncode == 1
     assert done.stderr == f"error: --images {tmp_path / 'nowhere'}: there is no such folder\n"
     done = run("run", "--once", "--images", str(tmp_path))
-    assert done.stderr == f"error: --images {tmp_path}: the folder holds no file\n"
+    assert done.stderr == f"error: --images {tmp_path}: the folder holds no file that can be uploaded\n"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,11 @@ from tests.support.deployment import ACCOUNT
 
 PATIENCE = 60
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+for ending in (signal.SIGHUP, signal.SIGTERM):  # whoever runs the tests in the background ignores some
+    signal.signal(ending, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from infra.local_api import local_api
 from infra.stage import Stage
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
@@ -51,6 +54,7 @@ def test_it_ends_with_whoever_started_it(tmp_path, ending):
         assert parent.stdout.readline() == "up\n", (tmp_path / "log").read_text()
         assert listens(port)
         parent.send_signal(ending)
+        parent.wait(PATIENCE)
     end = time.monotonic() + PATIENCE
     while listens(port):
         assert time.monotonic() < end, "it still listens"
