@@ -118,6 +118,8 @@ def test_a_job_is_created_run_and_read_to_its_report(page, pipeline):
     page.click("#new-job")
     page.select_option("#job-kind", "tag")
     page.fill("#job-prefix", "photos/")
+    page.fill("#job-tag-key", "phototype")
+    page.fill("#job-tag-value", "finished")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog .found")).to_contain_text("2 objects; estimated cost: about $")
     page.locator("dialog button[type=submit]", has_text="Create the job").click()

@@ -417,6 +417,8 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
     page.click("#new-job")
     page.select_option("#job-kind", "tag")
     page.fill("#job-prefix", "photos/")
+    page.fill("#job-tag-key", "phototype")
+    page.fill("#job-tag-value", "finished")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog .found")).to_contain_text("1,200 objects; estimated cost: about $0.31")
     page.fill("#job-prefix", "photos/2026/")  # another request: its cost is not known yet
@@ -437,7 +439,7 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
         "manifest": {"list": {"prefix": "photos/2026/", "suffix": ""}},
         "tags": {"phototype": "finished"},
         "mode": "merge",
-        "keep_old_tags": False,
+        "keep_old_tags": True,
         "description": "Tag phototype=finished on photos/2026/*",
     }
 
@@ -590,11 +592,11 @@ def test_everybody_can_read_it_in_every_state(visits, stand_in, state, scheme):
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_phone_needs_no_sideways_scrolling(visits, stand_in, state):
-    visit = opened(visits, stand_in, STATES[state], width=360)
+    visit = opened(visits, stand_in, STATES[state], width=320)
     page = visit.page
     expect(page.locator("#jobs li")).to_have_count(4)
     expect(page.locator("#plan-section")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
     visit.screenshot(f"{state}-phone")
     assert visit.accessible() == []
 

@@ -13,10 +13,10 @@ export function askNewJob(refresh) {
   const kind = el("select", { id: "job-kind" }, el("option", { value: "backfill" }, "Backfill: through the pipeline, like new uploads"), el("option", { value: "tag" }, "Tag: put a tag on each object"));
   const [prefixBox, prefix] = field("job-prefix", "Keys that begin with", { placeholder: "photos/  (empty: all)" });
   const [suffixBox, suffix] = field("job-suffix", "and end with", { placeholder: ".jpg  (empty: all)" });
-  const [keyBox, key] = field("job-tag-key", "Tag", { value: "phototype" });
-  const [valueBox, value] = field("job-tag-value", "Value", { value: "finished" });
+  const [keyBox, key] = field("job-tag-key", "Tag", { placeholder: "phototype" });
+  const [valueBox, value] = field("job-tag-value", "Value", { placeholder: "finished" });
   const mode = el("select", { id: "job-mode" }, el("option", { value: "merge" }, "Keep the other tags"), el("option", { value: "replace" }, "Replace all tags an object has"));
-  const keep = el("input", { id: "job-keep", type: "checkbox" });
+  const keep = el("input", { id: "job-keep", type: "checkbox", checked: true });
   const tags = el("fieldset", { hidden: true }, el("legend", {}, "What to put on"),
     el("div", { class: "pair" }, keyBox, valueBox),
     el("div", { class: "field" }, el("label", { for: "job-mode" }, "Tags already there"), mode),
