@@ -283,3 +283,14 @@ def _codes(name, call):
         by_place = call.args[2:3] if name == "_letter" else []
         return by_place + [one.value for one in call.keywords if one.arg == "code"]
     return []
+
+
+def test_the_manuals_say_what_the_pace_was_measured_to_be():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "pace.json").read_text())
+    now = measured["now"]
+    told = [cells[1:] for cells in rows((DOCS / "benchmarks.md").read_text(), "The pace")]
+    names = [
+        name for name in now if name not in ("worst_60s_of_calls_with_outage", "waiting_7h_after_outage")
+    ]
+    assert sorted(cells[0] for cells in told) == sorted(f"{now[name]:,.4g}" for name in names)
+    assert f"at most {now['worst_60s_over_capacity']} of the capacity" in README
