@@ -56,6 +56,7 @@ class Downstream(TypedDict):
 
     paused: bool
     until: str | None  # then the first sandbox tries it again
+    why: str | None  # its last failure, in its own words
 
 
 class RecentQuery(TypedDict, total=False):
@@ -165,7 +166,12 @@ def downstream(client: CloudWatchLogsClient, config: Config, now: datetime) -> D
     to_come = [until for until in untils if until > now]
     # A pause that is over and not yet tried out is one still.
     paused = bool(to_come) or bool(lines and lines[0].get("paused_until"))
-    return {"paused": paused, "until": times.iso(min(to_come)) if to_come else None}
+    whys = (line.get("paused_why") for line in lines if line.get("paused_until"))
+    return {
+        "paused": paused,
+        "until": times.iso(min(to_come)) if to_come else None,
+        "why": next(whys, None) if paused else None,
+    }
 
 
 def recent(

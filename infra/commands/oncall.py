@@ -355,7 +355,8 @@ def problems(status: Mapping[str, Any]) -> list[str]:
     downstream = status["downstream"]
     if downstream.get("paused"):
         until = f", tried again at {downstream['until']}" if downstream["until"] else ""
-        found.append(f"the downstream fails: consume leaves it alone{until}")
+        why = f": {downstream['why']}" if downstream["why"] else ""
+        found.append(f"the downstream fails: consume leaves it alone{until}{why}")
     tick = status["last_tick"] or {}
     found += [f"the last tick: {error}" for error in tick.get("errors", ())]
     functions = status["functions"]

@@ -218,7 +218,13 @@ def test_where_nothing_came_lately_or_nobody_sees_the_keys_there_are_no_groups(c
 def consumed(ago, until=None):
     at = (NOW - timedelta(seconds=ago)).isoformat(timespec="milliseconds")
     paused_until = times.iso(NOW + timedelta(seconds=until)) if until is not None else None
-    return ago, {"at": at, "message": "consumed", "done": 0, "paused_until": paused_until}
+    return ago, {
+        "at": at,
+        "message": "consumed",
+        "done": 0,
+        "paused_until": paused_until,
+        "paused_why": f"HTTP 401, {until}",
+    }
 
 
 @pytest.mark.parametrize(
@@ -238,4 +244,7 @@ def test_a_circuit_that_is_open_is_told_until_a_try_succeeds(client, config, lin
         write(client, config, "consume", *lines)
     found = log_search.downstream(client, config, NOW)
     ends = times.iso(NOW + timedelta(seconds=until)) if until is not None else None
-    assert found == {"paused": paused, "until": ends}
+    assert (found["paused"], found["until"]) == (paused, ends)
+    assert bool(found["why"]) == paused
+    if until is not None:
+        assert found["why"].startswith("HTTP 401, ")

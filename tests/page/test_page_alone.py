@@ -129,13 +129,14 @@ def test_who_fills_the_queues_is_told_and_a_name_is_only_text(visits, stand_in):
 def test_a_downstream_that_is_left_alone_is_told_with_when_it_is_tried_again(visits, stand_in):
     page = opened(visits, stand_in).page
     until = datetime.now().astimezone() + timedelta(seconds=70)
-    open_until = canned.status(downstream={"paused": True, "until": until.isoformat()})
+    why = "Retry: the downstream answers 401\u202e"
+    open_until = canned.status(downstream={"paused": True, "until": until.isoformat(), "why": why})
     note = verdict(page, open_until)["notes"][0]
     assert (note["state"], note["text"]) == (
         "bad",
-        f"The downstream fails: paused, tried again at {until:%H:%M:%S}",
+        f"The downstream fails: paused, tried again at {until:%H:%M:%S}: Retry: the downstream answers 401\\u202e",
     )
-    trying = canned.status(downstream={"paused": True, "until": None})
+    trying = canned.status(downstream={"paused": True, "until": None, "why": None})
     assert verdict(page, trying)["notes"][0]["text"] == "The downstream fails: paused, tried again now"
 
 

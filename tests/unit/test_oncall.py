@@ -174,7 +174,7 @@ def status(**changes):
         "queues": {"source": {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age": None}},
         "schedule": {"paused": False},
         "drain": {"minutes": 0, "says": "nothing waits", "expires": None},
-        "downstream": {"paused": False, "until": None},
+        "downstream": {"paused": False, "until": None, "why": None},
         "last_tick": None,
         "capacity_error": None,
         "dead_letters": {"total": 0, "being_filed": 0},
@@ -218,13 +218,13 @@ def test_each_thing_that_is_wrong_is_a_line():
             functions={"consume": {"errors": 3, "throttles": 1, "success_rate": 50.0}},
             dead_letters={"total": 2, "being_filed": 1},
             jobs={"error": "AccessDenied"},
-            downstream={"paused": True, "until": "2026-01-31T10:31:00.000Z"},
+            downstream={"paused": True, "until": "2026-01-31T10:31:00.000Z", "why": "HTTP 401"},
         )
     )
     assert found == [
         "capacity: it is nonsense",
         "jobs: not known, AccessDenied",
-        "the downstream fails: consume leaves it alone, tried again at 2026-01-31T10:31:00.000Z",
+        "the downstream fails: consume leaves it alone, tried again at 2026-01-31T10:31:00.000Z: HTTP 401",
         "the last tick: source: AccessDenied",
         "consume failed 3 times in the last hour",
         "consume was throttled 1 time in the last hour",

@@ -92,6 +92,12 @@ export function ago(at, now = new Date()) {
   return seconds < 2 ? "just now" : `${duration(Math.round(seconds))} ago`;
 }
 
+/** A reason in somebody else's words, as one line that leaves room for others. */
+export function clamped(text, most = 200) {
+  const line = name(text);
+  return line.length > most ? `${line.slice(0, most)}…` : line;
+}
+
 /**
  * An object's name with its invisible characters shown: a control character, or one that turns the direction of
  * the text round, would make a name look like another.

@@ -1,7 +1,7 @@
 // One sentence from a status, and what else the person on call must know. No page here: only data to data.
 
 import { broken } from "./api.js";
-import { clock, count, day, duration, isKnown, moment, number, percent } from "./format.js";
+import { clamped, clock, count, day, duration, isKnown, moment, number, percent } from "./format.js";
 
 const NEVER = "not at this capacity: "; // how the API begins to say that more arrive than leave
 
@@ -81,7 +81,8 @@ function downstreamNotes(status) {
   const downstream = status.downstream;
   if (!downstream?.paused) return [];
   const again = downstream.until ? `tried again at ${clock(moment(downstream.until))}` : "tried again now";
-  return [{ state: "bad", text: `The downstream fails: paused, ${again}` }];
+  const why = downstream.why ? `: ${clamped(downstream.why)}` : "";
+  return [{ state: "bad", text: `The downstream fails: paused, ${again}${why}` }];
 }
 
 const STOPPED = {
@@ -98,7 +99,8 @@ function tickNotes(status) {
     return [{ state: "warn", text: "No tick was seen in the last 15 minutes" }];
   }
   const notes = [];
-  if (STOPPED[tick?.stopped]) notes.push({ state: "warn", text: STOPPED[tick.stopped] });
+  const why = tick?.errors?.length ? `: ${clamped(tick.errors[0])}` : "";
+  if (STOPPED[tick?.stopped]) notes.push({ state: "warn", text: STOPPED[tick.stopped] + why });
   if (tick?.failed > 0) notes.push({ state: "warn", text: `The last tick could not forward ${number(tick.failed)}` });
   return notes;
 }

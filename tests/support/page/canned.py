@@ -84,7 +84,7 @@ def status(**parts: Any) -> dict[str, Any]:
         },
         "arrivals_per_minute": 41.5,
         "groups": groups(),
-        "downstream": {"paused": False, "until": None},
+        "downstream": {"paused": False, "until": None, "why": None},
         "drain": {"minutes": 3, "says": "gone in about 3 min", "expires": None},
         "functions": {
             "enqueue": function(2490),
@@ -147,7 +147,7 @@ def failing() -> dict[str, Any]:
             "minutes": None,
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
         },
-        downstream={"paused": True, "until": at(-40)},
+        downstream={"paused": True, "until": at(-40), "why": "Retry: the downstream answers 401"},
         last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
         functions={
             "enqueue": function(110_400),
