@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("depl
 
 SCHEMA = json.loads((workspace.ROOT / "docs" / "events-1.schema.json").read_text())
 SECRET = "whsec_" + "bmV3" * 8
-KINDS = ("rows", "sql", "call", "post", "invoke", "bus", "avatars", "tmp")
+KINDS = ("invoices", "sql", "call", "post", "invoke", "bus", "avatars", "photos", "tmp")
 FUNCTION = """
 def handler(event, context):
     class Reject(Exception):
@@ -93,7 +93,7 @@ class Downstreams:
 
     def table_text(self):
         lines = {
-            "rows": {"action": "row", "TABLE_ARN": self.table},
+            "invoices": {"action": "row", "TABLE_ARN": self.table},
             "sql": {
                 "action": "sql_row",
                 "DATABASE_HOST": "127.0.0.1",
@@ -113,6 +113,7 @@ class Downstreams:
             "invoke": {"action": "invoke", "INVOKE_FUNCTION_ARN": self.function},
             "bus": {"action": "put_event", "PUT_EVENT_BUS": "acts"},
             "avatars": {"action": "resize", "THUMBNAIL_SIZES": "32"},
+            "photos": {"action": "resize", "THUMBNAIL_SIZES": "48,96"},
             "tmp": {"action": "ignore"},
             "": {"action": "resize"},
         }
@@ -232,13 +233,14 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
 
     def all_there():
         return (
-            downstreams.rows() == {"rows/one.jpg"}
+            downstreams.rows() == {"invoices/one.jpg"}
             and downstreams.sql_rows() == {"sql/one.jpg"}
             and downstreams.called("PUT") == {"call/one.jpg"}
             and downstreams.called("POST") == {"post/one.jpg"}
             and downstreams.put() == {"bus/one.jpg"}
             and bool(lines_of(acts, "invoke/one.jpg"))
             and len(acts.thumbnails_of("avatars/one.jpg")) == 1
+            and len(acts.thumbnails_of("photos/one.jpg")) == 2
             and len(acts.thumbnails_of("else.jpg")) == 2
         )
 
@@ -254,13 +256,14 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
     words = downstreams.words()
     assert words["tmp/one.jpg"] == {("Ignored", None)}
     results = {
-        "rows": "stored",
+        "invoices": "stored",
         "sql": "stored",
         "call": "told",
         "post": "posted",
         "invoke": "invoked",
         "bus": "put",
         "avatars": "made",
+        "photos": "made",
     }
     for kind, result in results.items():
         assert words[f"{kind}/one.jpg"] == {("Processed", result)}
@@ -273,10 +276,17 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
     assert (output["size"], output["width"], output["bytes"] > 0) == ("32", 32, True)
     log = acts.stage.root.parent / "api.log"
     with local_api(acts.stage, free_port(), log) as url:  # the local API Gateway takes no %2F in a path
-        traced = {key: ask(url, f"objects/{quote(key, safe='')}") for key in ("tmp/one.jpg", "post/one.jpg")}
+        shown = (f"{kind}/one.jpg" for kind in ("tmp", "post", "invoices", "avatars", "photos"))
+        traced = {key: ask(url, f"objects/{quote(key, safe='')}") for key in shown}
         status = ask(url, "status")
     assert (traced["tmp/one.jpg"]["state"], traced["post/one.jpg"]["state"]) == ("ignored", "done")
     assert traced["post/one.jpg"]["reason"].startswith("the downstream answers 200")
+    assert traced["invoices/one.jpg"]["state"] == "done"
+    sizes = {
+        kind: [one["size"] for one in traced[f"{kind}/one.jpg"]["thumbnails"]]
+        for kind in ("avatars", "photos")
+    }
+    assert {kind: len(found) for kind, found in sizes.items()} == {"avatars": 1, "photos": 2}
     assert status["action"] == "by the action table"
     assert {"keys": "avatars/*", "action": "resize", "thumbnails": ["32"]} in status["lines"]
 
@@ -343,7 +353,7 @@ def test_thumbnails_go_with_their_object_and_the_bus_is_told(acts, downstreams, 
 @pytest.mark.parametrize(
     ("action", "resource", "kind"),
     [
-        ("dynamodb:PutItem", "table/uploads", "rows"),
+        ("dynamodb:PutItem", "table/uploads", "invoices"),
         ("lambda:InvokeFunction", "acts-downstream", "invoke"),
         ("events:PutEvents", "event-bus/acts", "bus"),
     ],
