@@ -13,29 +13,10 @@ from chalicelib.config import Config, override
 from chalicelib.control.capacity_override import put_capacity, read_override, set_paused
 from chalicelib.errors import AwsFailed, BadRequest
 from dev.workspace import ROOT
-from tests.support.app import NoParameters, load_app
+from tests.support.app import NoParameters, Ssm, load_app
 from tests.support.settings import GOOD
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod"})
-
-
-class Ssm:
-    """One parameter."""
-
-    class exceptions:  # noqa: N801  boto3's name
-        class ParameterNotFound(Exception):
-            pass
-
-    def __init__(self, value=""):
-        self.value = value
-
-    def get_parameter(self, *, Name):  # noqa: N803
-        if not self.value:
-            raise self.exceptions.ParameterNotFound
-        return {"Parameter": {"Name": Name, "Value": self.value}}
-
-    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
-        self.value = Value
 
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -17,27 +17,8 @@ from infra.__main__ import cli
 from infra.api import Api, _at, in_process
 from infra.commands import oncall
 from infra.errors import CommandError
-from tests.support.app import load_app
+from tests.support.app import Ssm, load_app
 from tests.support.letters import filed_keys, put_letter
-
-
-class Ssm:
-    """One parameter."""
-
-    class exceptions:  # noqa: N801  boto3's name
-        class ParameterNotFound(Exception):
-            pass
-
-    def __init__(self):
-        self.value = ""
-
-    def get_parameter(self, *, Name):  # noqa: N803
-        if not self.value:
-            raise self.exceptions.ParameterNotFound
-        return {"Parameter": {"Name": Name, "Value": self.value}}
-
-    def put_parameter(self, *, Name, Value, Type, Overwrite):  # noqa: N803
-        self.value = Value
 
 
 class Letters:
