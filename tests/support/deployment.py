@@ -23,7 +23,7 @@ from infra.deploying import deploy as deploying
 from infra.deploying import leftovers
 from infra.stage import Account, Stage
 
-PATIENCE = 90  # seconds, on a busy machine; the one-minute rule needs up to 60
+PATIENCE = 180  # seconds, on a busy machine; the one-minute rule needs up to 60
 
 
 def wait_for(condition: Callable[[], object], what: object) -> None:
