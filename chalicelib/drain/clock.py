@@ -52,13 +52,13 @@ class Clock:
     def sees(self, waiting: int, now: float, capacity_at: CapacityAt) -> bool:
         """So many are due in the destination and not taken; whether that holds up what comes after them.
 
-        A quarter of a minute's may wait for a moment.
+        A quarter of a minute's may wait for a moment, one at the least.
         """
         capacity = max(1, capacity_at(now))
         before, at = self._piled
         behind = max(waiting, before if now - at < RECENT_S else 0)
         self._piled = waiting, now
-        if behind <= capacity / 4:
+        if behind <= max(1, capacity / 4):
             return False
         self._free_at = max(self._free_at or 0.0, now + behind * 60 / capacity)
         return True

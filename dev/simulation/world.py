@@ -511,7 +511,8 @@ class World:
         capacity = min(
             override.capacity_at(config, self.ssm.override, self.loop.now + 600 * later) for later in range(7)
         )
-        passes = sum(1 + config.max_tries for event in self.census.events)
+        # What faults have doubled waits as well.
+        passes = sum((1 + config.max_tries) * max(1, event.copies) for event in self.census.events)
         delays = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
         hidden = max(one.visibility_s for one in (*self.lanes, self.destination))
         return REST_SLACK_S + delays + 60 * passes / capacity + config.max_tries * hidden
