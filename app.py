@@ -9,7 +9,6 @@ Every function imports this file, and each handler what it alone needs: a cold s
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from chalice.app import BaseLambdaEvent, Chalice, CloudWatchEvent, Cron, S3Event, SQSEvent
@@ -33,6 +32,8 @@ from chalicelib.planning.routes import routes as planning
 from chalicelib.queues.fairness import Fairness
 
 if in_chalice_cli():  # on somebody's machine, in a checkout: Lambda has no infra
+    from pathlib import Path
+
     from infra.deploying import plain_chalice
 
     plain_chalice.refuse_unready(Path(__file__).parent)

@@ -101,6 +101,7 @@ class TestBuilt:
             "PIL",
             "cykooz_resizer",
             "pi_heif",
+            "standardwebhooks",
             "uvloop",
             "__pycache__",
             "app.py",
