@@ -53,7 +53,7 @@ test-deploy: setup ## the package under Lambda's own runtime client, for each Py
 	@echo "1/2 The package"
 	@$(PYTEST) -m long tests/package $(ARGS)
 	@echo "2/2 Whole deploys"
-	@$(PYTEST) $(PARALLEL) -m long tests/deployed $(ARGS)
+	@$(PYTEST) $(PARALLEL) -m "long and not minutes" tests/deployed $(ARGS)
 
 check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .

@@ -109,6 +109,7 @@ def test_it_stays_up_takes_one_more_image_serves_the_status_and_ends_with_ctrl_c
 @pytest.mark.aws
 @pytest.mark.deploy
 @pytest.mark.long
+@pytest.mark.minutes  # seven, nearly all of it waiting
 @pytest.mark.xdist_group("run")
 def test_a_burst_shows_a_lone_upload_pass_the_circuit_open_and_close_and_all_done(tmp_path):
     port, status_port, log = free_port(), free_port(), tmp_path / "log"
