@@ -74,9 +74,10 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     check_buses(boto3.client("events"), stage, settings, account)
     check_bucket(boto3.client("s3"), stage, settings, account)
     say(f"Account {account.id}, region {account.region}, stage {stage.name}")
-    # A local AWS mails nobody.
-    if tls_only and (without := trail.missing(boto3.client("cloudtrail"))):
-        say(without)
+    if tls_only:  # a local AWS mails nobody
+        without = trail.missing(boto3.client("cloudtrail"))
+        if without:
+            say(without)
     say("Package: built and checked before anything is changed")
     built = build.build(stage.root, stage.name)
     say(f"  {built.zipped / 1e6:.1f} MB, unpacked {built.unzipped / 1e6:.1f} MB")
