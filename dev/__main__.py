@@ -77,7 +77,8 @@ def run(
     Exit codes: 0 every object ended in its thumbnails, its log line or, if it was bad, in the dead-letter
     queue with its reason; 1 one is missing, or it could not be done; 2 the command line is wrong.
     """
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the local AWS ends with us
+    # All as Ctrl-C, which a shell lets its background ignore: the local AWS ends with us.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     if burst and (images or action != "resize"):
         raise click.UsageError(
