@@ -177,6 +177,7 @@ class World:
         ends = faults.cold or faults.killed or faults.dies_before or faults.dies_after or faults.late
         another = faults.invoked_twice and ends
         changes = {"capacity", "capacity back", "deploy"}
+        random.seed(scenario.seed)  # whoever draws without a generator of his own
         self.is_even = not slow and not another and not any(one.action in changes for one in scenario.orders)
 
     # parts
@@ -463,7 +464,6 @@ class World:
 
     def run(self) -> Outcome:
         scenario = self.scenario
-        random.seed(scenario.seed)  # whoever draws without a generator of his own
         self.network.set_faults(scenario.faults)
         for upload in scenario.uploads:
             self.loop.call_at(BEGIN + upload.at, self.upload, upload)

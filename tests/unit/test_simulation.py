@@ -22,6 +22,7 @@ from dev.simulation.scenario import Upload, from_seed
 from dev.simulation.sqs import MAX_HIDDEN_S, Sqs
 from dev.simulation.threads import Queue, Thread
 from dev.simulation.told import Told
+from dev.simulation.world import World
 
 # Each of these once found something in the pipeline's code.
 FOUND = {
@@ -341,3 +342,13 @@ def test_an_end_of_which_the_bus_is_not_told_is_found(simulated, fault):
             outcome.violation.kind for seed in TOLD_SEEDS if (outcome := heard(simulated, seed)[1]).violation
         }
     assert kinds & {"word", "lost"}
+
+
+def test_a_world_that_is_only_made_draws_by_its_seed_too():
+    """The bench of the pace runs one without World.run: a circuit's jitter has no generator of its own."""
+    drawn = []
+    for _ in range(2):
+        random.seed()
+        World(from_seed(7))
+        drawn.append(random.random())
+    assert drawn[0] == drawn[1]
