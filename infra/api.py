@@ -13,8 +13,8 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 from urllib.parse import urlencode, urlsplit
 
-from infra.deploying import deploy as deploying
 from infra.errors import CommandError
+from infra.local_api import use_own_credentials
 from infra.stage import Stage
 
 ANSWERS_WITHIN_S = 30.0  # API Gateway's own limit is 29
@@ -63,18 +63,11 @@ def api_of(stage: Stage | None, url: str | None) -> Iterator[Api]:
         yield Api(_at(url))
         return
     assert stage is not None
-    there = stage.account()
-    os.environ["AWS_DEFAULT_REGION"] = there.region  # the stage's, whatever the profile says
-    here = deploying.current_account()
-    if here.id != there.id:
-        raise CommandError(
-            f"stage {stage.name} is in account {there.id}, your AWS credentials are for {here.id}: "
-            "set AWS_PROFILE to the right one"
-        )
+    use_own_credentials(stage)
     from chalice.cli.factory import CLIFactory
     from chalice.test import Client
 
-    environment = {**stage.environment(), "LOCAL_CALLER": here.caller}
+    environment = stage.environment()
     os.environ.update(environment)
     app = CLIFactory(str(stage.root), environ=os.environ).load_chalice_app(environment)
     log = stage.root / ".cache" / f"status-{stage.name}.log"  # as `make status` keeps them

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
-from infra.stage import Stage
+from infra.stage import Account, Stage
 
 # Chalice's command line, which ends with this process.
 CHALICE = deploying.chalice_program("chalice_cli.end_with_stdin()")
@@ -46,15 +46,14 @@ def local_api(stage: Stage, port: int, log: Path) -> Iterator[str]:
         process.wait()
 
 
-def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, browse: bool) -> None:
-    """Shows a deployed stage until Ctrl-C.
+def use_own_credentials(stage: Stage) -> Account:
+    """This process asks AWS where the stage is, as the caller, whose ARN the app is told; returns that place.
 
-    Raises CommandError when the stage was never deployed, when the credentials are missing or are another
-    account's, and when the port is taken.
+    Raises CommandError when the stage was never deployed, and when the credentials are missing or another
+    account's.
     """
     there = stage.account()
     os.environ["AWS_DEFAULT_REGION"] = there.region  # the stage's, whatever the profile says
-    refuse_taken_port(port, "PORT=")
     here = deploying.current_account()
     if here.id != there.id:
         raise CommandError(
@@ -62,6 +61,18 @@ def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, br
             "set AWS_PROFILE to the right one"
         )
     os.environ["LOCAL_CALLER"] = here.caller
+    return there
+
+
+def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, browse: bool) -> None:
+    """Shows a deployed stage until Ctrl-C.
+
+    Raises CommandError when the stage was never deployed, when the credentials are missing or are another
+    account's, and when the port is taken.
+    """
+    stage.account()
+    refuse_taken_port(port, "PORT=")
+    there = use_own_credentials(stage)
     with local_api(stage, port, log) as url, contextlib.suppress(KeyboardInterrupt):
         say(f"Stage {stage.name}, account {there.id}, {there.region}: {url}")
         say("Only this machine can open it. Ctrl-C ends it.")

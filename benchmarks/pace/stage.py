@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from chalicelib import events
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.events import ObjectCreated
 from dev.simulation.boundary import Boundary
@@ -195,19 +195,10 @@ class Stage(World):
         some(count)
 
     def _put(self, queue: Queue, folder: str) -> None:
-        event = self._event(folder)
-        body = json.dumps({"Records": [self._record(event)]})
-        created = _created(body)
+        (created,) = events.parse({"Records": [self._record(self._event(folder))]})
         self.sqs.put(queue, created.to_body())
 
     def _event(self, folder: str) -> Event:
         event = self.census.new(GOOD, "ok")
         event.folder = folder
         return event
-
-
-def _created(body: str) -> ObjectCreated:
-    from chalicelib import events
-
-    (created,) = events.parse_body(body)
-    return created

@@ -106,7 +106,7 @@ class _Batch:
     def next_ended(self) -> list[tuple[int, Ended]]:
         """Those that have ended by now, at least one; none when the margin is reached first."""
         try:
-            first = self.ended.get(timeout=max(0.0, self.remaining_s() - self.margin_s))
+            first = self.ended.get(timeout=max(0.0, self.left_s()))
         except Empty:
             return []
         return [first, *_all_of(self.ended)]
@@ -164,8 +164,7 @@ def consume_batch(
     if summary[UNTRIED] < len(records):
         circuit.batch_took(took_s)
     elif circuit.paused:  # all is settled: a death meanwhile costs nothing
-        most_s = batch.remaining_s() - batch.margin_s
-        (sleep or time.sleep)(max(0.0, min(circuit.hold_s - took_s, most_s)))
+        (sleep or time.sleep)(max(0.0, min(circuit.hold_s - took_s, batch.left_s())))
     return summary
 
 

@@ -197,12 +197,13 @@ def plan(
         found = events.parse_parts(body)
         if removals:
             found.created.extend(found.removed)
-        if len(found.created) == 1 and not found.unreadable and ignores(found.created[0].key):
-            todo.ignore.append(message)
-        elif len(found.created) == 1 and not found.unreadable:
+        if len(found.created) == 1 and not found.unreadable:
             created = found.created[0]
-            going = _forwarded(created, message, earlier, lane, renew)
-            todo.forward.append(Outgoing(message, going, created.size))
+            if ignores(created.key):
+                todo.ignore.append(message)
+            else:
+                going = _forwarded(created, message, earlier, lane, renew)
+                todo.forward.append(Outgoing(message, going, created.size))
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))

@@ -214,7 +214,7 @@ FAULTS = (
     Fault(
         "consume waits for what hangs until Lambda ends it",
         f"{BATCH}:_Batch.next_ended",
-        "timeout=max(0.0, self.remaining_s() - self.margin_s)",
+        "timeout=max(0.0, self.left_s())",
         "timeout=None",
     ),
     Fault("a letter without its reason", f"{LETTERS}:message", '        "Reason":', '        "Because":'),
