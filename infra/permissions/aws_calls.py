@@ -8,6 +8,7 @@ annotated as a client is written into a flat program, and that program goes to C
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,12 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Calls = dict[str, set[str]]  # service -> client methods, such as {"sqs": {"send_message_batch"}}
 
 
-@dataclass
+@dataclass(eq=False)
 class _Module:
     """One file: what it defines, and what its names mean (`queues` or `queues.send`, as dotted names)."""
 
     name: str
+    bound: dict[str, list[str]] = field(default_factory=dict)  # Lambda function -> its handlers here, dotted
     functions: dict[str, list[Function]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -40,12 +42,9 @@ def handlers(root: Path) -> dict[str, list[str]]:
     All REST routes are one Lambda function, which Chalice names `api_handler`.
     """
     found: dict[str, list[str]] = {}
-    for module, file in _sources(root):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef):
-                for binder in _decorators(node):
-                    name = "api_handler" if binder == "routes" else node.name
-                    found.setdefault(name, []).append(f"{module}.{node.name}")
+    for module in _modules(root).values():
+        for name, dotted in module.bound.items():
+            found.setdefault(name, []).extend(dotted)
     return found
 
 
@@ -69,25 +68,25 @@ def _calls(modules: dict[str, _Module], entries: Iterable[str]) -> Calls:
 
 
 def _modules(root: Path) -> dict[str, _Module]:
-    return {module.name: module for module in map(_read, _sources(root))}
+    found = {}
+    for file in (root / "app.py", *sorted((root / "chalicelib").rglob("*.py"))):
+        name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = _read(name, file.read_text())
+    return found
 
 
-def _sources(root: Path) -> list[tuple[str, Path]]:
-    files = [root / "app.py", *sorted((root / "chalicelib").rglob("*.py"))]
-    return [
-        (".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"), file)
-        for file in files
-    ]
-
-
-def _read(source: tuple[str, Path]) -> _Module:
-    name, file = source
+@functools.cache  # of the text: a deploy asks for each of its steps, the tests for each of their stages
+def _read(name: str, text: str) -> _Module:
     module = _Module(name)
-    tree = ast.parse(file.read_text())
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 module.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.FunctionDef):
+            for binder in _decorators(node):
+                function = "api_handler" if binder == "routes" else node.name
+                module.bound.setdefault(function, []).append(f"{name}.{node.name}")
     for node in _outside_functions(tree):
         if isinstance(node, Function):
             module.functions[node.name] = [node]
@@ -126,21 +125,31 @@ def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[
             waiting += _mentioned(module, function)
 
 
-def _mentioned(module: _Module, function: Function) -> Iterator[str]:
+@functools.cache
+def _mentioned(module: _Module, function: Function) -> list[str]:
+    found = []
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and node.id in module.names:
-            yield module.names[node.id]
+            found.append(module.names[node.id])
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{module.names.get(node.value.id, '')}.{node.attr}"
+            found.append(f"{module.names.get(node.value.id, '')}.{node.attr}")
+    return found
 
 
 def _flat_program(functions: Iterable[tuple[_Module, Function]]) -> str:
     lines = ["import boto3"]
     for module, function in functions:
-        for client, service in _clients(module, function).items():
-            lines.append(f"{client} = boto3.client({service!r})")
-            lines += [f"{client}.{method}()" for method in _methods(function, client)]
+        lines += _flat(module, function)
     return "\n".join(lines) + "\n"
+
+
+@functools.cache
+def _flat(module: _Module, function: Function) -> list[str]:
+    lines = []
+    for client, service in _clients(module, function).items():
+        lines.append(f"{client} = boto3.client({service!r})")
+        lines += [f"{client}.{method}()" for method in _methods(function, client)]
+    return lines
 
 
 def _clients(module: _Module, function: Function) -> dict[str, str]:

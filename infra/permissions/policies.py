@@ -7,6 +7,7 @@ code disagree. Nothing is written here by hand but who may do an action to what.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 from collections.abc import Mapping
@@ -301,23 +302,23 @@ def _actions(found: aws_calls.Calls, also: Mapping[str, str]) -> set[str]:
 
 def _actions_and_unknown(found: aws_calls.Calls, also: Mapping[str, str]) -> tuple[set[str], set[str]]:
     """The same, and the calls it does not know."""
-    builder = PolicyBuilder()
     actions, unknown = set[str](), set[str]()
     for service, methods in found.items():
         for method in methods:
             own = CONTROL.get(method, set()) if service == "s3control" else None
             own = UNKNOWN_TO_CHALICE.get((service, method), own)
-            named = own if own is not None else _known(builder, service, method)
+            named = own if own is not None else _known(service, method)
             if not named:
                 unknown.add(f"{service}.{method}")
             actions |= named | {also[action] for action in named if action in also}
     return actions, unknown
 
 
-def _known(builder: PolicyBuilder, service: str, method: str) -> set[str]:
+@functools.cache  # Chalice makes a client for each question
+def _known(service: str, method: str) -> frozenset[str]:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
-        policy = builder.build_policy_from_api_calls({service: {method}})
-    return {action for statement in policy["Statement"] for action in statement["Action"]}
+        policy = PolicyBuilder().build_policy_from_api_calls({service: {method}})
+    return frozenset(action for statement in policy["Statement"] for action in statement["Action"])
 
 
 def _arns(action: str, name: str, stage: Stage, env: Mapping[str, str], account: Account) -> tuple[str, ...]:
