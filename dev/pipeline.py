@@ -99,8 +99,12 @@ class Pipeline:
                 time.sleep(0.5)
 
     def depth(self, queue: str) -> int:
-        """Messages in `source`, `destination` or `dead_letter`: visible, in flight or delayed."""
+        """Messages in `source`, `bulk`, `destination` or `dead_letter`: visible, in flight or delayed."""
         return all_messages(self.sqs, self.settings[f"{queue.upper()}_QUEUE_URL"])
+
+    def waiting(self) -> int:
+        """Messages for a tick, in one lane or the other: beyond a few, what comes at once is bulk."""
+        return self.depth("source") + self.depth("bulk")
 
     def thumbnails_of(self, key: str) -> dict[str, bytes]:
         """The thumbnails of the object, by key, in the order of THUMBNAIL_SIZES."""

@@ -196,7 +196,7 @@ def _deploy(
 
 
 def _upload_and_follow(pipeline: Pipeline, files: list[Path], console: Console) -> list[Upload]:
-    """Upload, tick until the source queue is empty, and wait until every object has ended."""
+    """Upload, tick while something waits, until every object has ended."""
     uploads: list[Upload] = []
     with _progress(console) as progress:
         task = progress.add_task("Uploading", total=len(files))
@@ -208,7 +208,7 @@ def _upload_and_follow(pipeline: Pipeline, files: list[Path], console: Console) 
         ending = progress.add_task("Done or rejected", total=len(files))
         last_progress = time.monotonic()
         while any(upload.ended is None for upload in uploads):
-            forwarded = pipeline.tick()["forwarded"] if pipeline.depth("source") else 0
+            forwarded = pipeline.tick()["forwarded"] if pipeline.waiting() else 0
             progress.advance(forwarding, forwarded)
             ended = pipeline.settle(uploads)
             progress.advance(ending, len(ended))

@@ -200,7 +200,7 @@ def acts(downstreams, tmp_path_factory):
 
 def ticks_until(pipeline, condition, what):
     def ticked():
-        if pipeline.depth("source"):
+        if pipeline.waiting():
             assert pipeline.tick()["forwarded"] <= 1000
         return condition()
 

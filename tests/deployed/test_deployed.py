@@ -134,7 +134,7 @@ def test_the_start_execution_action_starts_one_execution_an_event_even_for_a_dup
     steps = deploy(tmp_path, "steps", ACTION="start_execution", STATE_MACHINE_ARN=machine)
     with only_our_ticks(steps):
         steps.upload("order 1.jpg", (photographs / "rocket.jpg").read_bytes())
-        wait_for(lambda: steps.depth("source"), "the event")
+        wait_for(steps.waiting, "the event")
         (event,) = steps.sqs.receive_message(
             QueueUrl=steps.settings["SOURCE_QUEUE_URL"], VisibilityTimeout=0
         )["Messages"]

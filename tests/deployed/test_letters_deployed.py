@@ -35,10 +35,6 @@ class Office:
             letter = letters.message(body, f"reason {code}", "consume", code=code)
             self.pipeline.sqs.send_message(QueueUrl=url, **letter)
 
-    def waiting(self):
-        """For a tick, in one lane or the other: a large redrive is bulk."""
-        return self.pipeline.depth("source") + self.pipeline.depth("bulk")
-
     def counts(self):
         found = self.ask("dead-letters")
         return {code: one["letters"] for code, one in found["codes"].items()}
@@ -69,7 +65,7 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
     ended = office.run("redrive", code="gone", note="it is back")
     assert (ended["status"], ended["moved"], ended["left"]) == ("done", MANY // 3, 0)
     assert ended["by"].startswith("arn:aws:")
-    assert office.waiting() == MANY // 3
+    assert office.pipeline.waiting() == MANY // 3
     assert office.counts() == {"damaged": MANY // 3, "gave-up": MANY // 3}
 
     page = office.ask("dead-letters?limit=2&code=damaged&prefix=1%2F")
@@ -79,7 +75,7 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
     assert office.counts() == {"damaged": MANY // 3 - 2, "gave-up": MANY // 3}
     assert office.run("discard", all=True)["moved"] == 2 * (MANY // 3) - 2
     assert office.ask("dead-letters")["total"] == 0
-    assert office.waiting() == MANY // 3  # a discard sends nothing
+    assert office.pipeline.waiting() == MANY // 3  # a discard sends nothing
 
 
 def test_what_sqs_itself_moves_is_filed_under_a_name_of_its_own(office):

@@ -192,7 +192,7 @@ def test_eventbridge_may_tell_enqueue_by_patterns_and_the_change_doubles_nothing
         with only_our_ticks(first):
             first.upload("not told.jpg", contents)
             uploads = [first.upload(key, contents) for key in ("told/a b+.jpg", "also/told.jpg")]
-            wait_for(lambda: first.depth("source") == 2, "the two that the patterns let through")
+            wait_for(lambda: first.waiting() == 2, "the two that the patterns let through")
             finish(first, uploads)
     finally:
         first.stage.record({"S3_NOTIFIES": "lambda", "IMAGES_PATTERNS": ""}, {})

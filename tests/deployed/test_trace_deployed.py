@@ -49,7 +49,7 @@ def seen(aws, tmp_path_factory, photographs):
             found = Seen(pipeline, url)
             pipeline.upload(KEY, (photographs / "rocket.jpg").read_bytes())
             pipeline.upload(BAD, b"Somebody renamed a letter.")
-            wait_for(lambda: pipeline.depth("source") == 2, "the events")
+            wait_for(lambda: pipeline.waiting() == 2, "the events")
             found.waiting = found.where(KEY)
             assert pipeline.tick()["forwarded"] == 2
             wait_for(pipeline.dead_letters, "the dead letter")

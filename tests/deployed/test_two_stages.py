@@ -59,7 +59,7 @@ def test_two_stages_do_their_own_work_and_one_goes_without_the_other(blue, blue2
     with only_our_ticks(blue), only_our_ticks(blue2):
         ours, theirs = blue.upload("blue.jpg", contents), blue2.upload("blue 2.jpg", contents)
         for stage in (blue, blue2):
-            wait_for(lambda stage=stage: stage.depth("source") == 1, "each stage's own event")
+            wait_for(lambda stage=stage: stage.waiting() == 1, "each stage's own event")
         finish(blue, [ours])
         assert blue2.depth("source") == 1, "a tick of one stage moves nothing of the other"
         finish(blue2, [theirs])

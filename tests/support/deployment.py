@@ -158,7 +158,7 @@ def messages(aws_url: str, queue_url: str) -> list[dict[str, Any]]:
 
 def finish(pipeline: Pipeline, uploads: list[Upload]):
     def all_ended():
-        if pipeline.depth("source"):
+        if pipeline.waiting():
             pipeline.tick()
         pipeline.settle(uploads)
         return all(upload.ended for upload in uploads)
