@@ -7,6 +7,7 @@ import shutil
 import time
 import urllib.request
 import zipfile
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import boto3
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook
 from dev import workspace
 from dev.local_aws import free_port
 from dev.pipeline import Pipeline
+from infra.commands import audit
 from infra.deploying import deploy as deploying
 from infra.local_api import local_api
 from infra.permissions import own_actions
@@ -201,7 +203,8 @@ def acts(downstreams, tmp_path_factory):
 def ticks_until(pipeline, condition, what):
     def ticked():
         if pipeline.waiting():
-            assert pipeline.tick()["forwarded"] <= 1000
+            result = pipeline.tick()
+            assert result["forwarded"] <= result["capacity"]
         return condition()
 
     wait_for(ticked, what)
@@ -367,3 +370,16 @@ def test_without_what_its_needs_say_an_action_fails_and_with_it_the_same_event_i
         ticks_until(acts, lambda: lines_of(acts, key), "a first try")
         assert {line["outcome"] for line in lines_of(acts, key)} == {"retry"}
     ticks_until(acts, lambda: any(one["outcome"] == "done" for one in lines_of(acts, key)), "it done")
+
+
+def test_over_all_of_it_no_event_was_lost_and_no_try_passed_the_capacity_by(acts):
+    ticks_until(acts, lambda: not acts.waiting() and not acts.depth("destination"), "all to end")
+    now = datetime.now(UTC)
+    span = (now - timedelta(hours=1), now + timedelta(minutes=1))
+    found = audit.audit(audit.lines_of(boto3.client("logs"), acts.stage, *span))
+    assert found.problems == []
+    assert found.queued == set(found.fates)
+    ended = ("done", "rejected", "ignored")
+    assert [id_ for id_, fate in found.fates.items() if not any(fate[one] for one in ended)] == []
+    tries = sum(fate.total() for fate in found.fates.values())
+    assert len(found.queued) < tries <= found.forwarded

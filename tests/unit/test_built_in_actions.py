@@ -1,12 +1,15 @@
 """post, invoke and put_event: what their downstream's answers make of an event."""
 
+import contextlib
 import io
 import json
+import socket
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-import urllib3
 from botocore.exceptions import ReadTimeoutError
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -46,7 +49,7 @@ class Poster:
     def __init__(self, told, *secrets):
         self.told, self.now, self.ssm = told, 1000.0, Ssm(*secrets)
         self.secrets = post.Secrets(self.ssm, "/mine/secret", lambda: self.now)
-        self.http = urllib3.PoolManager()
+        self.http = post.pool()
 
     def post(self, url="", timeout_s=5.0, delivery=DELIVERY, created=CREATED):
         return post.post(self.http, self.secrets, url or self.told.url, timeout_s, created, delivery)
@@ -109,6 +112,54 @@ def test_a_downstream_that_is_not_there_or_too_slow_comes_again_and_is_asked_onc
     with pytest.raises(Retry, match="no time left"):
         poster.post(delivery=Delivery("m", 1, None, DELIVERY.started, left_s=lambda: -1.0))
     assert len(poster.told.got) == 1
+
+
+@contextlib.contextmanager
+def trickling(beginning, pieces=400):
+    """A receiver that answers with the beginning and then a byte each 20 ms; the URL, and how many were taken."""
+    taken = []
+
+    def serve():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(beginning)
+            for _ in range(pieces):
+                time.sleep(0.02)
+                connection.sendall(b"x")
+                taken.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", taken
+        server.join()
+
+
+def test_a_downstream_that_trickles_its_headers_is_given_up_when_the_time_of_it_all_is_over(poster):
+    with (
+        trickling(b"HTTP") as (url, taken),
+        pytest.raises(Retry, match=r"gives no answer within 0\.3 s"),
+    ):
+        poster.post(url, timeout_s=0.3)
+    assert len(taken) < 400
+
+
+def test_of_an_answer_that_trickles_after_its_status_the_status_counts(poster):
+    beginning = b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n"
+    with trickling(beginning) as (url, taken):
+        assert poster.post(url, timeout_s=0.3).says.startswith("the downstream answers 200: x")
+    assert len(taken) < 400
+
+
+def test_an_answer_in_time_leaves_its_connection_to_the_next_and_nothing_ends_it_later(poster):
+    poster.told.body = b""
+    for timeout_s in (0.2, 5.0):
+        poster.post(timeout_s=timeout_s)
+    time.sleep(0.3)  # longer than the first one's time
+    poster.post()
+    pool = poster.http.connection_from_url(poster.told.url)
+    assert (pool.num_connections, pool.num_requests) == (1, 3)
 
 
 def test_of_an_answer_two_kilobytes_are_read_and_the_status_counts(poster):

@@ -10,16 +10,19 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING
+from threading import Lock, Timer
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from standardwebhooks import Webhook
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from chalicelib import times
 from chalicelib.aws import clients, errors
@@ -49,8 +52,9 @@ SECRETS_KEPT_AFTER_401_S = (
 
 def action(config: Config) -> Action:
     secrets = Secrets(clients.downstream("ssm"), config.setting("POST_SECRET_PARAMETER"))
-    http = urllib3.PoolManager(maxsize=config.consume_threads)
-    return partial(post, http, secrets, config.setting("POST_URL"), config.post_timeout_s)
+    return partial(
+        post, pool(config.consume_threads), secrets, config.setting("POST_URL"), config.post_timeout_s
+    )
 
 
 class Secrets:
@@ -84,6 +88,52 @@ class Secrets:
             self._until = min(self._until, max(self._clock(), self._read + SECRETS_KEPT_AFTER_401_S))
 
 
+class _Timed:
+    """A connection whose answer has its time as a whole: a socket's timeout holds for each piece of it."""
+
+    ends: Timer | None = None
+    sock: Any
+    timeout: Any
+
+    def getresponse(self, *rest: Any, **named: Any) -> Any:
+        self.ends = Timer(self.timeout, self._end, (self.sock,))
+        self.ends.daemon = True
+        self.ends.start()
+        try:
+            return super().getresponse(*rest, **named)  # type: ignore[misc]
+        except BaseException:
+            self.ends.cancel()
+            raise
+
+    def _end(self, sock: socket.socket) -> None:
+        """Whoever reads from it finds its end; it is not used again."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _TimedHttp(_Timed, HTTPConnection):
+    pass
+
+
+class _TimedHttps(_Timed, HTTPSConnection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _TimedHttp
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TimedHttps
+
+
+def pool(connections: int = 1) -> urllib3.PoolManager:
+    """What `post` asks with, by so many threads at once."""
+    http = urllib3.PoolManager(maxsize=connections)
+    http.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return http
+
+
 def read_parameter(ssm: SSMClient, name: str) -> str:
     return ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
 
@@ -98,8 +148,8 @@ def post(
 ) -> ActionResult:
     """Tell the receiver once. It is not asked to follow a redirect, and urllib3 tries nothing twice.
 
-    The time holds for connecting and for each piece of the answer. A receiver that trickles its headers for
-    ever is given up with the function's time, as a try that failed.
+    `timeout_s` is the time of it all, but for looking up the receiver's name: one that trickles its headers
+    is given up then, and of an answer that trickles after its status the status counts. Raises Reject, Retry.
     """
     within_s = min(timeout_s, delivery.left_s())
     if within_s <= 0:
@@ -116,7 +166,7 @@ def post(
     try:
         status, retry_after, text = _ask(http, url, body.encode(), headers, within_s)
     except (urllib3.exceptions.HTTPError, OSError) as e:
-        raise Retry(f"the downstream gives no answer: {short(str(e))}") from e
+        raise Retry(f"the downstream gives no answer within {within_s:.3g} s: {short(str(e))}") from e
     says = f"the downstream answers {status}" + (f": {short(text)}" if text else "")
     if status in LETTERS:
         raise Reject(says, "refused-by-downstream")
@@ -140,7 +190,6 @@ def _ask(
     http: urllib3.PoolManager, url: str, body: bytes, headers: dict[str, str], within_s: float
 ) -> tuple[int, float, str]:
     """The answer's status, the seconds it asks to wait, and the beginning of its text."""
-    ends = time.monotonic() + within_s
     answer = http.request(
         "POST",
         url,
@@ -151,9 +200,10 @@ def _ask(
         redirect=False,
         preload_content=False,
     )
+    ends = getattr(answer.connection, "ends", None)
     text = b""
     try:  # the status is the answer, whatever becomes of its text
-        while len(text) < MOST_READ and time.monotonic() < ends:
+        while len(text) < MOST_READ:
             if not (piece := answer.read(1, decode_content=False)):
                 answer.release_conn()  # read to its end: the connection is good for the next
                 break
@@ -161,6 +211,8 @@ def _ask(
     except (urllib3.exceptions.HTTPError, OSError):
         text += b" ..."
     finally:
+        if ends:
+            ends.cancel()
         answer.close()
     return answer.status, asked_s(answer.headers.get("Retry-After", "")), text.decode(errors="replace")
 
