@@ -75,3 +75,26 @@ def test_another_action_is_not_tried_on_our_picture(monkeypatch):
     rows = verify.try_it(deployed, ["upload"], lambda line: None)
     assert [row.state for row in rows] == ["ok", "not tried"]
     assert "ACTION is log" in rows[1].says
+
+
+@pytest.mark.parametrize(
+    ("throttled", "state", "says"),
+    [(2, "ok", "answers"), (99, "not checked", "others ask GET /health so often that it answers 429")],
+)
+def test_an_api_that_others_ask_too_often_is_asked_again_and_is_no_mistake(
+    monkeypatch, throttled, state, says
+):
+    answers = iter([(429, "slow down")] * throttled)
+
+    class Api:
+        def __init__(self, deployed):
+            pass
+
+        def ask(self, path, *, signed):
+            return next(answers, (200, {})) if path == "health" else (403, {})
+
+    monkeypatch.setattr(verify, "Api", Api)
+    monkeypatch.setattr(verify.time, "sleep", lambda seconds: None)
+    row = verify._row("REST API", lambda: verify._api(None))
+    assert row.state == state
+    assert row.says.startswith(says)
