@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --quiet
 PARALLEL := --numprocesses 2 --dist loadgroup
+WAITING  := --numprocesses 3 --dist loadgroup # a deployed test waits more than it computes
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
@@ -37,23 +38,23 @@ status: setup ## the page of a deployed stage, with your own AWS credentials: ma
 test-unit: setup ## the quick loop: no local AWS, nothing deployed: make test-unit ARGS="-k drain"
 	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow" $(ARGS)
 
-test: check ## everything but the long deploys: lint, types, tests
-	@echo "1/5 Unit tests"
-	@$(PYTEST) $(PARALLEL) tests/unit
-	@echo "2/5 Against fakes and the local AWS"
-	@$(PYTEST) $(PARALLEL) tests/local_aws
-	@echo "3/5 Deployed onto the local AWS"
-	@$(PYTEST) $(PARALLEL) tests/deployed tests/package -m "not long"
-	@echo "4/5 The page over a stand-in"
-	@$(PYTEST) tests/page --ignore tests/page/test_page.py
-	@echo "5/5 The page over the whole pipeline"
-	@$(PYTEST) tests/page/test_page.py # one browser, one story: its tests build on each other
+test: check ## everything but what is long: lint, types, tests
+	@echo "1/3 Unit tests"
+	@$(PYTEST) $(PARALLEL) -m "not long" tests/unit
+	@echo "2/3 Against fakes and the local AWS, and deployed onto it"
+	@$(PYTEST) $(WAITING) -m "not long" tests/local_aws tests/deployed tests/package
+	@echo "3/3 The page over a stand-in"
+	@$(PYTEST) $(PARALLEL) -m "not long" tests/page
 
-test-deploy: setup ## the package under Lambda's own runtime client, for each Python; whole deploys, also failed ones
-	@echo "1/2 The package"
+test-deploy: setup ## what is long: the package for each Python, whole deploys and failed ones, scale, the page over all
+	@echo "1/4 The package"
 	@$(PYTEST) -m long tests/package $(ARGS)
-	@echo "2/2 Whole deploys"
-	@$(PYTEST) $(PARALLEL) -m "long and not minutes" tests/deployed $(ARGS)
+	@echo "2/4 At scale"
+	@$(PYTEST) $(PARALLEL) -m long tests/unit tests/local_aws $(ARGS)
+	@echo "3/4 Whole deploys"
+	@$(PYTEST) $(WAITING) -m "long and not minutes" tests/deployed $(ARGS)
+	@echo "4/4 The page over the whole pipeline"
+	@$(PYTEST) -m long tests/page $(ARGS) # one browser, one story: its tests build on each other
 
 check: setup ## lint and types; the template and the policies too
 	@$(BIN)/ruff check .

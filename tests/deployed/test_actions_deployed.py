@@ -26,7 +26,7 @@ from tests.support.deployment import only_our_ticks, quiet, rest, wait_for, with
 from tests.support.postgresql import connected, postgresql
 from tests.support.receiver import receiver
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("actions")]
 
 SCHEMA = json.loads((workspace.ROOT / "docs" / "events-1.schema.json").read_text())
 SECRET = "whsec_" + "bmV3" * 8

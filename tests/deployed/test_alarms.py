@@ -139,7 +139,7 @@ def test_a_bad_setting_is_refused_before_anything_is_made(setting, value, line):
 
 @pytest.mark.aws
 @pytest.mark.deploy
-@pytest.mark.xdist_group("deployed")
+@pytest.mark.xdist_group("deployed_looked_at")
 def test_a_deployed_stage_has_its_alarms_its_topic_and_its_dashboard(deployed):
     client = boto3.client("cloudwatch")
     name = deployed.stage.stack_name

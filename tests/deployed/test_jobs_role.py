@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.deployment import reduced, rest, wait_for
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed_looked_at")]
 ENDED = ("Complete", "Failed", "Cancelled")
 TAGS = {"kind": "tag", "tags": {"phototype": "finished"}}
 RIGHTS = {

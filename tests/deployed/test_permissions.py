@@ -509,7 +509,7 @@ NOT_ENFORCED = {
 
 @pytest.mark.aws
 @pytest.mark.deploy
-@pytest.mark.xdist_group("deployed")
+@pytest.mark.xdist_group("deployed_permissions")
 @pytest.mark.parametrize(("function", "action", "resource", "work"), NEEDS)
 def test_without_one_permission_the_work_fails_and_with_it_it_does_not(
     deployed, aws, photographs, function, action, resource, work
@@ -526,7 +526,7 @@ def test_without_one_permission_the_work_fails_and_with_it_it_does_not(
 
 @pytest.mark.aws
 @pytest.mark.deploy
-@pytest.mark.xdist_group("deployed")
+@pytest.mark.xdist_group("deployed_permissions")
 def test_every_permission_that_is_enforced_has_such_a_test(deployed):
     tested = {(function, action, resource) for function, action, resource, _ in NEEDS}
     for function, policy in policies.documents(deployed.stage, deployed.stage.account()).items():

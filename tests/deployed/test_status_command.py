@@ -77,7 +77,7 @@ def test_a_port_that_is_none_is_refused_by_name():
 
 @pytest.mark.aws
 @pytest.mark.deploy
-@pytest.mark.xdist_group("deployed")
+@pytest.mark.xdist_group("deployed_looked_at")
 def test_it_serves_the_page_until_ctrl_c_to_this_machine_alone(deployed, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", os.environ["AWS_DEFAULT_REGION"])
     port, said = free_port(), []

@@ -13,7 +13,7 @@ from infra.commands import verify
 from infra.deploying import notify
 from tests.support.deployment import environment, mappings, only_our_ticks, rest, wait_for, without
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed_looked_at")]
 
 
 @pytest.fixture

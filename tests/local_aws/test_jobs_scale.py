@@ -16,7 +16,7 @@ from dev.s3_batch.manifests import Task
 from dev.s3_batch.reports import Outcome
 from tests.support.jobs import ACCOUNT, Batch, MakeBatch, Stage
 
-pytestmark = pytest.mark.aws
+pytestmark = [pytest.mark.aws, pytest.mark.long]
 
 OBJECTS = 10_000
 

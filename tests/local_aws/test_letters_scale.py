@@ -13,7 +13,7 @@ from chalicelib import times
 from chalicelib.letters import browse, filing, resend, runs, store
 from tests.support.letters import event
 
-pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("jobs")]
+pytestmark = [pytest.mark.aws, pytest.mark.long, pytest.mark.xdist_group("jobs")]
 
 CODES = ("gone", "damaged", "gave-up", "too-large", "not-an-image", "unreadable")
 MANY = 10_000

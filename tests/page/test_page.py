@@ -16,7 +16,7 @@ from tests.support.deployment import deploy, only_our_ticks
 from tests.support.page.canned import HOSTILE
 from tests.support.page.visits import PATIENCE, Visit, visit_of
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("chromium")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("chromium")]
 
 PHOTOGRAPHS = ("rocket.jpg", "astronaut.png")
 

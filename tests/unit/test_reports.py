@@ -81,7 +81,7 @@ def test_any_key_and_message_read_back(rows: list[tuple[str, str, bool]], code_f
     assert [(row.key, row.message, row.succeeded) for row in report_rows(file)] == rows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_over_a_million_rows() -> None:
     some = [f"photos,a%20{n}.png,,succeeded,200,,Successful\n" for n in range(100)]
 
