@@ -1,4 +1,4 @@
-"""`make deploy`: the stack, the stage's settings and policies, Chalice, and what Chalice cannot set.
+"""`make deploy`: the stack, the stage's settings and policies, Chalice, and what Chalice has no settings for.
 
 Every step may be repeated: a deploy that failed half-way is mended by the next one.
 """
@@ -107,7 +107,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
-    say("What Chalice cannot set")
+    say("What Chalice has no settings for: retries, the place of failed events, the API's limits")
     # Only now does S3 tell in the other way.
     if by_eventbridge:
         notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], enqueue_arn)

@@ -190,7 +190,7 @@ def test_the_steps_are_those_of_the_deploy():
 
 
 def runs_with_its_retries_set(stage):
-    """Those of enqueue and drain that something calls by now, each with what Chalice cannot set."""
+    """Those of enqueue and drain that something calls by now, each with what Chalice has no settings for."""
     client, on = boto3.client("lambda"), set()
     bucket = stage.environment()["IMAGES_BUCKET"]
     found = boto3.client("s3").get_bucket_notification_configuration(Bucket=bucket)
