@@ -192,13 +192,14 @@ def verify(stage: str, upload: bool, letter: bool, job: bool, as_json: bool) -> 
 
 @cli.command()
 def openapi() -> None:
-    """Write chalicelib/openapi.json from the app's routes."""
+    """Write chalicelib/openapi.json, and docs/api-calls.md, from the app's routes."""
     from chalice.cli.factory import CLIFactory
 
     from infra import openapi as documents
 
     app = CLIFactory(str(ROOT), environ=os.environ).load_chalice_app(Stage(ROOT, "local").environment())
-    click.echo(documents.write(app, ROOT).relative_to(ROOT))
+    for file in documents.write(app, ROOT):
+        click.echo(file.relative_to(ROOT))
 
 
 def _say(step: str) -> None:

@@ -1,7 +1,9 @@
-"""The OpenAPI document: the app's own routes, and the types by which their views are annotated.
+"""The OpenAPI document: the app's own routes, the types by which their views are annotated, and examples.
 
-`python -m infra openapi` writes it to chalicelib/openapi.json, which GET /openapi.json serves; a test fails
-when they disagree. https://spec.openapis.org/oas/v3.1.0
+`python -m infra openapi` writes it to chalicelib/openapi.json, which GET /openapi.json serves, and the same
+calls for people to docs/api-calls.md; a test fails when they disagree. The examples are
+docs/api-examples.json: for each operation what is asked (`path`, `query`, `body`) and the `answer`.
+https://spec.openapis.org/oas/v3.1.0
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Union
+from urllib.parse import quote
 
 from chalice.app import Chalice
 
@@ -33,6 +37,15 @@ WHEN = {
     501: "The stage lacks a setting, which is named",
     502: "AWS refused, or was not reached; trying again may help",
 }
+ABOUT = (
+    "Where a stage stands, and what people may do about it. Times are ISO 8601 in UTC to the millisecond, "
+    "durations are seconds unless the name says otherwise; what is not known is null, never 0. An error is "
+    '`{"error": "field: what is wrong"}`. Every request but GET /health is signed (AWS Signature Version 4, '
+    "`execute-api:Invoke`); `chalice local` serves the same without a signature, with the operator's own "
+    "credentials."
+)
+EXAMPLES = Path(__file__).parent.parent / "docs" / "api-examples.json"
+HERE = "http://127.0.0.1:8000"  # of `make status` and `make run`
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 Schema = dict[str, Any]
 
@@ -41,17 +54,21 @@ def document(app: Chalice) -> Schema:
     """The OpenAPI 3.1 document. Raises AttributeError for a route that app.py did not bind by Routes."""
     schemas: Schema = {}
     paths: Schema = {}
+    examples = json.loads(EXAMPLES.read_text())
     for path, views in sorted(app.routes.items()):
         for method, entry in sorted(views.items()):
-            paths.setdefault(path, {})[method.lower()] = _operation(path, entry, schemas)
+            operation = _operation(path, entry, schemas)
+            _show(operation, examples.get(operation["operationId"], {}))
+            paths.setdefault(path, {})[method.lower()] = {**operation, "tags": [_tag(entry)]}
     error = _schema(Error, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "S3 event scheduler",
             "version": "1",
-            "description": "docs/api.md says the same for people.",
+            "description": ABOUT,
         },
+        "tags": _tags(app),
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -68,11 +85,85 @@ def document(app: Chalice) -> Schema:
     }
 
 
-def write(app: Chalice, root: Path) -> Path:
-    """Write the document where the app serves it from."""
-    file = root / "chalicelib" / "openapi.json"
-    file.write_text(text(document(app)))
-    return file
+def _tag(entry: Any) -> str:
+    """The package whose route it is."""
+    return str(entry.view_function.__module__.split(".")[1])
+
+
+def _tags(app: Chalice) -> list[Schema]:
+    """In the order in which app.py binds them, described by their modules."""
+    described = {}
+    for views in app.routes.values():
+        for entry in views.values():
+            text = str(sys.modules[entry.view_function.__module__].__doc__).strip().partition(" (")[0]
+            described[_tag(entry)] = re.sub(r"^/\S+: ", "", text).rstrip(".")
+    return [{"name": tag, "description": text[0].upper() + text[1:]} for tag, text in described.items()]
+
+
+def write(app: Chalice, root: Path) -> tuple[Path, Path]:
+    """Write the document where the app serves it from, and its calls for people."""
+    found = document(app)
+    file, calls_file = root / "chalicelib" / "openapi.json", root / "docs" / "api-calls.md"
+    file.write_text(text(found))
+    calls_file.write_text(calls(found))
+    return file, calls_file
+
+
+def calls(found: Schema) -> str:
+    """Every call with its example, as Markdown. Made from the document alone."""
+    lines = ["# Every call of the API, with an example", ""]
+    about = f"Made from [the document](../chalicelib/openapi.json) by `make openapi`. {ABOUT}"
+    lines += [*textwrap.wrap(about, 110, break_long_words=False), ""]
+    lines += [
+        f"`{HERE}` is `make status`, or `make run`; [a signed call](operations.md#from-a-terminal)",
+        "of the deployed API.",
+    ]
+    for tag in found["tags"]:
+        lines += ["", f"## {tag['description']}"]
+        for path, methods in found["paths"].items():
+            for method, operation in methods.items():
+                if operation["tags"] == [tag["name"]]:
+                    lines += [
+                        "",
+                        f"### {method.upper()} {path}",
+                        "",
+                        operation["summary"],
+                        *_call(path, method, operation),
+                    ]
+    return "\n".join(lines) + "\n"
+
+
+def _call(path: str, method: str, operation: Schema) -> Iterator[str]:
+    """One call as it is typed, and its answer."""
+    query = []
+    for parameter in operation["parameters"]:
+        if "example" in parameter:
+            value = quote(str(parameter["example"]), safe="")
+            if parameter["in"] == "path":
+                path = path.replace(f"{{{parameter['name']}}}", value)
+            else:
+                query.append(f"{parameter['name']}={value}")
+    url = f"{HERE}{path}" + (f"?{'&'.join(query)}" if query else "")
+    asked = "" if method == "get" else f"-X {method.upper()} "
+    if "requestBody" in operation:
+        body = json.dumps(operation["requestBody"]["content"]["application/json"]["example"])
+        asked += f"-H 'Content-Type: application/json' -d '{body}' "
+    yield from ("", "```", f"curl {asked}'{url}'", "```")
+    for media, content in operation["responses"]["200"]["content"].items():
+        if media == "application/json" and "example" in content:
+            yield from ("", "```json", json.dumps(content["example"], indent=2, ensure_ascii=False), "```")
+
+
+def _show(operation: Schema, example: Schema) -> None:
+    """Put the example into the operation."""
+    asked = {**example.get("path", {}), **example.get("query", {})}
+    for parameter in operation["parameters"]:
+        if parameter["name"] in asked:
+            parameter["example"] = asked[parameter["name"]]
+    if "body" in example:
+        operation["requestBody"]["content"]["application/json"]["example"] = example["body"]
+    if "answer" in example:
+        operation["responses"]["200"]["content"]["application/json"]["example"] = example["answer"]
 
 
 def text(found: Schema) -> str:
@@ -107,9 +198,11 @@ def _operation(path: str, entry: Any, schemas: Schema) -> Schema:
         "application/json": _schema(hints["return"], schemas)
     }
     content = {media: {"schema": schema} for media, schema in answer.items()}
+    summary, _, more = inspect.cleandoc(view.__doc__).partition("\n")
     operation: Schema = {
         "operationId": view.__name__,
-        "summary": inspect.cleandoc(view.__doc__).splitlines()[0],
+        "summary": summary,
+        **({"description": more.strip()} if more.strip() else {}),
         "parameters": parameters,
         "responses": {"200": {"description": "Done", "content": content}},
         "security": [{"sigv4": []}] if entry.authorizer else [],

@@ -10,6 +10,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jsonschema
 import pytest
 from chalice.config import Config as ChaliceConfig
 from chalice.local import create_local_server
@@ -32,6 +33,35 @@ IMAGES = {f"image/{name}": "application/octet-stream" for name in ("jpeg", "png"
 def test_the_committed_document_is_that_of_the_routes(monkeypatch):
     found = openapi.text(openapi.document(load_app(monkeypatch)))
     assert COMMITTED.read_text() == found, "run: make openapi"
+
+
+def test_every_call_has_an_example_that_is_as_the_document_says(monkeypatch):
+    document = openapi.document(load_app(monkeypatch))
+    shown = set()
+
+    def check(value, schema):
+        jsonschema.validate(
+            value, {**schema, "components": document["components"]}, jsonschema.Draft202012Validator
+        )
+
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                if parameter["required"]:
+                    assert "example" in parameter, (path, parameter["name"])
+                if "example" in parameter:
+                    check(parameter["example"], parameter["schema"])
+            contents = [operation.get("requestBody", {}), operation["responses"]["200"]]
+            for media, content in [pair for one in contents for pair in one.get("content", {}).items()]:
+                if media == "application/json" and operation["operationId"] != "get_openapi":
+                    check(content["example"], content["schema"])
+            shown.add(operation["operationId"])
+    assert set(json.loads(openapi.EXAMPLES.read_text())) <= shown
+
+
+def test_the_manual_of_the_calls_is_that_of_the_document(monkeypatch):
+    found = openapi.calls(openapi.document(load_app(monkeypatch)))
+    assert (ROOT / "docs" / "api-calls.md").read_text() == found, "run: make openapi"
 
 
 def test_the_app_serves_the_document(monkeypatch):
@@ -129,8 +159,8 @@ def test_a_client_made_from_the_document_asks_for_the_status_and_lists_the_jobs(
     for number in range(3):
         queues.put(queues.queue("source"), str(number))
     calls = {
-        name: importlib.import_module(f"{made_client}.api.default.{name}")
-        for name in ("get_status", "get_jobs")
+        name: importlib.import_module(f"{made_client}.api.{tag}.{name}")
+        for tag, name in (("monitoring", "get_status"), ("jobs", "get_jobs"))
     }
     client = importlib.import_module(made_client).Client(base_url=url)
 
