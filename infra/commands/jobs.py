@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # "Poll no more than every 30 s": https://docs.aws.amazon.com/AmazonS3/latest/userguide/
 # troubleshooting-batch-operations.html
 EVERY = 30.0
+WIDEST = 10_000  # characters of a line
 
 out = Console()
 err = Console(stderr=True)
@@ -38,6 +39,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _stage_option(command: Command) -> Command:
     return click.option("--stage", default="dev", show_default=True, help="The deployed stage.")(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")(command)
 
 
 def _follow_options(command: Command) -> Command:
@@ -105,7 +110,7 @@ def tag(stage: str, tags: tuple[str, ...], merge: bool, keep_old_tags: bool, **o
 def backfill(stage: str, **options: Any) -> None:
     """Send existing objects through the pipeline.
 
-    They are put on the source queue and move at the stage's capacity, like new ones.
+    They are put on the bulk queue and take what the stage's capacity leaves beside new uploads.
     """
     _create(stage, {"kind": "backfill", "manifest": _manifest(options)}, options)
 
@@ -126,16 +131,30 @@ def undo(stage: str, job: str, run_now: bool) -> None:
 @_stage_option
 @click.option("--status", default="", help="Such as Suspended,Active.")
 @click.option("--limit", default="20", show_default=True, help="At most so many.")
-def list_jobs(stage: str, status: str, limit: str) -> None:
+@_json_option
+def list_jobs(stage: str, status: str, limit: str, as_json: bool) -> None:
     """Jobs, the newest first."""
     query = {"limit": limit} | ({"status": status} if status else {})
     answer = job_commands.list_jobs(query, clients.s3control(), _config(stage))
-    table = Table("job", "status", "outcome", "done", "failed", "created", "description", box=None)
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    table = Table(box=None)
+    for name in ("job", "status", "outcome", "done", "failed", "created"):
+        table.add_column(name, no_wrap=name == "job")
+    table.add_column("description", overflow="fold")
     for job in answer["jobs"]:
         done = f"{job['succeeded'] + job['failed']:,} of {job['objects']:,}"
-        cells = (job["id"], job["status"], job["outcome"], done, f"{job['failed']:,}", job["created"])
+        cells = (
+            job["id"],
+            job["status"],
+            job["outcome"],
+            done,
+            f"{job['failed']:,}",
+            job["created"][:16] + "Z",
+        )
         table.add_row(*cells, escape(job["description"]))
-    out.print(table)
+    _print(table)
     if answer["total"] > len(answer["jobs"]):
         err.print(f"{answer['total'] - len(answer['jobs']):,} more; --limit shows them")
 
@@ -144,12 +163,13 @@ def list_jobs(stage: str, status: str, limit: str) -> None:
 @_stage_option
 @click.argument("job")
 @_follow_options
-def show(stage: str, job: str, follow: bool, every: float) -> None:
+@_json_option
+def show(stage: str, job: str, follow: bool, every: float, as_json: bool) -> None:
     """How far a JOB is, and why it failed."""
     config = _config(stage)
     if follow:
         _follow(job, clients.s3control(), config, every)
-    _end(job_commands.get_job(job, clients.s3control(), config))
+    _end(job_commands.get_job(job, clients.s3control(), config), as_json)
 
 
 @jobs.command()
@@ -164,6 +184,8 @@ def run(stage: str, job: str, follow: bool, every: float) -> None:
     if follow:
         _follow(job, clients.s3control(), config, every)
         _end(job_commands.get_job(job, clients.s3control(), config))
+    else:
+        _next("show", stage, job, "--follow")
 
 
 @jobs.command()
@@ -190,11 +212,11 @@ def priority(stage: str, job: str, number: int) -> None:
 @_stage_option
 @click.argument("job")
 @click.option("--all", "everything", is_flag=True, help="Successes too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a row, for programs.")
+@_json_option
 def report(stage: str, job: str, everything: bool, as_json: bool) -> None:
     """What became of each object of a JOB.
 
-    The failures alone, unless --all is given.
+    The failures alone, unless --all is given. With --json one object a row.
     """
     config = _config(stage)
     found = batch_jobs.job_of(job, clients.s3control(), config)
@@ -228,29 +250,47 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
             job_commands.run_job(created["id"], control, config)
         _follow(created["id"], control, config, EVERY)
         _end(job_commands.get_job(created["id"], control, config))
+    elif created["id"]:
+        _next("run", stage, created["id"], "--follow")
+
+
+def _next(command: str, stage: str, job: str, *options: str) -> None:
+    """The command that comes next, as it is typed."""
+    typed = " ".join(("python -m infra jobs", command, "--stage", stage, job, *options))
+    err.print(f"next: {typed}", soft_wrap=True, highlight=False)
 
 
 def _follow(
     job_id: str, s3control: S3ControlClient, config: Config, every: float, until: tuple[str, ...] = ()
 ) -> None:
-    """Wait for the job's end, or one of these statuses; close looks first, for small jobs are quick."""
+    """Wait for the job's end, or one of these statuses; close looks first, for small jobs are quick.
+
+    What has changed is a moving bar in a terminal, and a line elsewhere.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         line = progress.add_task("", total=None)
-        pause = min(0.5, every)
+        pause, said = min(0.5, every), ""
         while True:
             job = job_commands.get_job(job_id, s3control, config)
             done = job["succeeded"] + job["failed"]
             progress.update(line, description=job["status"], completed=done, total=job["objects"] or None)
+            says = f"{job['status']}: {done:,} of {job['objects']:,}"
+            if not err.is_terminal and says != said:
+                err.print(f"> {says}", highlight=False)
+                said = says
             if job["status"] in batch_jobs.TERMINAL or job["status"] in until:
                 return
             time.sleep(pause)
             pause = min(2 * pause, every)
 
 
-def _end(job: job_commands.JobDetails) -> None:
+def _end(job: job_commands.JobDetails, as_json: bool = False) -> None:
     """Show a job; exit code 1 where anything failed."""
-    _print_pairs({name: value for name, value in job.items() if value not in (None, [])})
+    if as_json:
+        click.echo(json.dumps(job))
+    else:
+        _print_pairs({name: value for name, value in job.items() if value not in (None, [])})
     if job["failed"] or job["status"] in ("Failed", "Cancelled"):
         sys.exit(1)
 
@@ -259,7 +299,14 @@ def _print_pairs(values: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in values.items():
         table.add_row(name.replace("_", " "), escape(_plain(value)))
-    out.print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """As wide as the terminal, but no id is ever cut; where there is none, a row is a line."""
+    needs = out.measure(table, options=out.options.update(max_width=WIDEST))
+    width = max(out.width, needs.minimum if out.is_terminal else needs.maximum)
+    Console(width=width).print(table)
 
 
 def _plain(value: Any) -> str:

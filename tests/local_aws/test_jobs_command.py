@@ -43,7 +43,7 @@ def command(stage: Stage, batch: Batch, repository: Path, tmp_path: Path) -> Run
     assert Config.from_env(settings) == config
     env = {
         "PATH": os.environ["PATH"],
-        "COLUMNS": "200",
+        "COLUMNS": "60",
         "AWS_ENDPOINT_URL": stage.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -86,6 +86,9 @@ def test_a_job_from_tagging_to_undo(stage: Stage, command: Run) -> None:
     assert stage.tags("a b.png") == {"owner": "ann"}
     listed = command("list").stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [pairs(undone.stdout)["id"], shown["id"]]
+    as_json = json.loads(command("list", "--json").stdout)
+    assert [job["id"] for job in as_json["jobs"]] == [pairs(undone.stdout)["id"], shown["id"]]
+    assert json.loads(command("show", shown["id"], "--json").stdout)["outcome"] == "succeeded"
 
 
 def test_a_job_waits_until_it_is_run_and_its_failures_are_the_exit_code(stage: Stage, command: Run) -> None:
@@ -97,8 +100,11 @@ def test_a_job_waits_until_it_is_run_and_its_failures_are_the_exit_code(stage: S
     job = pairs(made.stdout)["id"]
     assert pairs(made.stdout)["status"] == "waiting to be run"
     assert stage.tags("a") == {}
+    typed = made.stderr.splitlines()[-1].removeprefix("next: python -m infra jobs ").split()
+    assert typed == ["run", "--stage", "dev", job, "--follow"]
     assert command("priority", job, "3").returncode == 0
-    ran = command("run", job, "--follow")
+    ran = command(*typed)
+    assert ran.stderr.splitlines()[-1] == "> Complete: 2 of 2"
     assert ran.returncode == 1
     assert pairs(ran.stdout)["outcome"] == "partly failed"
     assert pairs(ran.stdout)["priority"] == "3"
