@@ -70,10 +70,10 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     facts.add_row("Longest wait of an event", duration(60 * found["longest_wait_minutes"]))
     facts.add_row("Peak backlog", f"{found['peak_backlog']:,} events")
     for function, executions in found["concurrency"].items():
-        facts.add_row(f"Lambda concurrency, {function}", f"{executions:,.1f}")
+        facts.add_row(f"Runs of {function} at the same time", f"{executions:,.1f}")
     console.print(facts)
     limits = Table(title="\nLimits, the nearest first", title_justify="left")
-    for column in ("Limit", "Allowed", "Needed", "Met from CAPACITY"):
+    for column in ("Limit", "Allowed", "Needed", "Reached at CAPACITY"):
         limits.add_column(column, justify="left" if column == "Limit" else "right")
     for one in found["quotas"]:
         style = "red" if one["met"] else ""
