@@ -39,14 +39,10 @@ def point_at_queue(
     Other people's notifications on the bucket, those to topics and EventBridge too, stay as they are.
     """
     present, wanted = _without_ours(s3, bucket, enqueue_arn)
-    filters = {"prefix": notification_filter(prefix), "suffix": notification_filter(suffix)}
-    ours = {
-        "Id": ID,
-        "QueueArn": queue_arn,
-        "Events": list(events),
-        "Filter": {"Key": {"FilterRules": [{"Name": n, "Value": v} for n, v in filters.items() if v]}},
-    }
-    wanted["QueueConfigurations"].append(ours)
+    filtered = _filtered(notification_filter(prefix), notification_filter(suffix))
+    wanted["QueueConfigurations"].append(
+        {"Id": ID, "QueueArn": queue_arn, "Events": list(events), **filtered}
+    )
     _put(s3, bucket, present, wanted)
 
 
@@ -67,12 +63,9 @@ def point_at_function(
     `prefix` and `suffix` are a filter's already.
     """
     present, wanted = _without_ours(s3, bucket, enqueue_arn)
-    filters = {"Prefix": prefix, "Suffix": suffix}
-    rules = [{"Name": name, "Value": value} for name, value in filters.items() if value]
-    ours: dict[str, Any] = {"LambdaFunctionArn": enqueue_arn, "Events": events}
-    if rules:
-        ours["Filter"] = {"Key": {"FilterRules": rules}}
-    wanted["LambdaFunctionConfigurations"].append(ours)
+    wanted["LambdaFunctionConfigurations"].append(
+        {"LambdaFunctionArn": enqueue_arn, "Events": events, **_filtered(prefix, suffix)}
+    )
     _put(s3, bucket, present, wanted)
 
 
@@ -106,6 +99,14 @@ def refuse_silent_bucket(s3: S3Client, bucket: str) -> None:
             f"jq '. + {{{EVENTBRIDGE}: {{}}}}' > on.json && "
             f"aws s3api put-{of} --notification-configuration file://on.json"
         )
+
+
+def _filtered(prefix: str, suffix: str) -> dict[str, Any]:
+    """The filter as S3 answers it, names with a capital and none where it is empty: what is there already is
+    then seen to be, and S3 sends the queue no test message with each deploy."""
+    filters = {"Prefix": prefix, "Suffix": suffix}
+    rules = [{"Name": name, "Value": value} for name, value in filters.items() if value]
+    return {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
 
 
 def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -203,6 +203,14 @@ def test_a_bucket_that_notifies_the_queue_may_go_on_until_the_deploy_has_changed
     assert deploying._notified_bucket(stage, settings, account) == ""
 
 
+def test_a_bucket_that_notifies_the_queue_as_it_should_is_left_alone():
+    bucket = Bucket()
+    for prefix in ("in/", "", "in/"):
+        for _ in range(2):  # S3 would send the queue a test message for each
+            notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix=prefix, suffix="")
+    assert bucket.puts == 3
+
+
 def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
     waits = []
     monkeypatch.setattr(notify, "settled", partial(eventually.settled, sleep=waits.append))
@@ -291,7 +299,7 @@ def test_a_notifications_filter_is_encoded_as_s3_wants_it_and_only_there(text, f
     notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix=text, suffix=text)
     (queue,) = bucket.notifications["QueueConfigurations"]
     rules = {one["Name"]: one["Value"] for one in queue["Filter"]["Key"]["FilterRules"]}
-    assert rules == {"prefix": filtered, "suffix": filtered}
+    assert rules == {"Prefix": filtered, "Suffix": filtered}
     app = load_app(monkeypatch, IMAGES_PREFIX=text, IMAGES_SUFFIX=text)
     (handler,) = [one for one in app.pure_lambda_functions + app.event_sources if one.name == "enqueue"]
     assert (handler.prefix, handler.suffix) == (filtered, filtered)
