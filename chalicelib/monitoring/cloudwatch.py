@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.errors import AwsFailed
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 
 Minutes = Mapping[int, float]  # minutes since 1970 -> the value
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html
+FAILED = ("InternalError", "Forbidden")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,11 @@ class Metric:
 def ask(
     cloudwatch: CloudWatchClient, wanted: Mapping[str, Sequence[Metric]], start: int, end: int
 ) -> dict[str, Minutes]:
-    """Each name's values by minute, several metrics of one name added up; from `start` on, before `end`."""
+    """Each name's values by minute, several metrics of one name added up; from `start` on, before `end`.
+
+    Raises AwsFailed where CloudWatch could not work one out: it would look like a metric without a value, and
+    those are 0.
+    """
     queries = {
         f"m{number}": (name, metric)
         for number, (name, metric) in enumerate(
@@ -46,7 +55,10 @@ def ask(
         MetricDataQueries=asked, StartTime=time_of(start), EndTime=time_of(end)
     )
     for result in (result for page in pages for result in page["MetricDataResults"]):
-        of_name = found[queries[result["Id"]][0]]
+        name, metric = queries[result["Id"]]
+        if result.get("StatusCode") in FAILED:
+            raise AwsFailed(f"CloudWatch could not work out {metric.name}: {result['StatusCode']}")
+        of_name = found[name]
         for at, value in zip(result["Timestamps"], result["Values"], strict=True):
             minute = minute_of(at)
             of_name[minute] = of_name.get(minute, 0.0) + value

@@ -16,6 +16,7 @@ import botocore.session
 import pytest
 
 from chalicelib import events
+from chalicelib.errors import AwsFailed
 from chalicelib.letters import filing
 from chalicelib.monitoring import cloudwatch
 from chalicelib.queues import batching
@@ -243,5 +244,12 @@ def test_an_answer_of_get_metric_data_is_read_with_its_messages_and_labels():
     page = {"Messages": [], "MetricDataResults": [result]}
     client = SimpleNamespace(get_paginator=lambda name: SimpleNamespace(paginate=lambda **asked: [page]))
     at = cloudwatch.minute_of(minute)
-    found = cloudwatch.ask(client, {"done": [cloudwatch.Metric("N", "Done", ())]}, at, at + 1)
-    assert found == {"done": {at: 66.0}}
+    wanted = {"done": [cloudwatch.Metric("N", "Done", ())]}
+    assert cloudwatch.ask(client, wanted, at, at + 1) == {"done": {at: 66.0}}
+    result |= {
+        "StatusCode": "InternalError",
+        "Values": [],
+        "Timestamps": [],
+    }  # of the API's page: not recorded
+    with pytest.raises(AwsFailed, match="could not work out Done: InternalError"):
+        cloudwatch.ask(client, wanted, at, at + 1)
