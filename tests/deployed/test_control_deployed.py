@@ -11,7 +11,7 @@ from dev.pipeline import SCHEDULED_EVENT
 from infra.deploying import deploy as deploying
 from tests.support.deployment import deploy, invoke, nobody_consumes, only_our_ticks, rest, send
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("make_deploy")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("control")]
 
 
 class Steered:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.queues import letters
 from tests.support.deployment import deploy, only_our_ticks, rest, wait_for, without
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("make_deploy")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("letters")]
 
 CODES = ("gone", "damaged", "gave-up")
 MANY = 60

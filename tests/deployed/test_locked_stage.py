@@ -96,7 +96,7 @@ def test_every_bucket_is_encrypted_with_the_key_where_there_is_one():
 @pytest.mark.aws
 @pytest.mark.deploy
 @pytest.mark.long
-@pytest.mark.xdist_group("make_deploy")
+@pytest.mark.xdist_group("locked")
 def test_a_locked_stage_is_deployed_with_its_key_and_refuses_other_addresses(aws, tmp_path, photographs):
     key = KEY.replace("123456789012", "000000000000")  # the local AWS encrypts nothing: any will do
     locked = deploy(tmp_path, "locked", KMS_KEY_ARN=key, ALLOWED_ADDRESSES="192.0.2.0/24")

@@ -17,7 +17,7 @@ from infra.commands.audit import audit, lines_of
 from infra.local_api import local_api
 from tests.support.deployment import deploy, only_our_ticks, wait_for
 
-pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("make_deploy")]
+pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark.xdist_group("trace")]
 
 KEY = "photos/a rocket & more.jpg"
 BAD = "photos/<b>letter</b>.jpg"

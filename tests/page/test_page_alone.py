@@ -15,8 +15,6 @@ from tests.support.durations import DURATIONS
 from tests.support.page import canned
 from tests.support.page import visits as looking
 
-pytestmark = pytest.mark.xdist_group("chromium")  # one browser at a time on a small machine
-
 STATES = {
     "busy": canned.status,
     "empty": canned.empty,

@@ -82,3 +82,11 @@ def test_no_test_needs_another_test_and_no_benchmark_needs_the_tests():
     for folder in ("chalicelib", "infra", "dev"):
         for file in (ROOT / folder).rglob("*.py"):
             assert not [n for n in imports(file) if n.partition(".")[0] in ("tests", "benchmarks")], file
+
+
+@pytest.mark.xdist_group("together")
+def test_a_group_of_tests_stays_on_one_worker(request):
+    """pytest 9.2 and pytest-xdist 3.8 forgot it, silently: each worker made the deploy of a group once more."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("one process")
+    assert request.node.nodeid.endswith("@together")
