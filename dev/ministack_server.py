@@ -18,7 +18,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filter
 Lambda: a message that a redrive policy moved says in its attributes from which queue. An error of a function
 has the name of its class, as AWS's runtime for Python gives it.
 
-CloudWatch: the metrics, in dev/ministack_metrics.py. Many events at once: dev/ministack_load.py.
+CloudWatch: the metrics, in dev/ministack_metrics.py, and logs newest first, in dev/ministack_logs.py. Many
+events at once: dev/ministack_load.py.
 
 CloudFormation: a kept bucket that a change set takes up again is refused as a name conflict.
 """
@@ -35,7 +36,7 @@ from ministack.services import apigateway_v1 as apigateway
 from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import stacks
 
-from dev import ministack_load, ministack_metrics
+from dev import ministack_load, ministack_logs, ministack_metrics
 
 Response = tuple[int, dict[str, str], Any]
 
@@ -174,6 +175,7 @@ iam_actions.extract_iam_action = extract_iam_action  # type: ignore[assignment]
 iam_actions.s3_additional_checks = s3_additional_checks  # type: ignore[assignment]
 iam_actions.extract_resource_arn = extract_resource_arn  # type: ignore[assignment]
 
+ministack_logs.add()
 ministack_metrics.add()
 ministack_load.add()
 

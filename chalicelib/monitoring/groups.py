@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from chalicelib import times
-from chalicelib.monitoring.log_search import Wanted, log_group, newest
+from chalicelib.monitoring.log_search import Wanted, enqueued, log_group, newest
 from chalicelib.queues.fairness import group_of
-from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -46,7 +45,7 @@ def largest(client: CloudWatchLogsClient, config: Config, now: datetime) -> Grou
     """
     if config.s3_notifies != "lambda":
         return None
-    wanted = Wanted(log_group(config, "enqueue"), "enqueued", _enqueued, SAMPLE, SPANS)
+    wanted = Wanted(log_group(config, "enqueue"), "enqueued", enqueued, SAMPLE, SPANS)
     found = newest(client, wanted, now, within_s=WITHIN_S)
     keys = [str(upload["key"]) for line in found.lines for upload in line.get("uploads", ())]
     counted = Counter(group_of(key, config.fair_by or 1) for key in keys)
@@ -62,8 +61,3 @@ def largest(client: CloudWatchLogsClient, config: Config, now: datetime) -> Grou
             for group, count in first
         ],
     }
-
-
-def _enqueued(text: str) -> dict[str, Any] | None:
-    found = logs.read(text)
-    return found if found and found.get("message") == "enqueued" else None

@@ -1,24 +1,24 @@
 """The functions' log lines, newest first, from CloudWatch Logs.
 
-CloudWatch gives the lines of a time span oldest first, ten thousand a page. So the last seconds are asked
-for, then what was before them, in longer and longer spans, until there is enough, or the time is up.
+Since June 2026 CloudWatch reads a log backwards, so what is asked for costs the same however much is written.
+The last seconds are asked for, then what was before them, in longer and longer spans: a page may be empty and
+not the last, and what a whole span holds is known for sure. It ends when there is enough, or the time or the
+calls are used up.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from chalicelib import times
 from chalicelib.capacity import shard_names
 from chalicelib.config import Config
-from chalicelib.consume import outcomes
-from chalicelib.fields import Query, schema
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 SPANS = (15, 60, 600, 3600)  # seconds back
 WITHIN_S = 5.0
+MOST_CALLS = 20  # of one question
+PAGE, MOST_PAGE = 25, 10_000  # lines of a page, at least and at most
 TICK_SPANS = (150, 900)
 CONSUMED, CONSUMED_SPANS = 20, (15, 150)  # lines, and back for longer than a circuit's longest pause
 AT_ONCE = 8  # shards' logs
 KEPT_S = 30 * 86_400  # log_retention_in_days of .chalice/config.json
-MOST_RECENT = 100
+MOST_ABOUT = 100  # lines about one object
 
 
 # Why a tick ended, by what somebody should know of first; as chalicelib/drain/tick.py has them.
@@ -57,26 +59,6 @@ class Downstream(TypedDict):
     paused: bool
     until: str | None  # then the first sandbox tries it again
     why: str | None  # its last failure, in its own words
-
-
-class RecentQuery(TypedDict, total=False):
-    limit: Annotated[int, schema(minimum=1, maximum=MOST_RECENT)]
-
-
-class RecentObject(TypedDict):
-    id: str
-    at: str
-    key: str
-    outcome: Literal["done", "rejected", "retry", "untried", "ignored"]
-    reason: str | None
-    seconds: float | None
-    thumbnails: list[str]
-
-
-class Recent(TypedDict):
-    version: Literal[1]
-    since: str
-    objects: list[RecentObject]
 
 
 @dataclass(frozen=True)
@@ -106,28 +88,41 @@ def newest(
     within_s: float = WITHIN_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> Read:
-    """The newest of the lines that are wanted.
+    """The newest of the lines that are wanted, in MOST_CALLS calls at most.
 
-    A group that is not there holds no lines yet. Raises what boto3 raises otherwise.
+    A group that is not there holds no lines yet. Raises what boto3 raises otherwise. Not guaranteed with an
+    older boto3 that cannot read backwards: of a span with more than can be read in time, the oldest are told.
     """
+    backwards = _reads_backwards(client)
     ends = clock() + within_s
     found: list[dict[str, Any]] = []
-    end = now
+    end, calls = now, 0
     for span in wanted.spans:
         start = now - timedelta(seconds=span)
         lines: list[dict[str, Any]] = []
-        late = False
-        for page in _pages(client, wanted, start, end):
-            lines += [line for line in map(wanted.parse, page) if line is not None]
-            if late := clock() >= ends:
+        reached, stopped = end, False
+        for page in _pages(client, wanted, start, end, backwards):
+            calls += 1
+            lines += [line for _, text in page if (line := wanted.parse(text)) is not None]
+            if backwards and page:
+                reached = times.from_epoch(page[-1][0])
+            enough = backwards and len(found) + len(lines) >= wanted.count
+            if stopped := enough or clock() >= ends or calls >= MOST_CALLS:
                 break
-        found += reversed(lines)
-        if late:
+        found += lines if backwards else reversed(lines)
+        if stopped:
+            end = reached
             break
         end = start
         if len(found) >= wanted.count:
             break
     return Read(found[: wanted.count], end)
+
+
+def _reads_backwards(client: CloudWatchLogsClient) -> bool:
+    """Whether the boto3 that the runtime brings knows how."""
+    shape = client.meta.service_model.operation_model("FilterLogEvents").input_shape
+    return shape is not None and "startFromHead" in shape.members
 
 
 def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Tick | None:
@@ -174,41 +169,20 @@ def downstream(client: CloudWatchLogsClient, config: Config, now: datetime) -> D
     }
 
 
-def recent(
-    query: Mapping[str, Any] | None, client: CloudWatchLogsClient, config: Config, now: datetime
-) -> Recent:
-    """GET /recent?limit=20: what consume did last, newest first. Raises BadRequest."""
-    limit = Query.of(query, "limit").whole("limit", 1, MOST_RECENT, 20)
-    found = newest(client, Wanted(log_group(config, "consume"), "outcome", outcomes.read, limit), now)
-    return {
-        "version": 1,
-        "since": times.iso(found.since),
-        "objects": [
-            {
-                "id": f"{line['message_id']}-{line['tries']}-{line['object']}",
-                "at": line["at"],
-                "key": line["key"],
-                "outcome": line["outcome"],
-                "reason": line.get("reason"),
-                "seconds": line["seconds"],
-                "thumbnails": line["thumbnails"],
-            }
-            for line in found.lines
-        ],
-    }
-
-
 def about(client: CloudWatchLogsClient, group: str, object_id: str, since: datetime, now: datetime) -> Read:
     """A log group's lines that name the object, newest first, back to a moment or as far as time allows."""
     oldest = max((now - since).total_seconds(), 60.0)
     spans = [span for span in (60, 3600, 86_400, 7 * 86_400) if span < oldest] + [min(oldest, KEPT_S)]
-    return newest(client, Wanted(group, f'"{object_id}"', logs.read, MOST_RECENT, spans), now)
+    return newest(client, Wanted(group, f'"{object_id}"', logs.read, MOST_ABOUT, spans), now)
 
 
 def _pages(
-    client: CloudWatchLogsClient, wanted: Wanted, start: datetime, end: datetime
-) -> Iterator[list[str]]:
-    token: dict[str, Any] = {}
+    client: CloudWatchLogsClient, wanted: Wanted, start: datetime, end: datetime, backwards: bool
+) -> Iterator[list[tuple[int, str]]]:
+    """Each page's lines with their times, in milliseconds; any page may be empty."""
+    how: dict[str, Any] = {}
+    if backwards:
+        how = {"startFromHead": False, "limit": min(max(wanted.count, PAGE), MOST_PAGE)}
     while True:
         try:
             answer = client.filter_log_events(
@@ -216,15 +190,15 @@ def _pages(
                 filterPattern=wanted.term,
                 startTime=_ms(start),
                 endTime=_ms(end) - 1,
-                **token,
+                **how,
             )
         except client.exceptions.ResourceNotFoundException:
             yield []
             return
-        yield [event["message"] for event in answer["events"]]
+        yield [(event["timestamp"], event["message"]) for event in answer["events"]]
         if not answer.get("nextToken"):
             return
-        token = {"nextToken": answer["nextToken"]}
+        how["nextToken"] = answer["nextToken"]
 
 
 def _ms(at: datetime) -> int:
@@ -244,3 +218,9 @@ def _consumed(text: str) -> dict[str, Any] | None:
 def _tick(text: str) -> dict[str, Any] | None:
     found = logs.read(text)
     return found if found and found.get("message") == "tick" else None
+
+
+def enqueued(text: str) -> dict[str, Any] | None:
+    """A line of enqueue's about uploads that it has put on a lane."""
+    found = logs.read(text)
+    return found if found and found.get("message") == "enqueued" else None

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from chalicelib.letters.browse import Counted
     from chalicelib.monitoring.cache import TimedCache
     from chalicelib.monitoring.groups import Groups
-    from chalicelib.monitoring.log_search import Downstream, Recent, RecentQuery, Tick
+    from chalicelib.monitoring.log_search import Downstream, Tick
     from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
     from chalicelib.monitoring.object_trace import ObjectTrace
+    from chalicelib.monitoring.recent import Recent, RecentQuery
     from chalicelib.monitoring.status import Status
 
 routes = Routes(__name__)
@@ -94,10 +95,10 @@ def get_series(query: SeriesQuery) -> Series:
 
 @routes.get("/recent")
 def get_recent(query: RecentQuery) -> Recent:
-    """What became of the last events, newest first."""
-    from chalicelib.monitoring import log_search
+    """What became of the last events, and which of the last uploads wait, newest first."""
+    from chalicelib.monitoring import recent
 
-    return log_search.recent(query, clients.cloudwatch_logs(), config(), now())
+    return recent.recent(query, clients.cloudwatch_logs(), config(), now())
 
 
 @routes.get("/objects/{key}", errors=(400,))

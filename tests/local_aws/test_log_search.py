@@ -7,6 +7,8 @@ import dataclasses
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -17,6 +19,7 @@ from chalicelib.consume import outcomes
 from chalicelib.errors import BadRequest
 from chalicelib.events import ObjectCreated
 from chalicelib.monitoring import groups, log_search
+from chalicelib.monitoring import recent as recents
 from tests.support.settings import GOOD
 
 pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("deployed")]
@@ -89,25 +92,27 @@ def test_what_consume_did_last_comes_first(client, config):
         (5000, event("too old.jpg", "done", 5000)),
         (3, {"message": "consumed", "done": 1, "outcome": "of a batch"}),
     )
-    found = log_search.recent({"limit": "10"}, client, config, NOW)
+    found = recents.recent({"limit": "10"}, client, config, NOW)
     assert [one["key"] for one in found["objects"]] == ["c.jpg", "b.jpg", "a.jpg"]
     assert found["objects"][0]["reason"] == "not an image"
     assert found["objects"][2]["thumbnails"] == ["a.jpg_256.jpg"]
     assert len({one["id"] for one in found["objects"]}) == 3
     since = datetime.fromisoformat(found["since"])
     assert abs((NOW - since).total_seconds() - 3600) < 1
+    assert found["waiting"]["objects"] == []
 
 
 def test_no_more_are_read_than_are_wanted_and_since_when_is_said(client, config):
     write(client, config, "consume", *((i / 4, event(f"{i}.jpg", ago=i / 4)) for i in range(1, 20)))
     write(client, config, "consume", (40, event("older.jpg", ago=40)), stream="two")
-    found = log_search.recent({"limit": "3"}, client, config, NOW)
+    found = recents.recent({"limit": "3"}, client, config, NOW)
     assert [one["key"] for one in found["objects"]] == ["1.jpg", "2.jpg", "3.jpg"]
-    assert (NOW - datetime.fromisoformat(found["since"])).total_seconds() == pytest.approx(15, abs=0.01)
+    since = (NOW - datetime.fromisoformat(found["since"])).total_seconds()
+    assert 0.75 <= since <= 15  # as far as the page went that had enough
 
 
 def test_a_log_that_is_not_there_has_no_lines(client, config):
-    assert log_search.recent(None, client, config, NOW)["objects"] == []
+    assert recents.recent(None, client, config, NOW)["objects"] == []
     assert log_search.last_tick(client, config, NOW) is None
 
 
@@ -155,37 +160,103 @@ def test_the_lines_about_one_object_are_found_whatever_its_name(client, config):
 @pytest.mark.parametrize("limit", ["0", "101", "x"])
 def test_a_limit_that_is_none_is_refused_by_its_field(config, limit):
     with pytest.raises(BadRequest) as refused:
-        log_search.recent({"limit": limit}, None, config, NOW)
+        recents.recent({"limit": limit}, None, config, NOW)
     assert refused.value.field == "limit"
 
 
-class Slow:
-    """A log of endless pages; the clock moves one second with each."""
+MODEL = boto3.client("logs", region_name="us-east-1").meta  # of the boto3 that is pinned
+OLD = SimpleNamespace(
+    service_model=Mock(operation_model=Mock(return_value=Mock(input_shape=Mock(members={}))))
+)
+
+
+class Endless:
+    """A log of a million events a minute; its clock moves one second with each call."""
 
     class exceptions:  # noqa: N801  boto3's name
         ResourceNotFoundException = KeyError
 
-    def __init__(self):
+    def __init__(self, meta=MODEL, empty=0):
         self.now = 0.0
+        self.meta = meta
+        self.empty = empty  # pages that are empty, and not the last
+        self.calls = []
 
     def filter_log_events(self, **request):
         self.now += 1
-        line = json.dumps(event(f"{self.now:.0f}.jpg"))
-        return {"events": [{"message": line}], "nextToken": "more"}
+        self.calls.append(request)
+        page = []
+        if len(self.calls) > self.empty:
+            for number in range(request.get("limit", 1)):
+                line = event(f"{self.now:.0f}-{number}.jpg", ago=number * 0.00006)
+                page.append({"timestamp": request["endTime"] - number // 16, "message": json.dumps(line)})
+        return {"events": page, "nextToken": "more"}
 
 
-def test_a_log_too_long_for_the_time_ends_in_time_and_does_not_claim_to_be_whole():
-    slow = Slow()
-    found = log_search.newest(
-        slow,
-        log_search.Wanted("group", "outcome", outcomes.read, 100),
-        NOW,
-        within_s=5,
-        clock=lambda: slow.now,
-    )
-    assert slow.now == 5
+def read(log, count):
+    wanted = log_search.Wanted("group", "outcome", outcomes.read, count)
+    return log_search.newest(log, wanted, NOW, within_s=5, clock=lambda: log.now)
+
+
+@pytest.mark.parametrize("count", [1, 12, 100])
+def test_at_a_million_a_minute_the_newest_lines_are_one_call_of_no_more_than_is_wanted(count):
+    log = Endless()
+    found = read(log, count)
+    assert len(found.lines) == count
+    (asked,) = log.calls
+    assert (asked["startFromHead"], asked["limit"]) == (False, max(count, log_search.PAGE))
+    assert NOW - found.since < timedelta(seconds=1)
+
+
+def test_empty_pages_are_not_the_end_of_a_log():
+    log = Endless(empty=3)
+    assert len(read(log, 12).lines) == 12
+    assert len(log.calls) == 4
+
+
+def test_a_log_of_empty_pages_ends_after_so_many_calls_and_claims_nothing(monkeypatch):
+    log = Endless(empty=1000)
+    monkeypatch.setattr(log_search, "MOST_CALLS", 4)
+    found = read(log, 12)
+    assert (found.lines, found.since, len(log.calls)) == ([], NOW, 4)
+
+
+def test_a_log_too_long_for_the_time_ends_in_time_with_an_older_boto3_too():
+    log = Endless(OLD)
+    found = read(log, 100)
+    assert log.now == 5
     assert len(found.lines) == 5
     assert found.since == NOW
+    assert "startFromHead" not in log.calls[0]
+
+
+def test_what_was_uploaded_and_has_no_end_waits(client, config):
+    def uploads(*keys):
+        return [{"id": ObjectCreated("images", key).identity, "object": "o", "key": key} for key in keys]
+
+    def told(ago, *keys):
+        at = times.iso(NOW - timedelta(seconds=ago))
+        return ago, {"at": at, "message": "enqueued", "enqueued": len(keys), "uploads": uploads(*keys)}
+
+    write(client, config, "enqueue", told(50, "a.jpg", "b.jpg"), told(40, "c.jpg", "d.jpg"), told(2, "e.jpg"))
+    write(
+        client,
+        config,
+        "consume",
+        (30, event("a.jpg", ago=30)),
+        (20, event("b.jpg", "rejected", 20, thumbnails=[])),
+        (10, event("c.jpg", "retry", 10, thumbnails=[])),
+    )
+    found = recents.recent({"limit": "20"}, client, config, NOW)["waiting"]
+    assert [one["key"] for one in found["objects"]] == ["e.jpg", "c.jpg", "d.jpg"]
+    assert (found["uploads"], found["since"]) == (5, times.iso(NOW - timedelta(seconds=50)))
+    few = recents.recent({"limit": "2"}, client, config, NOW)["waiting"]
+    assert [one["key"] for one in few["objects"]] == ["e.jpg", "c.jpg"]
+
+
+def test_where_nobody_sees_the_keys_it_is_not_known_what_waits(client, config):
+    told_nothing = dataclasses.replace(config, s3_notifies="queue")
+    assert recents.recent(None, client, told_nothing, NOW)["waiting"] is None
 
 
 def enqueued(ago, *keys, bulk=0):
