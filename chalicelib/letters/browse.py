@@ -16,7 +16,7 @@ from chalicelib.events import MAX_KEY_BYTES
 from chalicelib.fields import Query, schema
 from chalicelib.letters import store
 from chalicelib.letters.codes import kind
-from chalicelib.letters.store import Filed, Letter
+from chalicelib.letters.store import Filed, Filter, Letter
 from chalicelib.queues.depths import depths
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class LettersQuery(TypedDict, total=False):
     limit: Annotated[int, schema(minimum=1, maximum=MAX_SHOWN)]
     code: str
     prefix: Annotated[str, schema(description="what the objects' keys begin with")]
+    contains: Annotated[str, schema(description="and hold")]
     after: Annotated[str, schema(description="the id of the last letter of the page before")]
 
 
@@ -71,7 +72,7 @@ class ListedLetter(TypedDict):
 
 class LettersPage(Counted):
     version: Literal[1]
-    matching: int  # of the total, by code and prefix
+    matching: int  # of the total, by code, prefix and contains
     letters: list[ListedLetter]
     next: str | None  # for `after`
 
@@ -90,20 +91,19 @@ def page(
     clock: Callable[[], float] = time.monotonic,
 ) -> LettersPage:
     """GET /dead-letters. Raises BadRequest, and NotSetUp."""
-    asked = Query.of(query, "limit", "code", "prefix", "after")
+    asked = Query.of(query, "limit", "code", "prefix", "contains", "after")
     limit = asked.whole("limit", 1, MAX_SHOWN, 20)
-    code = asked.read("code", code_text, "")
-    prefix = asked.read("prefix", prefix_text, "")
+    wanted = Filter(
+        asked.read("code", code_text, ""),
+        asked.read("prefix", prefix_text, ""),
+        asked.read("contains", contains_text, ""),
+    )
     after = asked.read("after", id_text, "")
     bucket = reports_bucket(config)
     waiting = being_filed(sqs, config)
     found = store.listing(s3, bucket, within_s=WITHIN_S, clock=clock)
     letters = store.newest_of_each(found.letters)
-    matching = [
-        one
-        for one in letters
-        if (not code or one.code == code) and (not prefix or one.key_begins(prefix) is not False)
-    ]
+    matching = [one for one in letters if wanted.takes(one) is not False]
     rest = [one for one in matching if not after or one.age_order < _order_of(after)]
     shown = _read(s3, bucket, rest[:limit])
     return {
@@ -164,6 +164,12 @@ def code_text(text: Any) -> str:
 def prefix_text(text: Any) -> str:
     if not isinstance(text, str) or not 1 <= len(text.encode(errors="replace")) <= MAX_KEY_BYTES:
         raise ValueError(f"what keys begin with, 1 to {MAX_KEY_BYTES} bytes")
+    return text
+
+
+def contains_text(text: Any) -> str:
+    if not isinstance(text, str) or not 1 <= len(text.encode(errors="replace")) <= MAX_KEY_BYTES:
+        raise ValueError(f"what keys contain, 1 to {MAX_KEY_BYTES} bytes")
     return text
 
 

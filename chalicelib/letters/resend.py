@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import times
 from chalicelib.letters import gauge, runs, store
 from chalicelib.letters.runs import Run, Selection
-from chalicelib.letters.store import Filed, Letter
+from chalicelib.letters.store import Filed, Filter, Letter
 from chalicelib.queues import batching, messages
 from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import logs
@@ -129,15 +129,12 @@ def lane_of(many: int) -> str:
 def _is_meant(one: Filed, select: Selection, ids: set[str], s3: S3Client, bucket: str) -> bool:
     if "ids" in select:
         return one.id in ids
-    if "code" in select and one.code != select["code"]:
-        return False
-    if "prefix" not in select:
-        return True
-    begins = one.key_begins(select["prefix"])
-    if begins is None:  # the name is cut before that can be told
+    wanted = Filter(select.get("code", ""), select.get("prefix", ""), select.get("contains", ""))
+    taken = wanted.takes(one)
+    if taken is None:  # the name is cut before that can be told
         letter = store.get(s3, bucket, one.store_key)
-        return bool(letter and (letter["key"] or "").startswith(select["prefix"]))
-    return begins
+        return bool(letter and wanted.takes_key(letter["key"] or ""))
+    return taken
 
 
 def _batch(

@@ -38,12 +38,13 @@ State = Literal["asked", "running", "done", "stopped"]
 
 
 class Selection(TypedDict, total=False):
-    """`all`, or `ids`, or `code` and `prefix`, of which either may be alone."""
+    """`all`, or `ids`, or any of `code`, `prefix` and `contains`."""
 
     all: bool
     ids: Annotated[list[str], schema(maxItems=MAX_IDS)]
     code: str
     prefix: Annotated[str, schema(description="what the objects' keys begin with")]
+    contains: Annotated[str, schema(description="and hold")]
 
 
 class RunRequest(Selection, total=False):
@@ -108,7 +109,7 @@ def start(
 
 def selection(body: Any) -> tuple[Selection, str | None]:
     """What a request selects, and its note. Raises BadRequest: nothing is selected by leaving it out."""
-    fields = Body.of(body, "all", "ids", "code", "prefix", "note")
+    fields = Body.of(body, "all", "ids", "code", "prefix", "contains", "note")
     note = fields.text("note", MAX_NOTE) if fields.given("note") is not None else None
     select: Selection = {}
     if fields.flag("all"):
@@ -119,10 +120,12 @@ def selection(body: Any) -> tuple[Selection, str | None]:
         select["code"] = fields.read("code", browse.code_text)
     if "prefix" in fields:
         select["prefix"] = fields.read("prefix", browse.prefix_text)
+    if "contains" in fields:
+        select["contains"] = fields.read("contains", browse.contains_text)
     if not select:
-        raise BadRequest("all", "select letters: by ids, by code, by prefix of the key, or all: true")
-    if len(select) > 1 and set(select) != {"code", "prefix"}:
-        raise BadRequest(next(iter(select)), "give ids, or code and prefix, or all: not several")
+        raise BadRequest("all", "select letters: by ids, by code, by prefix or part of the key, or all: true")
+    if len(select) > 1 and not set(select) <= {"code", "prefix", "contains"}:
+        raise BadRequest(next(iter(select)), "give ids, or code, prefix and contains, or all: not several")
     return select, note
 
 

@@ -86,6 +86,13 @@ class Filed:
             return True
         return None if self.name.endswith(CUT) and wanted.startswith(known) else False
 
+    def key_contains(self, text: str) -> bool | None:
+        """Whether the text is anywhere in the object's key; None where it is cut and does not show."""
+        # Encoded it may begin within a character, so that alone says only where it is not.
+        if encoded(text) in self.name and text in self.key_part:
+            return True
+        return None if self.name.endswith(CUT) else False
+
     def key_is(self, key: str) -> bool | None:
         """Whether it is the object's key; None where it is cut before that can be told."""
         if self.name.endswith(CUT):
@@ -96,6 +103,27 @@ class Filed:
     def key_part(self) -> str:
         """The object's key as far as it is known from the letter's name."""
         return unquote(self.name.removesuffix(CUT))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which letters are meant: an empty part means any."""
+
+    code: str = ""
+    prefix: str = ""  # what the objects' keys begin with
+    contains: str = ""  # and hold
+
+    def takes(self, one: Filed) -> bool | None:
+        """Whether the letter is meant; None where its name is cut before that can be told."""
+        if self.code and one.code != self.code:
+            return False
+        said = [one.key_begins(self.prefix)] if self.prefix else []
+        said += [one.key_contains(self.contains)] if self.contains else []
+        return False if False in said else None if None in said else True
+
+    def takes_key(self, key: str) -> bool:
+        """The same of a key that is known whole."""
+        return key.startswith(self.prefix) and self.contains in key
 
 
 @dataclass(frozen=True)

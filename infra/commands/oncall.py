@@ -148,6 +148,7 @@ def letters() -> None:
 @_where
 @click.option("--code", help="Only those, such as not-an-image.")
 @click.option("--prefix", help="Only of objects whose keys begin so.")
+@click.option("--contains", metavar="TEXT", help="Only of objects whose keys hold this.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
 @click.option("--after", metavar="ID", help="Those that follow it; the last line of a list names it.")
 def list_letters(
@@ -156,12 +157,13 @@ def list_letters(
     as_json: bool,
     code: str | None,
     prefix: str | None,
+    contains: str | None,
     limit: int,
     after: str | None,
 ) -> None:
     """How many there are by code, and the newest of them."""
     with _api(stage, url) as api:
-        page = api.get("/dead-letters", code=code, prefix=prefix, limit=limit, after=after)
+        page = api.get("/dead-letters", code=code, prefix=prefix, contains=contains, limit=limit, after=after)
     if as_json:
         click.echo(json.dumps(page, indent=2))
         return
@@ -196,6 +198,7 @@ def _selecting(command: Command) -> Command:
         click.option("--all", "everything", is_flag=True, help="All that are filed by now."),
         click.option("--code", help="Those with this code."),
         click.option("--prefix", help="Those of objects whose keys begin so."),
+        click.option("--contains", metavar="TEXT", help="Those of objects whose keys hold this."),
         click.option("--note", help="Why, for whoever looks later."),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for the end."),
@@ -208,7 +211,7 @@ def _selecting(command: Command) -> Command:
 @letters.command()
 @_selecting
 def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Send letters back to the source queue, by IDS, --code, --prefix or --all.
+    """Send letters back to the source queue, by IDS, --code, --prefix, --contains or --all.
 
     They pass the capacity again, with all their tries before them. Exit code 1: it did not get through.
     """
@@ -218,7 +221,10 @@ def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) 
 @letters.command()
 @_selecting
 def discard(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Throw letters away for good, by IDS, --code, --prefix or --all; each leaves a line in the log."""
+    """Throw letters away for good, by IDS, --code, --prefix, --contains or --all.
+
+    Each leaves a line in the log.
+    """
     _run("discard", stage, url, as_json, selected)
 
 
@@ -228,9 +234,11 @@ def _run(do: str, stage: str | None, url: str | None, as_json: bool, selected: M
         body["all"] = True
     if selected["ids"]:
         body["ids"] = list(selected["ids"])
-    body |= {name: selected[name] for name in ("code", "prefix", "note") if selected[name] is not None}
+    body |= {
+        name: selected[name] for name in ("code", "prefix", "contains", "note") if selected[name] is not None
+    }
     if not set(body) - {"note"}:
-        raise click.UsageError("say which: letters' ids, --code, --prefix, or --all")
+        raise click.UsageError("say which: letters' ids, --code, --prefix, --contains, or --all")
     with _api(stage, url) as api:
         if not selected["yes"]:
             count = len(selected["ids"]) or _matching(api, body)
@@ -251,7 +259,8 @@ def _run(do: str, stage: str | None, url: str | None, as_json: bool, selected: M
 
 
 def _matching(api: Api, body: Mapping[str, Any]) -> int:
-    page = api.get("/dead-letters", code=body.get("code"), prefix=body.get("prefix"), limit=1)
+    asked = {name: body.get(name) for name in ("code", "prefix", "contains")}
+    page = api.get("/dead-letters", **asked, limit=1)
     return int(page["matching"])
 
 

@@ -90,6 +90,8 @@ def test_a_redrive_of_all_sends_each_to_the_source_queue_without_its_tries_and_d
         ({"prefix": "in/"}, ["in/a.jpg", "in/b.jpg"]),
         ({"prefix": "in/", "code": "gone"}, ["in/a.jpg"]),
         ({"all": True}, ["in/a.jpg", "in/b.jpg", "out/c.jpg"]),
+        ({"contains": "/b"}, ["in/b.jpg"]),
+        ({"contains": ".jpg", "code": "gone", "prefix": "o"}, ["out/c.jpg"]),
         ({"prefix": "none/"}, []),
     ],
 )
@@ -116,6 +118,8 @@ def test_a_prefix_longer_than_what_a_store_key_holds_is_looked_up(ask, s3, queue
     put_letter(s3, long + "b", minute=1)
     assert ask("redrive", {"prefix": long + "a"})["moved"] == 1
     assert sent(queues) == [long + "a"]
+    assert ask("redrive", {"contains": "üb"})["moved"] == 1
+    assert sent(queues) == [long + "a", long + "b"]
 
 
 def test_a_letter_that_was_rejected_after_the_run_began_is_left_alone(ask, s3, queues):
@@ -279,6 +283,8 @@ def test_a_function_that_cannot_be_called_leaves_no_run_behind_that_seems_to_run
         ({"code": "A B"}, "code"),
         ({"prefix": ""}, "prefix"),
         ({"prefix": 5}, "prefix"),
+        ({"contains": ""}, "contains"),
+        ({"ids": ["gone~2026-01-31T12:00:00.000Z~0123456789abcdef"], "contains": "a"}, "ids"),
         ({"reason": "x"}, "reason"),
         ({"all": True, "code": "gone"}, "all"),
         ({"all": True, "note": ""}, "note"),

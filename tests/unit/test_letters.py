@@ -207,6 +207,16 @@ def test_a_key_that_is_cut_leaves_open_what_it_cannot_tell():
     assert one.key_begins("ü" * 20) is True
     assert one.key_begins("ü" * 400) is None
     assert one.key_begins("üx") is False
+    assert one.key_contains("üü") is True
+    assert one.key_contains("x") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [("b c/d", True), ("2F", False), ("0c", False), ("~%", True), ("B", False), ("a/b c/d~%é", True)],
+)
+def test_a_text_is_found_in_a_key_as_it_is_and_not_in_how_it_is_stored(text, there):
+    assert filed("a/b c/d~%é").key_contains(text) is there
 
 
 def test_what_else_lies_there_is_no_letter():
@@ -272,6 +282,9 @@ def test_a_page_is_of_one_code_or_one_prefix(s3, sqs, queues):
     assert [one["key"] for one in found["letters"]] == ["in/b.jpg", "in/a.jpg"]
     found = browse.page({"prefix": "in/", "code": "gone"}, s3, sqs, CONFIG)
     assert [one["key"] for one in found["letters"]] == ["in/a.jpg"]
+    found = browse.page({"contains": ".jpg", "prefix": "in/", "code": "damaged"}, s3, sqs, CONFIG)
+    assert [one["key"] for one in found["letters"]] == ["in/b.jpg"]
+    assert browse.page({"contains": "t/c"}, s3, sqs, CONFIG)["matching"] == 1
 
 
 def test_a_listing_that_takes_too_long_says_that_there_are_more(s3, sqs):
@@ -300,6 +313,7 @@ def test_one_letter_is_shown_whole_by_its_id_with_what_its_code_means(s3, sqs):
         ({"code": "../x"}, "code"),
         ({"after": "x"}, "after"),
         ({"prefix": "a" * 1025}, "prefix"),
+        ({"contains": "a" * 1025}, "contains"),
         ({"reason": "x"}, "reason"),
     ],
 )
