@@ -87,7 +87,8 @@ class FakeS3:
         self.requests.append(("ListObjectsV2", request.get("Prefix", "")))
         self.before("ListObjectsV2", request)
         bucket = self._bucket(request, "ListObjectsV2")
-        prefix, after = request.get("Prefix", ""), request.get("ContinuationToken", "")
+        prefix = request.get("Prefix", "")
+        after = request.get("ContinuationToken") or request.get("StartAfter", "")
         keys = [key for key in bucket if key.startswith(prefix) and key.encode() > after.encode()]
         keys.sort(key=str.encode)
         page = keys[: request.get("MaxKeys", self.page_keys)]

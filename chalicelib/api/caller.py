@@ -1,4 +1,4 @@
-"""Who asks, and the log line that says so."""
+"""Who asks, and what is kept of that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from chalice.app import Request
 
+from chalicelib import times
 from chalicelib.api.views import config
+from chalicelib.aws import clients
 from chalicelib.telemetry import logs
 
 Answer = TypeVar("Answer", bound=Mapping[str, Any])
@@ -19,7 +21,21 @@ def caller(request: Request) -> str:
     return arn or config().local_caller or "chalice local"
 
 
-def audited(request: Request, message: str, answer: Answer) -> Answer:
-    """The answer, after one line in the log about who asked for it."""
-    logs.line(message, **{**answer, "by": caller(request)})
+def audited(
+    request: Request, message: str, answer: Answer, what: str = "", note: str | None = None
+) -> Answer:
+    """The answer, after one line in the log, and an entry among the changes, about who asked for it.
+
+    `what` is changed, in a few words, and `note` says why.
+    """
+    from chalicelib.telemetry import changes
+
+    by = caller(request)
+    logs.line(message, **{**answer, "by": by, "note": note or None})
+    at = times.iso(times.now())
+    changes.record(
+        {"at": at, "by": by, "did": message, "what": what or None, "note": note or None},
+        clients.s3(),
+        config(),
+    )
     return answer

@@ -11,6 +11,7 @@ from chalicelib.aws import clients
 
 if TYPE_CHECKING:
     from chalicelib.control.capacity_override import Capacity, NewCapacity, NewPause, Schedule
+    from chalicelib.telemetry.changes import Changes, ChangesQuery
 
 routes = Routes(__name__)
 
@@ -22,7 +23,7 @@ def pause(body: NewPause | None) -> Schedule:
 
     request = routes.current_request
     answer = capacity_override.set_paused(True, body, clients.ssm(), config(), caller(request), times.now())
-    return audited(request, "schedule paused", answer)
+    return audited(request, "schedule paused", answer, note=_note(body))
 
 
 @routes.post("/schedule/resume")
@@ -32,7 +33,7 @@ def resume(body: NewPause | None) -> Schedule:
 
     request = routes.current_request
     answer = capacity_override.set_paused(False, body, clients.ssm(), config(), caller(request), times.now())
-    return audited(request, "schedule resumed", answer)
+    return audited(request, "schedule resumed", answer, note=_note(body))
 
 
 @routes.put("/capacity")
@@ -42,4 +43,16 @@ def put_capacity(body: NewCapacity) -> Capacity:
 
     request = routes.current_request
     answer = capacity_override.put_capacity(body, clients.ssm(), config(), caller(request), times.now())
-    return audited(request, "capacity set", answer)
+    return audited(request, "capacity set", answer, capacity_override.in_words(answer), answer["note"])
+
+
+@routes.get("/changes", errors=(501,))
+def get_changes(query: ChangesQuery) -> Changes:
+    """Who changed what at run time, when and why, newest first."""
+    from chalicelib.telemetry import changes
+
+    return changes.latest(query, clients.s3(), config(), times.now())
+
+
+def _note(body: NewPause | None) -> str | None:
+    return (body or {}).get("note")

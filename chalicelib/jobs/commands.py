@@ -74,6 +74,10 @@ class JobChanged(TypedDict):
     status: str
 
 
+class RunJob(TypedDict, total=False):
+    note: Annotated[str, schema(maxLength=MAX_DESCRIPTION)]
+
+
 class Cancel(TypedDict, total=False):
     reason: Annotated[str, schema(maxLength=MAX_DESCRIPTION)]
 
@@ -165,6 +169,11 @@ def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobChang
     """POST /jobs/{id}/run."""
     _need(config)
     return {"id": job_id, "status": batch_jobs.run(s3control, config, job_id)}
+
+
+def note_of(body: Any) -> str:
+    """Why a job is run, where {"note": "..."} says so. Raises BadRequest."""
+    return Body.of(body, "note", optional=True).text("note", MAX_DESCRIPTION, "")
 
 
 def cancel_job(job_id: str, body: Any, s3control: S3ControlClient, config: Config) -> JobChanged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.api.caller import audited
 from chalicelib.api.views import Routes, config
 from chalicelib.aws import clients
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         JobsQuery,
         NewPriority,
         ReportQuery,
+        RunJob,
     )
     from chalicelib.jobs.new_job import JobRequest
 
@@ -30,7 +32,11 @@ def post_job(body: JobRequest) -> CreatedJob:
     """A bulk job, checked; it waits until somebody runs it."""
     from chalicelib.jobs import commands
 
-    return commands.create_job(body, clients.s3(), clients.s3control(), config())
+    made = commands.create_job(body, clients.s3(), clients.s3control(), config())
+    if made["id"] is None:  # only checked
+        return made
+    what = " ".join(filter(None, (str(body["kind"]), made["id"], body.get("description"))))
+    return audited(routes.current_request, "job created", made, what)
 
 
 @routes.get("/jobs", errors=(501,))
@@ -50,11 +56,13 @@ def get_job(job_id: str) -> JobDetails:
 
 
 @routes.post("/jobs/{job_id}/run", errors=(404, 409, 501))
-def run_job(job_id: str) -> JobChanged:
+def run_job(job_id: str, body: RunJob | None) -> JobChanged:
     """Run a job that waits for it."""
     from chalicelib.jobs import commands
 
-    return commands.run_job(job_id, clients.s3control(), config())
+    note = commands.note_of(body)
+    answer = commands.run_job(job_id, clients.s3control(), config())
+    return audited(routes.current_request, "job run", answer, job_id, note)
 
 
 @routes.post("/jobs/{job_id}/cancel", errors=(404, 409, 501))
@@ -62,7 +70,8 @@ def cancel_job(job_id: str, body: Cancel | None) -> JobChanged:
     """Stop a job; what it has done stays done."""
     from chalicelib.jobs import commands
 
-    return commands.cancel_job(job_id, body, clients.s3control(), config())
+    answer = commands.cancel_job(job_id, body, clients.s3control(), config())
+    return audited(routes.current_request, "job cancelled", answer, job_id, (body or {}).get("reason"))
 
 
 @routes.put("/jobs/{job_id}/priority", errors=(404, 409, 501))
@@ -70,7 +79,8 @@ def put_priority(job_id: str, body: NewPriority) -> JobPriority:
     """Change a job's priority: of the jobs that wait, the highest number runs first."""
     from chalicelib.jobs import commands
 
-    return commands.set_priority(job_id, body, clients.s3control(), config())
+    answer = commands.set_priority(job_id, body, clients.s3control(), config())
+    return audited(routes.current_request, "job priority set", answer, f"{job_id}: {answer['priority']}")
 
 
 @routes.get("/jobs/{job_id}/report", errors=(404, 409, 501))

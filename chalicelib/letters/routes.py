@@ -49,7 +49,7 @@ def post_redrive(body: RunRequest) -> Run:
 
     by = caller(routes.current_request)
     run = runs.start("redrive", body, by, clients.s3(), clients.functions(), config(), now())
-    return audited(routes.current_request, "redrive asked for", run)
+    return audited(routes.current_request, "redrive asked for", run, runs.in_words(run), run["note"])
 
 
 @routes.post("/dead-letters/discard", errors=(409, 501))
@@ -59,4 +59,4 @@ def post_discard(body: RunRequest) -> Run:
 
     by = caller(routes.current_request)
     run = runs.start("discard", body, by, clients.s3(), clients.functions(), config(), now())
-    return audited(routes.current_request, "discard asked for", run)
+    return audited(routes.current_request, "discard asked for", run, runs.in_words(run), run["note"])

@@ -129,6 +129,21 @@ def selection(body: Any) -> tuple[Selection, str | None]:
     return select, note
 
 
+def in_words(run: Run) -> str:
+    """Which letters, in a few words."""
+    select = run["select"]
+    if "all" in select:
+        return "all letters"
+    if "ids" in select:
+        return f"{len(select['ids']):,} letters, chosen"
+    parts = (
+        ("code", f"with the code {select.get('code')}"),
+        ("prefix", f"of keys that begin with {select.get('prefix')}"),
+        ("contains", f"of keys that contain {select.get('contains')}"),
+    )
+    return " ".join(["letters", *(text for name, text in parts if name in select)])
+
+
 def latest(s3: S3Client, config: Config, now: datetime) -> Runs:
     """GET /dead-letters/redrive: the last redrives and discards, the newest first. Raises NotSetUp."""
     bucket = browse.reports_bucket(config)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.monitoring.groups import Groups
     from chalicelib.monitoring.log_search import Downstream, Tick
     from chalicelib.monitoring.measures import Measured, Series, SeriesQuery
+    from chalicelib.monitoring.object_search import Objects, ObjectsQuery
     from chalicelib.monitoring.object_trace import ObjectTrace
     from chalicelib.monitoring.recent import Recent, RecentQuery
     from chalicelib.monitoring.status import Status
@@ -99,6 +100,14 @@ def get_recent(query: RecentQuery) -> Recent:
     from chalicelib.monitoring import recent
 
     return recent.recent(query, clients.cloudwatch_logs(), config(), now())
+
+
+@routes.get("/objects")
+def get_objects(query: ObjectsQuery) -> Objects:
+    """Objects whose keys begin so, by key."""
+    from chalicelib.monitoring import object_search
+
+    return object_search.page(query, clients.s3(), config())
 
 
 @routes.get("/objects/{key}", errors=(400,))

@@ -1,1 +1,1 @@
-"""What the functions say: log lines, and metrics as log lines."""
+"""What is told: log lines, metrics as log lines, and who changed what."""
