@@ -64,7 +64,7 @@ check: setup ## lint and types; the template and the policies too
 	@$(BIN)/cfn-lint infra/deploying/template.yaml
 	@PYTHONWARNINGS=ignore $(BIN)/parliament --files "$$(echo .chalice/policy-local-*.json | tr ' ' ',')" </dev/null
 
-openapi: setup ## chalicelib/openapi.json from the routes
+openapi: setup ## chalicelib/openapi.json from the routes, and the page of the dead letters' codes
 	@$(BIN)/python -m infra openapi
 
 new-action: setup ## an action of your own, and its test, to be filled in: make new-action NAME=index

@@ -192,13 +192,14 @@ def verify(stage: str, upload: bool, letter: bool, job: bool, as_json: bool) -> 
 
 @cli.command()
 def openapi() -> None:
-    """Write chalicelib/openapi.json, and docs/api-calls.md, from the app's routes."""
+    """Write what is made from the code: chalicelib/openapi.json, docs/api-calls.md, the page of the codes."""
     from chalice.cli.factory import CLIFactory
 
+    from infra import codes_page
     from infra import openapi as documents
 
     app = CLIFactory(str(ROOT), environ=os.environ).load_chalice_app(Stage(ROOT, "local").environment())
-    for file in documents.write(app, ROOT):
+    for file in (*documents.write(app, ROOT), codes_page.write(ROOT)):
         click.echo(file.relative_to(ROOT))
 
 

@@ -73,6 +73,7 @@ class ListedLetter(TypedDict):
 class LettersPage(Counted):
     version: Literal[1]
     matching: int  # of the total, by code, prefix and contains
+    skipped: int  # of the matching, before this page
     letters: list[ListedLetter]
     next: str | None  # for `after`
 
@@ -110,6 +111,7 @@ def page(
         "version": 1,
         **_counted(letters, found.complete, waiting),
         "matching": len(matching),
+        "skipped": len(matching) - len(rest),
         "letters": [_listed(one, letter) for one, letter in shown],
         "next": rest[limit - 1].id if len(rest) > limit else None,
     }

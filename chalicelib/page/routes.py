@@ -17,7 +17,7 @@ def get_page() -> Response:
     return _answer(files.START)
 
 
-@routes.get("/web/{file}", media=("text/css", "text/javascript", "image/svg+xml"), errors=(404,))
+@routes.get("/web/{file}", media=("text/html", "text/css", "text/javascript", "image/svg+xml"), errors=(404,))
 def get_page_file(file: str) -> Response:
     """A style sheet, script or picture of the page."""
     return _answer(file)

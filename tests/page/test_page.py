@@ -66,13 +66,18 @@ def test_pausing_stops_the_schedule_and_uploads_then_wait(page, pipeline, photog
     expect(page.locator("#fresh")).to_contain_text("Updated")
     expect(page.locator("#stage")).to_have_text("page")
     page.click("#pause")
+    page.fill("#note", "for a while")
     confirm(page)
     expect(page.locator("#headline")).to_have_text("Paused: nothing waits")
+    expect(page.locator("#set-by")).to_contain_text("“for a while”")
+    expect(page.locator("#changes li").first).to_contain_text("Schedule paused")
     for name in PHOTOGRAPHS:
         pipeline.upload(f"photos/{name}", (photographs / name).read_bytes())
     pipeline.upload(HOSTILE, b"not an image at all")
     expect(page.locator("#picture .node-source .value")).to_have_text("3")
     expect(page.locator("#headline")).to_have_text("Paused: 3 waiting, nothing is forwarded")
+    expect(page.locator("#waiting-note")).to_have_text("Of the last 3 uploads 3 wait")
+    expect(page.locator("#waiting")).to_contain_text("photos/rocket.jpg")
     assert pipeline.tick()["forwarded"] == 0
 
 
@@ -103,18 +108,18 @@ def test_a_dead_letter_is_redriven_and_comes_back_with_its_reason(page, pipeline
 
 def redrive_and_wait_until_it_is_back(page, pipeline):
     page.locator("#codes li").first.get_by_role("button", name="Redrive").click()
-    page.fill("#run-note", "once more")
+    page.fill("#note", "once more")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.locator("#toast")).not_to_be_empty()
     expect(page.locator("#redrives")).to_contain_text("1 are in the source queue")
-    expect(page.locator("#redrives")).to_contain_text("chalice local: once more")
+    expect(page.locator("#redrives")).to_contain_text(": once more")
     expect(page.locator("#letters-note")).to_contain_text("None.")
     ticks_until(pipeline, page, "#notes", "1 dead letter")
     page.locator("#letters-again").click()
     page.locator("#letters-box summary").click()
     expect(page.locator("#letters")).to_contain_text(HOSTILE)
-    page.locator("#letters button", has_text="whole letter").first.click()
+    page.locator("#letters a", has_text="whole letter").first.click()
     expect(page.locator("dialog pre")).to_contain_text('"Key"')
     page.keyboard.press("Escape")
 
@@ -145,6 +150,7 @@ def test_the_last_uploads_are_shown_with_what_they_turned_into(page, visit):
     expect(uploads.filter(has_text=HOSTILE).first).to_contain_text("not among the formats taken")
     done = uploads.filter(has_text="photos/rocket.jpg").first
     expect(done).to_contain_text("done")
+    expect(page.locator("#waiting-note")).to_have_text("Of the last 3 uploads none waits.")
     image = done.locator("img")
     image.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
@@ -152,7 +158,7 @@ def test_the_last_uploads_are_shown_with_what_they_turned_into(page, visit):
 
 def test_one_object_is_traced_by_its_key_through_every_leg(page, visit):
     page.fill("#find-key", "photos/rocket.jpg")
-    page.click("#find button")
+    page.click("#find-one")
     trace = page.locator("dialog .trace")
     expect(trace).to_contain_text("known from the thumbnails' metadata")
     expect(trace.locator(".made li")).to_have_count(2)
@@ -160,8 +166,12 @@ def test_one_object_is_traced_by_its_key_through_every_leg(page, visit):
         expect(trace.locator("dl.facts div", has_text=leg).locator("dd")).not_to_have_text("–")
     visit.screenshot("trace", full=False)
     page.keyboard.press("Escape")
+    page.fill("#find-key", "photos/r")
+    page.click("#find-prefix")
+    expect(page.locator("dialog .list a")).to_have_text(["photos/rocket.jpg"])
+    page.keyboard.press("Escape")
     page.fill("#find-key", HOSTILE)
-    page.click("#find button")
+    page.click("#find-one")
     expect(page.locator("dialog .trace")).to_contain_text("Rejected")
     page.keyboard.press("Escape")
 

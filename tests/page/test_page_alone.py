@@ -1,9 +1,11 @@
 """The page over answers we give it, for the states that are hard to provoke in a pipeline."""
 
+import json
 import re
 import threading
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from unittest.mock import ANY
 from urllib.parse import quote
 
@@ -42,7 +44,7 @@ def test_it_says_at_a_glance_whether_it_keeps_up(visits, stand_in):
     expect(page.locator("#headline")).to_have_text("Keeping up: backlog gone in about 3 min")
     expect(page.locator("#stage")).to_have_text("prod")
     picture = page.locator("#picture")
-    for number in ("2,360", "184", "60 in flight", "oldest 2 min 10 s", "41.5", "≤ 1,000", "49,400"):
+    for number in ("2,360", "184", "60 in flight", "oldest 2 min 10 s", "415", "≤ 1,000", "49,400"):
         expect(picture).to_contain_text(number)
 
 
@@ -151,7 +153,8 @@ def test_dead_letters_and_failing_functions_are_said_beside_it(visits, stand_in)
     assert notes == [
         "17 dead letters",
         ANY,
-        "The last tick stopped because of errors",
+        "The last tick stopped because of errors: "
+        "SendMessageBatch: AccessDenied: not allowed to send to the destination queue",
         "The last tick could not forward 12",
         "drain failed 9 times in the last hour (85% succeeded)",
         "consume failed 612 times in the last hour (88% succeeded)",
@@ -232,7 +235,7 @@ def test_names_and_reasons_are_text_whatever_they_hold(visits, stand_in):
     page.locator("#letters-box summary").click()
     expect(page.locator("#letters")).to_contain_text("<script>alert(2)</script>")
     expect(page.locator("#letters")).to_contain_text(canned.HOSTILE)
-    page.locator("#recent button", has_text="onerror").click()
+    page.locator("#recent a", has_text="onerror").click()
     expect(page.locator("dialog")).to_contain_text(canned.HOSTILE)
     assert page.locator("img[src=x], #letters script, [onerror]").count() == 0
 
@@ -241,7 +244,7 @@ def test_the_page_asks_the_key_as_one_part_of_the_path(visits, stand_in):
     page = opened(visits, stand_in).page
     page.fill("#find-key", "a/b ?#%.png")
     with page.expect_request("**/objects/a%2Fb%20%3F%23%25.png"):
-        page.click("#find button")
+        page.click("#find-one")
     dialog = page.locator("dialog")
     expect(dialog).to_contain_text("known from the thumbnails' metadata")
     expect(dialog).to_contain_text("of an older version")
@@ -322,24 +325,30 @@ def test_dead_letters_go_back_by_code_by_choice_by_prefix_or_all_after_a_questio
     page = opened(visits, stand_in, canned.failing).page
     page.locator("#codes li", has_text="too-many-pixels").get_by_role("button", name="Redrive").click()
     expect(page.locator("dialog")).to_contain_text("4 dead letters with the code too-many-pixels.")
-    page.fill("#run-note", "more memory")
+    page.fill("#note", "more memory")
     page.click("dialog button[type=submit]")
     expect(page.locator("#toast")).to_have_text("The redrive has begun.")
     page.locator("#letters-box summary").click()
     page.locator("#letters input[type=checkbox]").nth(1).check()
+    expect(page.locator("#letters-chosen")).to_have_text("1 chosen")
     page.click("#redrive-all")
-    expect(page.locator("dialog")).to_contain_text("1 dead letter selected.")
+    expect(page.locator("dialog")).to_contain_text("1 dead letter chosen.")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
-    page.fill("#letters-prefix", "photos/")
-    with page.expect_response("**/dead-letters?prefix=photos%2F&limit=20"):
+    page.fill("#letters-text", "photos/")
+    with page.expect_response("**/dead-letters?prefix=photos%2F&limit=25"):
         page.click("#letters-filter button")
     page.click("#redrive-all")
     expect(page.locator("dialog")).to_contain_text("whose keys begin with photos/")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
-    page.fill("#letters-prefix", "")
-    page.click("#letters-filter button")
+    page.select_option("#letters-how", "contains")
+    with page.expect_response("**/dead-letters?contains=photos%2F&limit=25"):
+        page.click("#letters-filter button")
+    page.click("#redrive-all")
+    expect(page.locator("dialog")).to_contain_text("whose keys contain photos/")
+    page.keyboard.press("Escape")
+    page.click("#letters-clear")
     expect(page.locator("#redrive-all")).to_have_text("Redrive all")
     page.click("#redrive-all")
     expect(page.locator("dialog")).to_contain_text("All dead letters (15).")
@@ -357,9 +366,8 @@ def test_dead_letters_go_back_by_code_by_choice_by_prefix_or_all_after_a_questio
 def test_a_discard_says_that_it_is_for_good(visits, stand_in):
     stand_in.answers["POST dead-letters/discard"] = canned.run("discard", "asked", 0)
     page = opened(visits, stand_in, canned.failing).page
-    page.locator("#letters-box summary").click()
-    with page.expect_response("**/dead-letters?code=not-an-image&limit=20"):
-        page.locator("#codes button", has_text="not-an-image").click()
+    with page.expect_response("**/dead-letters?code=not-an-image&limit=25"):
+        page.locator("#codes a.name", has_text="not-an-image").click()
     page.click("#discard-all")
     expect(page.locator("dialog")).to_contain_text("They are deleted for good")
     page.click("dialog button[type=submit]")
@@ -372,13 +380,19 @@ def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
     page = opened(visits, stand_in, canned.failing).page
     runs = page.locator("#redrives")
     expect(runs).to_contain_text("redrive running: 10 of 100")
-    expect(runs).to_contain_text("user/<b>alice</b>: S3 is back")
+    expect(runs).to_contain_text("by user/<b>alice</b>: S3 is back")
     stand_in.answers["GET dead-letters/redrive"] = {
         "runs": [
             {**canned.run(status="stopped"), "says": "10 are in the source queue; 90 are left; ask again"}
         ]
     }
     expect(runs).to_contain_text("90 are left; ask again")
+    stand_in.answers["POST dead-letters/redrive"] = canned.run("redrive", "asked", 0)
+    runs.get_by_role("button", name="Go on with the rest").click()
+    expect(page.locator("dialog")).to_contain_text("90 dead letters that are left.")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert stand_in.asked == [("POST dead-letters/redrive", {"all": True})]
 
 
 def test_a_letter_is_shown_whole_and_more_of_them_page_by_page(visits, stand_in):
@@ -386,14 +400,18 @@ def test_a_letter_is_shown_whole_and_more_of_them_page_by_page(visits, stand_in)
     stand_in.answers[f"GET dead-letters/{quote(one['id'], safe='~')}"] = canned.letter
     page = opened(visits, stand_in, canned.failing).page
     page.locator("#letters-box summary").click()
-    page.locator("#letters button", has_text="whole letter").first.click()
+    page.locator("#letters a", has_text="whole letter").first.click()
     expect(page.locator("dialog pre")).to_have_text('{"Bucket": "images", "Key": "<i>a</i>"}')
     expect(page.locator("dialog a[download]")).to_have_attribute(
         "href", re.compile("dead-letters/not-an-image~")
     )
     page.keyboard.press("Escape")
-    with page.expect_response("**/dead-letters?limit=40"):
-        page.click("#letters-more")
+    expect(page.locator("#letters-shown")).to_have_text("1 to 3 of 15, newest first")
+    last = quote(canned.letters()["letters"][2]["id"]).replace("~", "%7E")
+    with page.expect_response(f"**/dead-letters?after={last}&limit=25"):
+        page.click("#letters-next")
+    with page.expect_response("**/dead-letters?limit=25"):
+        page.click("#letters-first")
 
 
 def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_in):
@@ -412,6 +430,7 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
     job = f"jobs/{canned.job(7, '', 0, 0)['id']}"
     stand_in.answers["GET jobs"] = lambda: {"jobs": made, "total": len(made)}
     stand_in.answers |= {"POST jobs": post, f"POST {job}/run": run, f"GET {job}/report": canned.report}
+    stand_in.answers[f"GET {job}"] = lambda: {**canned.job_details(7), **made[0]}
     page = opened(visits, stand_in).page
     page.click("#new-job")
     page.select_option("#job-kind", "tag")
@@ -426,11 +445,13 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
     page.locator("dialog button[type=submit]", has_text="Create the job").click()
     row = page.locator("#jobs li")
     row.get_by_role("button", name="Run").click()
+    page.fill("#note", "now")
     page.click("dialog button[type=submit]")
     expect(row).to_contain_text("partly failed")
     row.get_by_role("button", name="Report").click()
     expect(page.locator("dialog .totals")).to_have_text("partly failed: 1,189 of 1,200 succeeded, 11 failed")
     expect(page.locator("dialog tbody tr").first).to_contain_text("AccessDenied: Access <i>denied</i>")
+    assert stand_in.asked[3] == (f"POST {job}/run", {"note": "now"})
     create = stand_in.asked[2][1]
     assert create.pop("token")
     assert create == {
@@ -572,10 +593,310 @@ def test_what_if_is_asked_with_what_the_form_says(visits, stand_in):
     page = opened(visits, stand_in).page
     expect(page.locator("#plan-facts")).to_contain_text("31,200")
     quota = page.locator("#plan-quota")
-    expect(quota).to_contain_text("Lambda concurrency, 43 of 1,000; met from a capacity of 41,000 on")
+    expect(quota).to_contain_text(
+        "Lambda concurrency: 43 of 1,000; a capacity of 41,000 or more would exceed it"
+    )
     page.fill("#plan-capacity", "50000")
     with page.expect_response("**/plan?objects=1000000&per=2h&size=2MB&capacity=50000"):
         page.click("#plan-form button")
+
+
+def letter_answers(stand_in):
+    one = canned.letters()["letters"][0]
+    stand_in.answers[f"GET dead-letters/{quote(one['id'], safe='~')}"] = canned.letter
+    return one["id"]
+
+
+def test_a_link_leads_straight_to_an_object_a_letter_a_job_or_some_letters(visits, stand_in):
+    letter, job = letter_answers(stand_in), canned.job_details()
+    stand_in.answers |= {f"GET jobs/{job['id']}": job, f"GET jobs/{job['id']}/report": canned.report}
+    stand_in.answers["GET status"] = canned.failing
+    for address, title, text in (
+        ("#/object/photos/a%20%3F%23.jpg", "Where is it?", "photos/a ?#.jpg"),
+        ("#/objects?prefix=photos%2F", "Objects by prefix", "photos/0 <i>.jpg"),
+        (f"#/letter/{letter}", "Dead letter", "Send back?"),
+        (f"#/job/{job['id']}", "Job", "1,189 of 1,200 succeeded"),
+    ):
+        page = visits(f"{stand_in.url}{address}").page
+        expect(page.locator("dialog h2")).to_have_text(title)
+        expect(page.locator("dialog")).to_contain_text(text)
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
+        assert page.evaluate("location.hash") == ""
+        expect(page.locator("#headline")).to_contain_text("Falling behind")
+    page = visits(f"{stand_in.url}#/letters?code=gone&contains=2026").page
+    expect(page.locator("#letters-text")).to_have_value("2026")
+    expect(page.locator("#letters-how")).to_have_value("contains")
+    assert ("dead-letters", ANY) in stand_in.read
+    for nowhere in ("#/object/%E0%A4%A", "#/nothing/x", "#main"):
+        page = visits(f"{stand_in.url}{nowhere}").page
+        expect(page.locator("#fresh")).to_contain_text("Updated")
+        expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_back_and_forward_go_through_what_was_looked_at(visits, stand_in):
+    letter = letter_answers(stand_in)
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#codes a.name", has_text="not-an-image").click()
+    page.locator("#letters a", has_text="whole letter").first.click()
+    expect(page.locator("dialog h2")).to_have_text("Dead letter")
+    assert page.evaluate("location.hash") == f"#/letter/{letter}"
+    page.locator("dialog .trace-key a").click()
+    expect(page.locator("dialog h2")).to_have_text("Where is it?")
+    page.go_back()
+    expect(page.locator("dialog h2")).to_have_text("Dead letter")
+    page.go_back()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert page.evaluate("location.hash") == "#/letters?code=not-an-image"
+    page.go_forward()
+    expect(page.locator("dialog h2")).to_have_text("Dead letter")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.wait_for_function("location.hash === '#/letters?code=not-an-image'")
+    page.go_back()
+    page.wait_for_function("location.hash === ''")
+
+
+def test_what_is_copied_is_the_key_itself_whatever_the_page_shows(visits, stand_in):
+    key = "family \U0001f468\u200d\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645/\u202egnp.jpg"
+    page = opened(visits, stand_in).page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.fill("#find-key", key)
+    page.click("#find-one")
+    shown = page.locator("dialog .trace-key")
+    expect(shown).to_have_text(key.replace("\u202e", "\\u202e"))
+    page.get_by_role("button", name="Copy the key").click()
+    expect(page.locator("#toast")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    page.get_by_role("button", name="Copy a link to this").click()
+    address = page.evaluate("navigator.clipboard.readText()")
+    visit = visits(address)
+    expect(visit.page.locator("dialog .trace-key")).to_have_text(key.replace("\u202e", "\\u202e"))
+
+
+def test_letters_are_chosen_across_pages_and_downloaded_one_a_line(visits, stand_in):
+    page = opened(visits, stand_in, canned.failing).page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#letters-box summary").click()
+    listed = canned.letters()["letters"]
+    with page.expect_download() as loading:
+        page.click("#letters-download")
+    lines = Path(loading.value.path()).read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == [one["key"] for one in listed]
+    page.locator("#letters input[type=checkbox]").nth(2).check()
+    page.click("#letters-copy")
+    expect(page.locator("#toast")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == canned.DISGUISED
+    page.check("#letters-pick")
+    expect(page.locator("#letters-chosen")).to_have_text("3 chosen")
+    stand_in.answers["GET dead-letters"] = lambda: {**canned.letters(), "letters": [], "next": None}
+    page.click("#letters-next")
+    expect(page.locator("#letters-chosen")).to_have_text("3 chosen, 3 of them on other pages")
+    expect(page.locator("#redrive-all")).to_have_text("Redrive 3")
+    expect(page.locator("#letters-download")).to_have_text("Download 3")
+
+
+def test_times_are_in_utc_where_somebody_wants_them_so_and_that_is_kept(visits, stand_in):
+    page = opened(visits, stand_in).page
+    page.click("#zone")
+    expect(page.locator("#zone-name")).to_have_text("UTC")
+    expect(page.locator("footer")).to_contain_text("Times are UTC.")
+    utc = "node => node.dateTime.slice(11, 19)"
+    first = page.locator("#recent time").first
+    expect(first).to_have_text(first.evaluate(utc))
+    page.reload()
+    expect(page.locator("#zone-name")).to_have_text("UTC")
+    expect(first).to_have_text(first.evaluate(utc))
+    page.click("#zone")
+    expect(page.locator("footer")).to_contain_text("Times are this machine's.")
+
+
+def test_an_age_grows_without_a_new_answer(visits, stand_in):
+    visit = opened(visits, stand_in, canned.failing, clock=True)
+    page = visit.page
+    age = page.locator("#codes time").first
+    expect(age).to_contain_text("ago")
+    before = age.text_content()
+    stand_in.down, visit.tolerated = True, ("net::ERR",)
+    page.clock.run_for(3_600_000)
+    assert age.text_content() != before
+
+
+def test_objects_are_found_by_what_their_keys_begin_with_page_by_page(visits, stand_in):
+    page = opened(visits, stand_in).page
+    page.fill("#find-key", "photos/")
+    page.click("#find-prefix")
+    expect(page.locator("dialog .list li")).to_have_count(3)
+    page.locator("dialog").get_by_role("button", name="More").click()
+    expect(page.locator("dialog .list li")).to_have_count(6)
+    page.locator("dialog .list a").last.click()
+    expect(page.locator("dialog .trace-key")).to_have_text("photos/5 <i>.jpg")
+
+
+def test_what_waits_is_beside_what_is_done(visits, stand_in):
+    page = opened(visits, stand_in).page
+    expect(page.locator("#waiting-note")).to_have_text("Of the last 12 uploads 2 wait")
+    expect(page.locator("#waiting li")).to_have_count(2)
+    for waiting, says in (
+        ({"since": canned.at(9), "uploads": 12, "objects": []}, "Of the last 12 uploads none waits."),
+        (None, "Which objects wait is not known: S3 writes to the queue itself."),
+        ({"error": "AccessDenied"}, "What waits is not known: AccessDenied"),
+        (canned.waiting(*(f"{i}.jpg" for i in range(9))), "Of the last 12 uploads 9 wait; the newest 5:"),
+    ):
+        stand_in.answers["GET recent"] = {**canned.recent(), "waiting": waiting}
+        page.reload()
+        expect(page.locator("#waiting-note")).to_have_text(says)
+
+
+def test_a_long_reason_is_cut_until_somebody_wants_it_whole(visits, stand_in):
+    reason = "it failed " * 60
+    found = canned.recent()
+    found["objects"][0] |= {"key": "photos/" + "long " * 200, "reason": reason}
+    stand_in.answers["GET recent"] = found
+    page = opened(visits, stand_in).page
+    row = page.locator("#recent li").first
+    expect(row.locator(".reason")).not_to_contain_text(reason.strip())
+    assert row.bounding_box()["height"] < 200
+    row.get_by_role("button", name="show all").click()
+    expect(row.locator(".reason")).to_contain_text(reason.strip())
+    row.get_by_role("button", name="show less").click()
+    expect(row.locator(".reason")).not_to_contain_text(reason.strip())
+
+
+def test_who_changed_what_when_and_why_is_on_the_page_and_asked_for(visits, stand_in):
+    told = []
+    stand_in.answers |= {
+        "POST schedule/pause": lambda body: told.append(body) or {"paused": True},
+        "PUT capacity": lambda body: told.append(body) or {"capacity": 5},
+    }
+    ann = "arn:aws:sts::123456789012:assumed-role/OnCall/ann"
+    by = {"by_hour": None, "until": canned.at(-600), "who": ann, "when": canned.at(60), "note": "import"}
+    page = opened(visits, stand_in, lambda: canned.status(capacity_set=5, capacity=5, set_by=by)).page
+    expect(page.locator("#set-by")).to_contain_text("Last changed by assumed-role/OnCall/ann")
+    expect(page.locator("#set-by")).to_contain_text("“import”")
+    expect(page.locator("#capacity-says")).to_contain_text("set here until ")
+    changes = page.locator("#changes li")
+    expect(changes.first).to_contain_text("Capacity set: 1,000 events a tick")
+    expect(changes.first).to_contain_text("by assumed-role/OnCall/<b>ann</b>")
+    page.click("#pause")
+    page.fill("#note", "the database is down")
+    with page.expect_response("**/changes?*"):
+        page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.click("#capacity")
+    page.fill("#capacity-field", "7")
+    page.fill("#note", "slowly")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert told == [{"note": "the database is down"}, {"capacity": 7, "note": "slowly"}]
+
+
+def test_a_slow_api_is_asked_for_everything_at_once_and_each_part_is_shown_when_it_is_there(visits, stand_in):
+    late = threading.Event()
+    stand_in.answers["GET status"] = lambda: late.wait(60) and canned.status()
+    page = visits(stand_in.url).page
+    for shown in ("#recent li", "#codes li", "#jobs li", "#changes li", "#plot-backlog .plot path.line"):
+        expect(page.locator(shown).first).to_be_visible()
+    expect(page.locator("#headline")).to_have_text("Asking where everything stands …")
+    late.set()
+    expect(page.locator("#headline")).to_contain_text("Keeping up")
+
+
+def test_with_an_answer_in_five_seconds_every_first_question_is_asked_before_it(visits, stand_in):
+    stand_in.slow_s = 5.0
+    page = visits(stand_in.url).page
+    expect(page.locator("#headline")).to_contain_text("Keeping up")
+    stand_in.slow_s = 0.0
+    first = {path for path, answered in stand_in.read if not answered}  # a browser asks six at a time
+    assert {"status", "recent", "dead-letters", "jobs", "series"} <= first
+    assert len(first) == 6
+
+
+def test_when_the_api_is_back_every_part_is_asked_at_once(visits, stand_in):
+    visit = opened(visits, stand_in)
+    visit.tolerated = ("net::ERR",)
+    page = visit.page
+    stand_in.down = True
+    expect(page.locator("#outage")).to_contain_text("The API cannot be asked")
+    assert page.title() == "✕ API down · prod · S3 event scheduler"
+    stand_in.read.clear()
+    stand_in.down = False
+    page.click("#ask-now")
+    expect(page.locator("#outage")).to_be_hidden()
+    assert page.title() == "prod · S3 event scheduler"
+    for path in ("recent", "jobs", "series", "changes"):
+        end = time.monotonic() + 3
+        while path not in {one for one, _ in stand_in.read}:
+            assert time.monotonic() < end, path
+            page.wait_for_timeout(50)
+
+
+def test_the_simulated_backlog_is_drawn_true_to_scale(visits, stand_in):
+    points = [[0, 0], [10, 1000], [110, 500], [1000, 0]]
+    stand_in.answers["GET plan"] = {**canned.plan(), "backlog": points, "minutes_to_clear": 1000}
+    page = opened(visits, stand_in).page
+    drawn = page.locator("#plan-plot path.line.s1.area").last
+    expect(drawn).to_be_visible()
+    xs = [float(x) for x in re.findall(r"[ML]([\d.]+) ", drawn.get_attribute("d") or "")]
+    shares = [(x - xs[0]) / (xs[-1] - xs[0]) for x in xs]
+    assert shares == pytest.approx([0, 0.01, 0.11, 1], abs=0.002)
+    expect(page.locator("#plan-plot text.tick", has_text=re.compile("^12 h$"))).to_have_count(1)
+
+
+def test_with_no_backlog_to_draw_the_simulation_says_so(visits, stand_in):
+    stand_in.answers["GET plan"] = {**canned.plan(), "backlog": [[0, 0], [10, 0]], "peak_backlog": 0}
+    visit = opened(visits, stand_in)
+    visit.tolerated = ("400 (Bad Request)",)
+    page = visit.page
+    expect(page.locator("#plan-empty")).to_have_text(
+        "No backlog to draw: every tick takes all that has come."
+    )
+    expect(page.locator("#plan-plot")).to_be_hidden()
+    stand_in.answers["GET plan"] = BadRequest("per", "is missing")
+    page.fill("#plan-per", "")
+    page.click("#plan-form button")
+    expect(page.locator("#plan-problem")).to_have_text("per: is missing")
+    expect(page.locator("#plan-empty")).to_have_text("")
+
+
+def test_no_number_comes_without_what_it_is(visits, stand_in):
+    stand_in.answers["GET jobs"] = {"jobs": [canned.job(5, "cancelled", 3, 0)], "total": 1}
+    page = opened(visits, stand_in, canned.empty).page
+    words = page.locator("#words")
+    expect(words).to_contain_text("Live lane: 0 waiting, 0 in flight, 0 delayed.")
+    expect(words).not_to_contain_text("not known")
+    expect(page.locator("#picture")).to_contain_text("15 min mean")
+    expect(page.locator("#plot-failures .legend")).to_contain_text("dead letters in all")
+    expect(page.locator("#jobs li .pill .icon-off")).to_have_count(1)
+    page.click("#capacity")
+    expect(page.locator("#capacity-effect")).to_have_text(
+        "Each tick will forward at most 1,000 events, now 1,000; nothing waits now."
+    )
+
+
+def test_why_the_last_tick_failed_is_read_at_a_glance_and_a_capacity_that_cannot_be_read_is_bad(
+    visits, stand_in
+):
+    page = opened(visits, stand_in, canned.failing).page
+    expect(page.locator("#notes")).to_contain_text("not allowed to send to the destination queue")
+    unread = canned.status(
+        capacity=None, capacity_error="the capacity /x is 'many'; no tick runs until it is"
+    )
+    found = verdict(page, unread)
+    assert (found["state"], found["notes"][0]["text"]) == ("bad", unread["capacity_error"])
+    quiet = canned.empty() | {"downstream": {"paused": True, "until": None, "why": "HTTP 401"}}
+    assert verdict(page, quiet)["state"] == "bad"
+    half = verdict(page, canned.empty() | {"functions": {"error": "x"}, "hour": {"error": "x"}})
+    assert (half["state"], half["notes"][0]["text"]) == ("warn", "Not known: the functions, the last hour")
+
+
+def test_the_manual_of_codes_has_a_place_for_each_and_shuts_nobody_out(visits, stand_in):
+    visit = visits(f"{stand_in.url}web/codes.html#gone")
+    expect(visit.page.locator("#gone")).to_contain_text("no longer there")
+    assert visit.accessible() == []
+    visit.page.locator("#gone a", has_text="The letters with this code").click()
+    expect(visit.page.locator("#letters-title")).to_be_visible()
+    assert visit.page.evaluate("location.hash") == "#/letters?code=gone"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -601,7 +922,7 @@ def test_a_phone_needs_no_sideways_scrolling(visits, stand_in, state):
 
 
 @pytest.mark.parametrize(
-    "opener", ["#pause", "#capacity", "#redrive-all", "#discard-all", "#new-job", "#recent .link"]
+    "opener", ["#pause", "#capacity", "#redrive-all", "#discard-all", "#new-job", "#recent a", "#find-prefix"]
 )
 def test_every_dialog_is_accessible_and_fits_a_phone(visits, stand_in, opener):
     visit = opened(visits, stand_in, canned.failing, width=360, scheme="dark")

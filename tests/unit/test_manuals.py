@@ -16,6 +16,7 @@ from chalicelib.planning.prices import PRICES
 from chalicelib.queues.retention import KEPT
 from dev import template
 from dev.workspace import ROOT
+from infra import codes_page
 from infra.deploying import throttle
 from tests.support.alarms import ALARMS, STAGE, text
 from tests.support.denied import CALLS
@@ -249,9 +250,15 @@ def test_the_glossary_has_every_state_and_outcome():
         assert re.search(rf"\*\*{word}\*\*|`{word}`", glossary), word
 
 
+def test_the_page_of_codes_is_made_from_the_codes():
+    assert (ROOT / codes_page.FILE).read_text() == codes_page.text()
+
+
 def test_the_table_of_codes_says_what_the_page_says():
     table = re.findall(
-        r"^\| `([\w-]+)` \| (.+) \| (.+) \|$", manuals()["docs/troubleshooting.md"], re.MULTILINE
+        r'^\| <a id="[\w-]+"></a>`([\w-]+)` \| (.+) \| (.+) \|$',
+        manuals()["docs/troubleshooting.md"],
+        re.MULTILINE,
     )
     assert {code: (means.replace("`", ""), back.replace("`", "")) for code, means, back in table} == {
         code: tuple(kind) for code, kind in CODES.items()

@@ -1,7 +1,7 @@
 // Lines over time in plain SVG: gaps where nothing is known, a readout by pointer or arrow keys, and a table.
 
 import { el, setText, svg } from "./dom.js";
-import { clock, compact, number, UNKNOWN } from "./format.js";
+import { clock, compact, duration, number, UNKNOWN } from "./format.js";
 
 const HEIGHT = 190;
 const MARGIN = { top: 10, right: 12, bottom: 24, left: 44 };
@@ -15,6 +15,16 @@ export function steps(top, parts = 4) {
   const found = [];
   for (let at = 0; at < top + step; at += step) found.push(at);
   return found.length > 1 ? found : [0, step];
+}
+
+const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400, 28800, 72000, 144000, 432000].map((minutes) => 60 * minutes);
+
+/** Round spans of time up to `last` seconds, of which at most so many fit: [0, step, ...]. */
+export function spans(last, most) {
+  const step = SPANS.find((one) => last / one <= most) ?? last;
+  const found = [];
+  for (let at = 0; at <= last && step > 0; at += step) found.push(at);
+  return found;
 }
 
 /** Runs of neighbours that are known: [[from, to], ...], both inclusive. */
@@ -53,21 +63,45 @@ export class Chart {
     this.#more.addEventListener("toggle", () => this.#fillTable());
   }
 
-  /** `ticks` are what the horizontal axis names, one for each value; Dates, or strings. */
+  /** `ticks` are where each value stands: Dates, or seconds from the beginning. Both are true to scale. */
   show(ticks, values) {
     this.#lines = { ticks, values };
+    this.redraw();
+  }
+
+  redraw() {
     this.#draw();
     if (this.#more.open) this.#fillTable();
   }
 
+  /** Where on the paper the value stands that is `at` in the list. */
   get #x() {
+    const place = this.#place;
+    return (at) => place(Number(this.#lines.ticks[at]));
+  }
+
+  get #place() {
+    const { ticks } = this.#lines;
     const width = this.#box.clientWidth - MARGIN.left - MARGIN.right;
-    return (at) => MARGIN.left + (width * at) / Math.max(1, this.#lines.ticks.length - 1);
+    const first = Number(ticks[0] ?? 0);
+    const span = Number(ticks.at(-1) ?? 1) - first || 1;
+    return (moment) => MARGIN.left + (width * (moment - first)) / span;
+  }
+
+  /** What the axis names: [[place, text], ...]. */
+  #marks(most) {
+    const { ticks } = this.#lines;
+    if (!ticks.length) return [];
+    if (!(ticks[0] instanceof Date)) return spans(ticks.at(-1), most).map((seconds) => [this.#place(seconds), duration(seconds)]);
+    const every = Math.max(1, Math.ceil(ticks.length / most));
+    const found = [];
+    for (let at = ticks.length - 1; at >= 0; at -= every) found.push([this.#x(at), this.#name(at)]);
+    return found;
   }
 
   #draw() {
     if (!this.#lines || this.#box.clientWidth < 100) return;
-    const { ticks, values } = this.#lines;
+    const { values } = this.#lines;
     const known = values.flat().filter((value) => typeof value === "number");
     const marks = steps(Math.max(0, ...known));
     const x = this.#x;
@@ -80,10 +114,9 @@ export class Chart {
         svg("text", { class: "tick", x: MARGIN.left - 8, y: y(mark) + 4, "text-anchor": "end" }, compact(mark)),
       );
     }
-    const every = Math.max(1, Math.ceil(ticks.length / Math.max(2, Math.floor((width - 60) / 90))));
-    for (let at = ticks.length - 1; at >= 0; at -= every) {
-      const anchor = at === ticks.length - 1 ? "end" : x(at) < MARGIN.left + 16 ? "start" : "middle";
-      picture.append(svg("text", { class: "tick", x: x(at), y: HEIGHT - 6, "text-anchor": anchor }, this.#name(at)));
+    for (const [place, text] of this.#marks(Math.max(2, Math.floor((width - 60) / 90)))) {
+      const anchor = place > width - MARGIN.right - 20 ? "end" : place < MARGIN.left + 16 ? "start" : "middle";
+      picture.append(svg("text", { class: "tick", x: place, y: HEIGHT - 6, "text-anchor": anchor }, text));
     }
     values.forEach((line, which) => picture.append(...this.#path(line, this.#labels[which][1], x, y)));
     if (!known.length) {
@@ -114,13 +147,17 @@ export class Chart {
 
   #name(at) {
     const tick = this.#lines.ticks[at];
-    return tick instanceof Date ? clock(tick, false) : String(tick);
+    return tick instanceof Date ? clock(tick, false) : duration(tick);
   }
 
   #point(offset) {
     if (!this.#lines) return;
-    const share = (offset - MARGIN.left) / (this.#box.clientWidth - MARGIN.left - MARGIN.right);
-    this.#move(Math.round(share * (this.#lines.ticks.length - 1)));
+    const x = this.#x;
+    let nearest = 0;
+    this.#lines.ticks.forEach((_, at) => {
+      if (Math.abs(x(at) - offset) < Math.abs(x(nearest) - offset)) nearest = at;
+    });
+    this.#move(nearest);
   }
 
   #key(event) {

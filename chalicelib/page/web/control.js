@@ -1,10 +1,11 @@
 // Pause, resume, and the capacity: each says what will happen before it does it.
 
 import { broken, post, put } from "./api.js";
-import { ask } from "./dialog.js";
-import { byId, el, setText } from "./dom.js";
-import { count, duration, isKnown, number, UNKNOWN } from "./format.js";
+import { ask, noteField } from "./dialog.js";
+import { byId, el, keyed, setText } from "./dom.js";
+import { count, duration, isKnown, moment, clock, name, number, person, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
+import { time } from "./times.js";
 import { waits } from "./verdict.js";
 
 const ACTS_WITHIN_S = 80; // STOP_S of the drain's clock: nothing that was forwarded is due later
@@ -31,11 +32,21 @@ export function showControl(latest) {
   setText(byId("capacity-value"), number(latest.capacity));
   byId("capacity").disabled = !isKnown(latest.capacity);
   setText(byId("capacity-says"), capacitySays(latest));
+  const by = latest.set_by?.who ? [latest.set_by] : [];
+  keyed(byId("set-by"), by, () => "", ({ who, when, note }) =>
+    el("p", {}, el("bdi", { title: who }, `Last changed by ${name(person(who))}, `), time(when, "both"), note ? el("bdi", {}, `: “${name(note)}”`) : null));
 }
 
-function capacitySays({ capacity, capacity_set: set, capacity_deployed: deployed, max_in_destination: most }) {
-  const origin = !isKnown(capacity) ? "not known" : isKnown(set) ? `set here; deployed: ${number(deployed)}` : "as deployed";
+function capacitySays({ capacity, capacity_set: set, capacity_deployed: deployed, max_in_destination: most, set_by: by = {} }) {
+  const until = by.until ? ` until ${clock(moment(by.until), false)}` : "";
+  const origin = !isKnown(capacity) ? "not known" : isKnown(set) ? `set here${until}; deployed: ${number(deployed)}` : by.by_hour ? `by the hour: ${by.by_hour}` : "as deployed";
   return isKnown(most) ? `${origin}; at most ${number(most)} in the destination` : origin;
+}
+
+/** The body of a call that takes a note. */
+function noted(note, body = {}) {
+  const text = note.text();
+  return text ? { ...body, note: text } : body;
 }
 
 function waiting() {
@@ -43,7 +54,8 @@ function waiting() {
 }
 
 function askPause(refresh) {
-  const arriving = isKnown(status.arrivals_per_minute) ? `; now about ${number(status.arrivals_per_minute)} arrive a minute` : "";
+  const note = noteField();
+  const arriving = isKnown(status.arrivals_per_minute) ? `; now ${number(status.arrivals_per_minute)} arrive a minute, in the mean of 15` : "";
   ask(
     "Pause the schedule?",
     [
@@ -52,10 +64,11 @@ function askPause(refresh) {
         el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days. What is a day from that a paused tick sends anew once an hour, as far as SQS shows it.`),
         el("li", {}, `What is already in the destination queue (${number(status.queues?.destination?.visible)}) is still handled, and what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`),
       ),
+      note.box,
     ],
     "Pause",
     async () => {
-      await post("schedule/pause");
+      await post("schedule/pause", noted(note));
       refresh();
       return "Paused. Ticks forward nothing until somebody resumes.";
     },
@@ -65,17 +78,19 @@ function askPause(refresh) {
 
 function askResume(refresh) {
   const backlog = waiting();
+  const note = noteField();
   ask(
     "Resume the schedule?",
     [
       el("ul", { class: "says" },
         el("li", {}, `A tick runs every minute again, and forwards up to ${number(status.capacity)} events each time.`),
-        el("li", {}, backlog ? `${number(backlog)} wait: ${takes(status.capacity)}.` : "Nothing waits now."),
+        el("li", {}, backlog ? `${number(backlog)} ${backlog === 1 ? "waits" : "wait"}: ${takes(status.capacity)}.` : "Nothing waits now."),
       ),
+      note.box,
     ],
     "Resume",
     async () => {
-      await post("schedule/resume");
+      await post("schedule/resume", noted(note));
       refresh();
       return "Resumed. The next tick comes within a minute.";
     },
@@ -85,6 +100,7 @@ function askResume(refresh) {
 function takes(capacity) {
   const backlog = waiting();
   if (!isKnown(backlog) || !capacity) return "how long the backlog takes is not known";
+  if (!backlog) return "nothing waits now";
   const ticks = Math.ceil(backlog / capacity);
   return `at this capacity the backlog takes ${count(ticks, "tick")}, about ${duration(ticks * 60)}, if nothing more arrives`;
 }
@@ -99,7 +115,7 @@ function askCapacity(refresh) {
   const show = () => {
     const capacity = wanted();
     const pace = status.arrivals_per_minute;
-    const slow = isKnown(pace) && capacity < pace ? ` About ${number(pace)} arrive a minute: the backlog will grow.` : "";
+    const slow = isKnown(pace) && capacity < pace ? ` In the mean of 15 minutes ${number(pace)} arrive a minute: the backlog will grow.` : "";
     setText(effect, capacity >= 1
       ? `Each tick will forward at most ${number(capacity)} events, now ${number(status.capacity)}; ${takes(capacity)}.${slow}`
       : `A whole number, 1 or more.`);
@@ -108,15 +124,16 @@ function askCapacity(refresh) {
   show();
   const deployed = status.capacity_deployed;
   const more = isKnown(status.capacity_set) ? [[`Back to deployed (${number(deployed ?? null)})`, () => set(null)]] : [];
+  const note = noteField();
   const set = async (capacity) => {
-    const answer = await put("capacity", { capacity });
+    const answer = await put("capacity", noted(note, { capacity }));
     refresh();
     const now = answer.capacity ?? capacity;
     return `Capacity is ${isKnown(now) ? number(now) : UNKNOWN} events a tick, from the next tick on; what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`;
   };
   const dialog = ask(
     "Capacity",
-    [el("label", { for: "capacity-field" }, "Events a tick (a minute)"), field, effect],
+    [el("label", { for: "capacity-field" }, "Events a tick (a minute)"), field, effect, note.box],
     "Set the capacity",
     // What is not a number goes to the API as it is: its answer names what is wrong.
     () => set(Number.isNaN(wanted()) ? field.value : wanted()),

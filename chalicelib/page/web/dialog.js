@@ -12,6 +12,28 @@ export function tell(text) {
   clearing = setTimeout(() => setText(byId("toast"), ""), 12_000);
 }
 
+/** Copies the text as it is, whatever the page shows in its place. */
+export function copyButton(text, label, aria = null) {
+  const button = el("button", { type: "button", class: "copy", "aria-label": aria }, label);
+  button.addEventListener("click", () => copy(text));
+  return button;
+}
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    tell("Copied.");
+  } catch {
+    tell("The browser does not let it be copied.");
+  }
+}
+
+/** The field for why somebody does something: a label and an input. */
+export function noteField(most = 500) {
+  const input = el("input", { id: "note", maxlength: String(most), autocomplete: "off", placeholder: "why, for whoever looks later" });
+  return { box: el("div", { class: "field" }, el("label", { for: "note" }, "Note"), input), text: () => input.value.trim() };
+}
+
 /** A dialog with a heading and a way out; it is gone when it closes. `wide` for reports. */
 export function open(title, content, wide = false) {
   const close = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Close" }, icon("close"));

@@ -36,6 +36,21 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** A long text cut, with a button that shows all of it; a short one as it is. */
+export function long(text, most = 180) {
+  const all = [...String(text ?? "")];
+  if (all.length <= most + 20) return el("bdi", {}, all.join(""));
+  const shown = el("bdi", {}, `${all.slice(0, most).join("")}…`);
+  const more = el("button", { type: "button", class: "link more", "aria-expanded": "false" }, "show all");
+  more.addEventListener("click", () => {
+    const open = more.getAttribute("aria-expanded") === "true";
+    more.setAttribute("aria-expanded", String(!open));
+    setText(more, open ? "show all" : "show less");
+    setText(shown, open ? `${all.slice(0, most).join("")}…` : all.join(""));
+  });
+  return el("span", {}, shown, " ", more);
+}
+
 const signatures = new WeakMap();
 
 /**

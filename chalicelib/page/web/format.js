@@ -59,6 +59,11 @@ export function percent(value) {
   return `${one.format(value < 100 ? Math.min(value, 99.9) : value)}%`;
 }
 
+/** Who, as people say it: `user/ann` of an ARN; the ARN itself is the title. */
+export function person(arn) {
+  return String(arn ?? "").replace(/^arn:[^:]*:[^:]*:[^:]*:[^:]*:/, "");
+}
+
 export function dollars(value) {
   if (!isKnown(value)) return UNKNOWN;
   return new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(value);
@@ -69,20 +74,27 @@ export function moment(iso) {
   return at && !Number.isNaN(at.getTime()) ? at : null;
 }
 
+let zone; // undefined: this machine's
+
+/** "UTC", or undefined. */
+export function setZone(name) {
+  zone = name;
+}
+
 /** The time of day here, with the date when that could be another day's. */
 export function clock(at, seconds = true) {
   if (!at) return UNKNOWN;
-  const time = at.toLocaleTimeString("en-GB", seconds ? {} : { hour: "2-digit", minute: "2-digit" });
+  const time = at.toLocaleTimeString("en-GB", seconds ? { timeZone: zone } : { hour: "2-digit", minute: "2-digit", timeZone: zone });
   const near = Math.abs(new Date() - at) < 12 * 3_600_000;
-  return near ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+  return near ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: zone })} ${time}`;
 }
 
 /** "Friday 14:00", or with its date where another Friday may be meant. */
 export function day(at) {
   if (!at) return UNKNOWN;
   const far = at - new Date() > 6 * 86_400_000;
-  const date = at.toLocaleDateString("en-GB", { weekday: "long", ...(far ? { day: "numeric", month: "short" } : {}) });
-  return `${date} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  const date = at.toLocaleDateString("en-GB", { weekday: "long", timeZone: zone, ...(far ? { day: "numeric", month: "short" } : {}) });
+  return `${date} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone })}`;
 }
 
 /** "4 s ago". */
@@ -104,7 +116,7 @@ export function clamped(text, most = 200) {
  */
 export function name(key) {
   return String(key).replace(
-    /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

@@ -15,6 +15,7 @@ const PATHS = {
   image: "M2 3h12v10H2zM2 11l3.5-3.5L9 11l2-2 3 3M10.6 6v.1",
   wait: "M8 2.2a5.8 5.8 0 1 1 0 11.6A5.8 5.8 0 0 1 8 2.2zM8 4.8V8l2.2 1.6",
   close: "M4 4l8 8M12 4l-8 8",
+  off: "M4 8h8",
   plus: "M8 3v10M3 8h10",
 };
 

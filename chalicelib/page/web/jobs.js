@@ -1,12 +1,14 @@
 // Bulk jobs: how far they are, run and cancel with a question before, and their report.
 
 import { get, part, post } from "./api.js";
-import { ask } from "./dialog.js";
+import { ask, noteField } from "./dialog.js";
 import { byId, el, keyed, setText } from "./dom.js";
-import { clock, count, duration, isKnown, moment, number } from "./format.js";
+import { count, duration, isKnown, moment, name, number } from "./format.js";
 import { icon } from "./icons.js";
 import { askNewJob } from "./job_form.js";
 import { showReport } from "./report.js";
+import { go, link, on } from "./route.js";
+import { time } from "./times.js";
 
 const SHOWN = 8;
 const OUTCOMES = {
@@ -15,7 +17,7 @@ const OUTCOMES = {
   succeeded: "ok",
   "partly failed": "warn",
   failed: "bad",
-  cancelled: "unknown",
+  cancelled: "off",
 };
 // In a list AWS tells of a job with a function only that it has one.
 const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls our function" };
@@ -25,6 +27,7 @@ let active = false;
 
 export function startJobs(poll) {
   byId("new-job").addEventListener("click", () => askNewJob(() => poll.now()));
+  on("job", (id) => showReport(id));
 }
 
 /** Milliseconds until they are worth asking about again. */
@@ -59,10 +62,10 @@ function row(job, poll) {
   return el(
     "li",
     { class: "job", "data-job": job.id },
-    el("div", { class: "job-head" }, el("span", { class: "name" }, el("bdi", {}, title)), el("span", { class: `pill ${state}` }, icon(state), String(job.outcome))),
+    el("div", { class: "job-head" }, el("a", { class: "name clamp", href: link("job", job.id), title: name(title), "data-keep": `job ${job.id}` }, el("bdi", {}, name(title))), el("span", { class: `pill ${state}` }, icon(state), String(job.outcome))),
     progress,
     el("div", { class: "job-foot" },
-      el("span", { class: "small" }, `${number(done)} of ${count(job.objects, "object")}`, failed ? ", " : null, failed, ` · ${DOES[job.operation] ?? job.operation} · ${clock(moment(job.created))}${took(job)}`),
+      el("span", { class: "small" }, `${number(done)} of ${count(job.objects, "object")}`, failed ? ", " : null, failed, ` · ${DOES[job.operation] ?? job.operation} · `, time(job.created, "both"), took(job)),
       el("span", { class: "row" }, ...buttons(job, poll))),
   );
 }
@@ -81,11 +84,12 @@ function buttons(job, poll) {
   };
   if (job.outcome === "waiting to be run") add("Run", () => askRun(job, poll), "primary");
   if (!ENDED.includes(job.outcome)) add("Cancel", () => askCancel(job, poll));
-  else add("Report", () => showReport(job));
+  else add("Report", () => go(link("job", job.id)));
   return found;
 }
 
 function askRun(job, poll) {
+  const note = noteField(250);
   ask(
     "Run this job?",
     [
@@ -93,10 +97,11 @@ function askRun(job, poll) {
       el("ul", { class: "says" },
         el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects not known yet"} (${DOES[job.operation] ?? job.operation}).`),
         el("li", {}, "It costs from here on, and what it has done stays done when it is cancelled.")),
+      note.box,
     ],
     "Run the job",
     async () => {
-      await post(`jobs/${part(job.id)}/run`);
+      await post(`jobs/${part(job.id)}/run`, note.text() ? { note: note.text() } : undefined);
       poll.now();
       return "The job runs.";
     },
@@ -104,12 +109,13 @@ function askRun(job, poll) {
 }
 
 function askCancel(job, poll) {
+  const note = noteField(250);
   ask(
     "Cancel this job?",
-    [el("p", { class: "name" }, el("bdi", {}, job.description || job.id)), el("p", { class: "says" }, "What it has done stays done; the rest is left alone. It cannot be run again.")],
+    [el("p", { class: "name" }, el("bdi", {}, job.description || job.id)), el("p", { class: "says" }, "What it has done stays done; the rest is left alone. It cannot be run again."), note.box],
     "Cancel the job",
     async () => {
-      await post(`jobs/${part(job.id)}/cancel`, { reason: "cancelled on the page" });
+      await post(`jobs/${part(job.id)}/cancel`, { reason: note.text() || "cancelled on the page" });
       poll.now();
       return "The job is cancelled.";
     },

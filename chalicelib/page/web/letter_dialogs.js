@@ -1,9 +1,11 @@
 // What is asked before dead letters are sent back or discarded, and one letter whole.
 
 import { get, part, post } from "./api.js";
-import { ask, open, tell } from "./dialog.js";
-import { el } from "./dom.js";
-import { clock, count, moment, name, number } from "./format.js";
+import { ask, copyButton, noteField, open } from "./dialog.js";
+import { el, long } from "./dom.js";
+import { count, isKnown, name, number } from "./format.js";
+import { link, on } from "./route.js";
+import { time } from "./times.js";
 
 const ACTS = {
   redrive: {
@@ -23,18 +25,18 @@ const ACTS = {
 /** Asks, and then begins; `what` says which letters, `body` selects them for the API. */
 export function askRun(act, what, many, body, begun) {
   const { title, button, says, begun: said } = ACTS[act];
-  const note = el("input", { id: "run-note", maxlength: "500", autocomplete: "off", placeholder: "why, for whoever looks later" });
-  const which = what === "all" ? `All dead letters (${number(many)})` : `${count(many, "dead letter")} ${what}`;
+  const note = noteField();
+  const number_ = isKnown(many) ? count(many, "dead letter") : "Those dead letters";
+  const which = what === "all" ? `All dead letters (${number(many)})` : `${number_} ${name(what)}`;
   ask(
     title,
     [
       el("ul", { class: "says" }, el("li", {}, el("bdi", {}, `${which}.`)), ...says.map((line) => el("li", {}, line))),
-      el("label", { for: "run-note" }, "Note"),
-      note,
+      note.box,
     ],
     button,
     async () => {
-      await post(`dead-letters/${act}`, { ...given(body), ...given({ note: note.value.trim() }) });
+      await post(`dead-letters/${act}`, { ...given(body), ...given({ note: note.text() }) });
       begun();
       return said;
     },
@@ -47,49 +49,40 @@ function given(body) {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== ""));
 }
 
-/** Opens the panel at once and fills it when the answer is there. */
-export async function showLetter(id) {
-  const content = el("div", { class: "trace", "aria-live": "polite" }, el("p", { class: "quiet-text" }, "Reading ..."));
-  open("Dead letter", [content], true);
-  try {
-    content.replaceChildren(...told(await get(`dead-letters/${part(id)}`)));
-  } catch (error) {
-    content.replaceChildren(el("p", { class: "problem" }, error.message));
-  }
+export function startLetterDialogs() {
+  on("letter", (id) => showLetter(id));
 }
 
-function copyButton(text) {
-  const button = el("button", { type: "button" }, "Copy the body");
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      tell("Copied.");
-    } catch {
-      tell("The browser does not let it be copied.");
-    }
-  });
-  return button;
+/** Opens the panel at once and fills it when the answer is there. */
+function showLetter(id) {
+  const content = el("div", { class: "trace", "aria-live": "polite" }, el("p", { class: "quiet-text" }, "Reading ..."));
+  get(`dead-letters/${part(id)}`).then(
+    (letter) => content.replaceChildren(...told(letter)),
+    (error) => content.replaceChildren(el("p", { class: "problem" }, error.message)),
+  );
+  return open("Dead letter", [content], true);
 }
 
 function told(letter) {
   const facts = [
-    ["Code", letter.code],
+    ["Code", el("a", { href: `web/codes.html#${letter.code}`, target: "_blank", rel: "noopener" }, letter.code)],
     ["Given up by", letter.function],
-    ["At", clock(moment(letter.rejected_at))],
+    ["At", time(letter.rejected_at, "both")],
     ["Tries", letter.tries ? number(letter.tries) : null],
-    ["First failure", letter.first_failure ? clock(moment(letter.first_failure)) : null],
+    ["First failure", letter.first_failure ? time(letter.first_failure, "both") : null],
     ["Moved by the queue", letter.queue],
     ["Bucket", letter.bucket],
     ["Whole body", letter.body_bytes ? `${number(letter.body_bytes)} bytes, SHA-256 ${letter.body_sha256}` : null],
   ].filter(([, value]) => value);
   return [
-    letter.key ? el("p", { class: "trace-key" }, el("bdi", {}, name(letter.key))) : null,
-    el("p", { class: "reason" }, el("bdi", {}, letter.reason)),
+    letter.key ? el("p", { class: "trace-key" }, el("a", { href: link("object", letter.key) }, el("bdi", {}, name(letter.key)))) : null,
+    el("p", { class: "row" }, letter.key ? copyButton(letter.key, "Copy the key") : null, copyButton(letter.reason, "Copy the reason"), copyButton(location.href, "Copy a link to this")),
+    el("p", { class: "reason" }, long(name(letter.reason), 600)),
     el("p", { class: "small" }, `${letter.means} Send back? ${letter.send_back}`),
-    el("dl", { class: "facts" }, ...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, el("bdi", {}, String(value)))))),
+    el("dl", { class: "facts" }, ...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, el("bdi", {}, value))))),
     el("h3", {}, "Its body"),
     el("pre", { class: "name body", tabindex: "0" }, name(letter.body)),
-    el("p", { class: "row" }, copyButton(letter.body), el("a", { href: `dead-letters/${part(letter.id)}`, download: `${letter.id}.json` }, "Download the letter")),
+    el("p", { class: "row" }, copyButton(letter.body, "Copy the body"), el("a", { href: `dead-letters/${part(letter.id)}`, download: `${letter.id}.json` }, "Download the letter")),
     el("p", { class: "small" }, letter.id),
   ].filter(Boolean);
 }

@@ -1,26 +1,28 @@
-// Dead letters: how many by code, the letters themselves page by page, and how far a redrive or a discard is.
+// Dead letters: how many by code, and a page of them. The view is in the address: #/letters?code=gone&prefix=photos/
 
 import { broken, get } from "./api.js";
-import { byId, el, keyed, setText } from "./dom.js";
-import { ago, clock, count, isKnown, moment, name, number } from "./format.js";
-import { askRun, showLetter } from "./letter_dialogs.js";
-import { trace } from "./trace.js";
+import { byId, el, keyed, long, setText } from "./dom.js";
+import { count, isKnown, name, number } from "./format.js";
+import { askRun } from "./letter_dialogs.js";
+import { chosen, choose, chosenLetters, download, forget, copyKeys } from "./letter_choice.js";
+import { askRuns, runsAreGoing } from "./letter_runs.js";
+import { go, link, on } from "./route.js";
+import { time } from "./times.js";
 import { deadLetters } from "./verdict.js";
 
-const LIMIT = 20;
-const MOST = 100; // in one page of the API
+const PAGE = 25;
 const READ_AGAIN = 60_000; // milliseconds
-const STATES = { asked: "wait", running: "wait", done: "ok", stopped: "warn" };
+const SECONDS = 8; // WITHIN_S of the API's listing
 
 let latest = null; // how many are filed and being filed, by the last status
 let seen = null; // the same, when the letters were last read
 let readAt = 0;
-let running = false; // a redrive or a discard is on its way
+let begun = false; // a redrive or a discard has been asked for here
+let wanted = 0; // how often somebody here has asked to read again
 let poll = null;
-let shown = LIMIT;
+let listed = []; // the letters of this page
 let matching = 0; // how many the filter leaves
-let chosen = new Set(); // ids
-const filter = { code: "", prefix: "" };
+let view = { code: "", prefix: "", contains: "", after: "" };
 
 export function startLetters(given) {
   poll = given;
@@ -28,38 +30,49 @@ export function startLetters(given) {
   byId("letters-again").addEventListener("click", again);
   byId("letters-filter").addEventListener("submit", (event) => {
     event.preventDefault();
-    narrow({ prefix: byId("letters-prefix").value });
+    const [text, how] = [byId("letters-text").value, byId("letters-how").value];
+    go(to({ prefix: how === "prefix" ? text : "", contains: how === "contains" ? text : "" }));
   });
-  byId("letters-more").addEventListener("click", () => {
-    shown += LIMIT;
+  byId("letters-download").addEventListener("click", () => download(listed));
+  byId("letters-copy").addEventListener("click", () => copyKeys(listed));
+  byId("letters-pick").addEventListener("change", (event) => {
+    for (const letter of listed) choose(letter, event.target.checked);
+    drawLetters();
+  });
+  on("letters", (_, { code = "", prefix = "", contains = "", after = "" }) => {
+    view = { code, prefix, contains, after };
+    byId("letters-text").value = prefix || contains;
+    byId("letters-how").value = contains ? "contains" : "prefix";
+    byId("letters-box").open = true;
+    byId("letters-title").scrollIntoView();
     again();
   });
 }
 
-function again() {
-  seen = null;
-  poll.now();
+/** The address of the letters with another filter, from their first page on. */
+function to(change) {
+  return link("letters", "", { ...view, after: "", ...change });
 }
 
-function narrow(to) {
-  Object.assign(filter, to);
-  shown = LIMIT;
-  chosen = new Set();
-  again();
+function again() {
+  seen = null;
+  wanted += 1;
+  poll.now();
 }
 
 /** What the buttons above the list are about: the letters that are chosen, those the filter leaves, or all. */
 function selection() {
-  if (chosen.size) return { what: "selected", many: chosen.size, body: { ids: [...chosen] } };
-  const words = [filter.code && `with the code ${filter.code}`, filter.prefix && `whose keys begin with ${filter.prefix}`].filter(Boolean);
-  if (words.length) return { what: words.join(" and "), many: matching, body: { ...filter } };
+  if (chosen.size) return { what: "chosen", many: chosen.size, body: { ids: [...chosen.keys()] } };
+  const { code, prefix, contains } = view;
+  const words = [code && `with the code ${code}`, prefix && `whose keys begin with ${prefix}`, contains && `whose keys contain ${contains}`].filter(Boolean);
+  if (words.length) return { what: words.join(" and "), many: matching, body: { code, prefix, contains } };
   return { what: "all", many: matching, body: { all: true } };
 }
 
 function run(act, { what, many, body } = selection()) {
   askRun(act, what, many, body, () => {
-    running = true;
-    chosen = new Set();
+    begun = true;
+    forget();
     again();
   });
 }
@@ -73,52 +86,58 @@ export function lettersToRead(status) {
   const total = deadLetters(status);
   latest = counted(status.dead_letters);
   if (total === null) setText(byId("letters-note"), `Not known: ${broken(status.dead_letters) ?? "no answer"}`);
-  return isKnown(total) && (latest !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || running);
+  return isKnown(total) && (latest !== seen || (total > 0 && Date.now() - readAt > READ_AGAIN) || begun || runsAreGoing());
 }
 
 export async function askLetters() {
-  const note = byId("letters-note");
+  const asked = wanted;
   try {
-    const found = await pages();
+    const goOn = (act, select, left) => run(act, { what: "that are left", many: left, body: select });
+    const [found] = await Promise.all([get("dead-letters", { ...view, limit: PAGE }), askRuns(goOn)]);
+    if (asked !== wanted) return; // of another view; the next question is on its way
     showLetters(found);
     seen = counted(found); // of this very answer: one that is older than the status is read again
     readAt = Date.now();
-    await askRuns();
+    begun = false;
   } catch (error) {
-    setText(note, `Not up to date: ${error.message}`);
+    setText(byId("letters-note"), `Not up to date: ${error.message}`);
     throw error;
   }
 }
 
-/** As many letters as are shown, which may be several pages. */
-async function pages() {
-  const found = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown) });
-  for (let read = MOST; found.next && read < shown; read += MOST) {
-    const more = await get("dead-letters", { ...filter, limit: Math.min(MOST, shown - read), after: found.next });
-    found.letters.push(...more.letters);
-    found.next = more.next;
-  }
-  return found;
-}
-
 function showLetters(found) {
   const { codes = {}, letters = [], total = 0, being_filed: filing = 0, complete } = found;
+  listed = letters;
   matching = found.matching ?? total;
-  chosen = new Set([...chosen].filter((id) => letters.some((letter) => letter.id === id)));
-  const rows = Object.entries(codes).map(([code, of]) => ({ code, of, only: filter.code === code }));
+  const rows = Object.entries(codes).map(([code, of]) => ({ code, of, only: view.code === code }));
   keyed(byId("codes"), rows, ({ code }) => code, codeRow);
-  keyed(byId("letters"), letters.map((letter) => ({ ...letter, chosen: chosen.has(letter.id) })), ({ id }) => id, letterRow);
   byId("letters-box").hidden = total === 0;
-  byId("letters-more").hidden = !found.next;
-  const filed = `${count(total, "dead letter")}${complete === false ? " or more: there are too many to list in time" : ""}`;
+  const filed = `${count(total, "dead letter")}${complete === false ? ` or more: so many were found in ${SECONDS} seconds, and there are others` : ""}`;
   const waiting = filing > 0 ? `; ${number(filing)} being filed` : "";
-  const left = total > 0 || filing > 0;
-  setText(byId("letters-note"), left ? `${filed}${waiting}.` : "None. Everything that could be handled was.");
-  setText(byId("letters-shown"), letters.length ? `${number(letters.length)} of ${number(matching)}, newest first` : "None of them.");
-  showButtons();
+  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None. Everything that could be handled was.");
+  const skipped = found.skipped ?? 0;
+  const range = `${number(skipped + 1)} to ${number(skipped + letters.length)} of ${number(matching)}, newest first`;
+  setText(byId("letters-shown"), letters.length ? range : view.after ? "None any more on this page." : "None of them.");
+  const pages = [
+    ["letters-first", view.after, { after: "" }],
+    ["letters-next", found.next, { after: found.next ?? "" }],
+    ["letters-clear", view.code || view.prefix || view.contains, { code: "", prefix: "", contains: "" }],
+  ];
+  for (const [id, there, change] of pages) {
+    byId(id).hidden = !there;
+    byId(id).setAttribute("href", to(change));
+  }
+  drawLetters();
 }
 
-function showButtons() {
+/** The rows and the buttons, by what is chosen. */
+function drawLetters() {
+  keyed(byId("letters"), listed.map((letter) => ({ ...letter, chosen: chosen.has(letter.id) })), ({ id }) => id, letterRow);
+  byId("letters-pick").checked = listed.length > 0 && listed.every(({ id }) => chosen.has(id));
+  const elsewhere = chosenLetters().length - listed.filter(({ id }) => chosen.has(id)).length;
+  setText(byId("letters-chosen"), chosen.size ? `${number(chosen.size)} chosen${elsewhere ? `, ${number(elsewhere)} of them on other pages` : ""}` : "");
+  setText(byId("letters-download"), chosen.size ? `Download ${number(chosen.size)}` : "Download this page");
+  setText(byId("letters-copy"), chosen.size ? `Copy ${number(chosen.size)} ${chosen.size === 1 ? "key" : "keys"}` : "Copy the keys");
   const { what, many } = selection();
   for (const [act, text] of [["redrive", "Redrive"], ["discard", "Discard"]]) {
     const button = byId(`${act}-all`);
@@ -127,46 +146,33 @@ function showButtons() {
   }
 }
 
-async function askRuns() {
-  const { runs = [] } = await get("dead-letters/redrive");
-  running = runs.some((run) => ["asked", "running"].includes(run.status));
-  keyed(byId("redrives"), runs.slice(0, running ? 3 : 1), (run) => run.id, (run) => {
-    const going = STATES[run.status] === "wait" && isKnown(run.left);
-    const bar = going ? el("progress", { max: Math.max(1, run.moved + run.left), value: run.moved, "aria-label": `${run.do}: progress` }) : null;
-    const by = [`by ${run.by}`, run.note].filter(Boolean).join(": ");
-    const of = going ? `: ${number(run.moved)} of ${number(run.moved + run.left)}` : "";
-    return el("li", {},
-      el("span", {}, el("span", { class: `pill ${STATES[run.status] ?? "unknown"}` }, `${run.do} ${run.status}${of}`), ` ${clock(moment(run.started))}`),
-      bar,
-      el("p", { class: "small" }, el("bdi", {}, run.says ?? "")),
-      el("p", { class: "small" }, el("bdi", {}, by)));
-  });
-}
-
-function codeRow({ code, of, only: alone }) {
-  const only = el("button", { type: "button", class: "link name", "data-keep": `code ${code}`, "aria-pressed": String(alone) }, code);
-  only.addEventListener("click", () => narrow({ code: alone ? "" : code }));
+function codeRow({ code, of, only }) {
+  const filter = el("a", { class: "name", href: to({ code: only ? "" : code }), "data-keep": `code ${code}`, "aria-current": only ? "true" : null }, code);
   const button = el("button", { type: "button", "data-keep": `redrive ${code}`, "aria-label": `Redrive those with the code ${code}` }, "Redrive");
   button.addEventListener("click", () => run("redrive", { what: `with the code ${code}`, many: of.letters, body: { code } }));
   return el("li", {}, el("b", { class: "many" }, number(of.letters)),
-    el("div", { class: "grow" }, only, el("p", { class: "small" }, `${of.means} Send back? ${of.send_back}`), el("p", { class: "small" }, `oldest ${ago(moment(of.oldest))}`)),
+    el("div", { class: "grow" }, el("p", { class: "row" }, filter, manual(code)), el("p", { class: "small" }, `${of.means} Send back? ${of.send_back}`), el("p", { class: "small" }, "oldest ", time(of.oldest, "ago"))),
     button);
 }
 
+/** The manual's own words about a code. */
+export function manual(code) {
+  return el("a", { class: "small", href: `web/codes.html#${code}`, target: "_blank", rel: "noopener", "aria-label": `What ${code} means, in the manual` }, "manual");
+}
+
 function letterRow(letter) {
-  const title = letter.key ?? letter.body ?? "";
-  const box = el("input", { type: "checkbox", "aria-label": `Select ${name(title)}`, "data-keep": `pick ${letter.id}` });
+  const title = name(letter.key ?? letter.body ?? "");
+  const box = el("input", { type: "checkbox", "aria-label": `Choose ${title}`, "data-keep": `pick ${letter.id}` });
   box.checked = letter.chosen;
   box.addEventListener("change", () => {
-    chosen[box.checked ? "add" : "delete"](letter.id);
-    showButtons();
+    choose(letter, box.checked);
+    drawLetters();
   });
   const what = letter.key
-    ? el("button", { type: "button", class: "link name", "data-keep": `letter ${letter.id}` }, el("bdi", {}, name(title)))
-    : el("code", { class: "name" }, name(title).slice(0, 300));
-  if (letter.key) what.addEventListener("click", () => trace(letter.key));
-  const whole = el("button", { type: "button", class: "link", "data-keep": `whole ${letter.id}`, "aria-label": `The whole letter of ${name(title)}` }, "whole letter");
-  whole.addEventListener("click", () => showLetter(letter.id));
-  const from = [letter.code, letter.function, `${clock(moment(letter.rejected_at))}, ${ago(moment(letter.rejected_at))}`].filter(Boolean).join(" · ");
-  return el("li", {}, el("div", { class: "row" }, box, what), el("p", { class: "reason" }, el("bdi", {}, letter.reason)), el("p", { class: "small" }, `${from} · `, whole));
+    ? el("a", { class: "name clamp", href: link("object", letter.key), title, "data-keep": `letter ${letter.id}` }, el("bdi", {}, title))
+    : el("code", { class: "name clamp" }, title.slice(0, 300));
+  const whole = el("a", { href: link("letter", letter.id), "data-keep": `whole ${letter.id}`, "aria-label": `The whole letter of ${title}` }, "whole letter");
+  const from = [letter.function, letter.tries ? count(letter.tries, "try", "tries") : "", letter.cut ? "its body is cut" : ""].filter(Boolean).map((one) => ` · ${one}`).join("");
+  return el("li", {}, el("div", { class: "pick" }, box, what), el("p", { class: "reason" }, long(name(letter.reason))),
+    el("p", { class: "small" }, `${letter.code} · `, time(letter.rejected_at, "both"), `${from} · `, whole, " · ", manual(letter.code)));
 }

@@ -1,21 +1,26 @@
 // Puts the parts together: who is asked how often, and what the page says of itself.
 
 import { broken, get } from "./api.js";
+import { askChanges } from "./changes.js";
 import { byId, el, keyed, setText } from "./dom.js";
 import { ago, bytes, clock, duration, number, UNKNOWN } from "./format.js";
-import { askHistory, startHistory } from "./history.js";
+import { askHistory, redrawHistory, startHistory } from "./history.js";
 import { icon } from "./icons.js";
 import { askJobs, jobsEvery, startJobs } from "./jobs.js";
+import { startLetterDialogs } from "./letter_dialogs.js";
 import { askLetters, lettersToRead, startLetters } from "./letters.js";
 import { showPipeline, startPipeline } from "./pipeline.js";
-import { startPlan } from "./plan.js";
+import { firstPlan, startPlan } from "./plan.js";
 import { Poll } from "./poll.js";
 import { askRecent, startRecent } from "./recent.js";
+import { startRoute } from "./route.js";
 import { showControl, startControl } from "./control.js";
 import { startTheme } from "./theme.js";
+import { refreshTimes, startZone } from "./times.js";
+import { startTrace } from "./trace.js";
 import { deadLetters, verdict } from "./verdict.js";
 
-const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000 }; // milliseconds
+const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000, changes: 15_000 }; // milliseconds
 const STALE_AFTER = 30_000; // milliseconds; an answer this old is no news
 
 let status = null;
@@ -30,14 +35,18 @@ const polls = {
   history: new Poll(askHistory, () => EVERY.history),
   jobs: new Poll(() => askJobs(polls.jobs), jobsEvery),
   letters: new Poll(readLetters, () => EVERY.letters),
+  changes: new Poll(askChanges, () => EVERY.changes),
 };
+const others = [polls.recent, polls.letters, polls.jobs, polls.history, polls.changes];
 
 async function askStatus() {
   try {
     status = await get("status");
     answeredAt = new Date();
+    const back = problem !== null;
     problem = null;
     show();
+    if (back) for (const poll of others) poll.now(); // they may wait for long by now
   } catch (error) {
     problem = error.message;
     throw error;
@@ -47,7 +56,7 @@ async function askStatus() {
 }
 
 async function readLetters() {
-  if (status && !problem && lettersToRead(status)) await askLetters();
+  if (!status || (!problem && lettersToRead(status))) await askLetters();
 }
 
 function show() {
@@ -57,14 +66,11 @@ function show() {
     box.dataset.state = says.state;
     byId("verdict-icon").replaceChildren(icon(says.state));
   }
-  const stage = status.stage || "stage not known";
-  setText(byId("stage"), stage);
+  setText(byId("stage"), status.stage || "stage not known");
   keyed(byId("notes"), says.notes, (note) => note.text, (note) => {
     const content = [icon(note.state), note.text];
     return el("li", {}, note.link ? el("a", { class: `pill ${note.state}`, href: note.link }, content) : el("span", { class: `pill ${note.state}` }, content));
   });
-  const letters = deadLetters(status);
-  document.title = `${says.state === "ok" ? "" : "! "}${letters ? `${number(letters)} dead · ` : ""}${stage} · S3 event scheduler`;
   if (announced !== says.kind) {
     // only what changes the judgement is read aloud, not every number
     setText(byId("announce"), [says.headline, ...says.notes.map((note) => note.text)].join(". "));
@@ -105,11 +111,21 @@ function showFreshness() {
   document.body.classList.toggle("stale", stale);
   const text = !answeredAt ? (problem ? "Never answered" : "Asking ...") : `${stale ? "Numbers of" : "Updated"} ${clock(answeredAt)}`;
   setText(byId("fresh"), text);
+  document.title = title(stale);
   if (status) setText(byId("headline"), `${stale ? `At ${clock(answeredAt)}: ` : ""}${verdict(status).headline}`);
   setText(byId("fresh-age"), answeredAt ? ago(answeredAt) : "");
   byId("outage").hidden = !stale;
   setText(byId("outage-says"), stale ? outage(answeredAt) : "");
   if (stale) announced = null; // its return is news, too
+}
+
+/** What a tab among others tells. */
+function title(stale) {
+  const about = `${status?.stage || "stage not known"} · S3 event scheduler`;
+  if (stale) return `✕ API down · ${about}`;
+  const letters = status ? deadLetters(status) : null;
+  const fine = !status || verdict(status).state === "ok";
+  return `${fine ? "" : "! "}${letters ? `${number(letters)} dead · ` : ""}${status ? about : "S3 event scheduler"}`;
 }
 
 function outage(since) {
@@ -118,13 +134,29 @@ function outage(since) {
 }
 
 startTheme();
+startZone(() => {
+  if (status) show();
+  showFreshness();
+  redrawHistory();
+});
 startPipeline();
 startRecent();
-startControl(() => polls.status.now());
+startTrace();
+startControl(() => {
+  polls.status.now();
+  polls.changes.now();
+});
 startHistory(polls.history);
 startJobs(polls.jobs);
 startLetters(polls.letters);
-setInterval(showFreshness, 1_000);
-await polls.status.now(); // first of all the answer to the first question
-for (const poll of [polls.recent, polls.letters, polls.jobs, polls.history]) poll.now();
+startLetterDialogs();
 startPlan();
+byId("ask-now").addEventListener("click", () => polls.status.now());
+setInterval(() => {
+  showFreshness();
+  refreshTimes();
+}, 1_000);
+// All side by side: a part that is slow keeps no other waiting.
+for (const poll of [polls.status, ...others]) poll.now();
+startRoute();
+firstPlan();

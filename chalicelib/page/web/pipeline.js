@@ -2,7 +2,7 @@
 
 import { broken } from "./api.js";
 import { byId, el, keyed, setText, svg } from "./dom.js";
-import { clock, compact, count, duration, isKnown, moment, name as nameOf, number, percent, UNKNOWN } from "./format.js";
+import { clamped, clock, compact, count, duration, isKnown, moment, name as nameOf, number, percent, UNKNOWN } from "./format.js";
 import { layout } from "./pipeline_layout.js";
 import { deadLetters } from "./verdict.js";
 
@@ -17,6 +17,17 @@ const TITLES = {
   dead_letter: "Dead letters",
 };
 const RESULTS = { resize: "Thumbnails", log: "Log lines", start_execution: "Executions" };
+// Why a tick ended.
+const STOPPED = {
+  errors: "it ended with errors",
+  deadline: "its time was up",
+  paused: "the stage is paused",
+  back_pressure: "the destination queue is as full as it may be",
+  capacity: "the capacity was reached",
+  repeated: "another had done this minute",
+  late: "it came too late for its minute",
+  empty: "nothing was left",
+};
 const QUEUES = ["source", "bulk", "destination", "dead_letter"];
 const LABELED = ["enqueue", "drain", "destination", "result"]; // arrows with a number, by where they end
 const NARROW = window.matchMedia("(max-width: 820px)");
@@ -64,8 +75,9 @@ function label({ to, label: [x, y, anchor], under }) {
   if (!LABELED.includes(to) || parts[`label-${to}`]) return [];
   const value = svg("text", { x, y, class: "label-value", "text-anchor": anchor });
   const unit = svg("text", { x, y: y + under, class: "label-unit", "text-anchor": anchor });
-  parts[`label-${to}`] = [value, unit];
-  return [value, unit];
+  const more = svg("text", { x, y: y + under + 15, class: "label-unit", "text-anchor": anchor });
+  parts[`label-${to}`] = [value, unit, more];
+  return [value, unit, more];
 }
 
 function node(name, [x, y, width, height]) {
@@ -101,7 +113,7 @@ export function showPipeline(status) {
   setText(parts.result.value, made >= 100_000 ? compact(made) : number(made));
   setText(parts.result.first, "last hour");
   const tick = broken(status.last_tick) ? null : status.last_tick;
-  put("enqueue", number(status.arrivals_per_minute), "a minute");
+  put("enqueue", number(status.arrivals_per_minute), "a minute,", "15 min mean");
   put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
   put("destination", number(tick?.forwarded), "last tick");
   put("result", number(hour.done), "last hour");
@@ -121,7 +133,8 @@ export function showPipeline(status) {
     `Arriving: ${number(status.arrivals_per_minute)} a minute, over the last 15 minutes.`,
     tick
       ? `Last tick, ${clock(moment(tick.at))}: ${number(tick.forwarded)} forwarded of ${number(tick.received)} received, ` +
-          `${number(tick.failed)} failed; stopped: ${String(tick.stopped ?? UNKNOWN).replace("_", " ")}; took ${duration(tick.seconds)}.`
+          `${number(tick.failed)} failed; ${STOPPED[tick.stopped] ?? String(tick.stopped ?? UNKNOWN)}; took ${duration(tick.seconds)}.` +
+          (tick.errors ?? []).map((error) => ` ${clamped(error)}`).join("")
       : `Last tick: ${broken(status.last_tick) ?? "not known"}.`,
     `${result} in the last hour: ${number(made)}.`,
     ...(status.lines ?? []).map((line) => `Keys ${line.keys}: ${line.action} ${line.thumbnails.join(", ")}`.trim() + "."),
@@ -141,9 +154,10 @@ function showGroups(groups) {
     el("li", {}, el("bdi", {}, group ? `${nameOf(group)}/` : "in no folder"), " ", el("b", {}, percent(share))));
 }
 
-function put(name, value, unit) {
-  setText(parts[`label-${name}`][0], value);
-  setText(parts[`label-${name}`][1], unit);
+function put(name, value, ...units) {
+  const [of, ...under] = parts[`label-${name}`];
+  setText(of, value);
+  under.forEach((node, at) => setText(node, units[at] ?? ""));
 }
 
 function flows(name, flowing, stopped = false) {
@@ -166,8 +180,13 @@ function showQueue(name, queue, words) {
     problem
       ? `${TITLES[name]}: ${problem}.`
       : `${TITLES[name]}: ${number(queue.visible)} waiting, ${number(queue.in_flight)} in flight, ` +
-          `${number(queue.delayed)} delayed; the oldest has waited ${isKnown(queue.oldest_age) ? duration(queue.oldest_age) : "a time not known"}.`,
+          `${number(queue.delayed)} delayed${waited(queue)}.`,
   );
+}
+
+function waited({ visible, oldest_age: age }) {
+  if (isKnown(age)) return `; the oldest has waited ${duration(age)}`;
+  return visible === 0 ? "" : "; how long the oldest has waited is not known yet";
 }
 
 /** Those that are filed, and beside them those that are being filed. */

@@ -3,7 +3,7 @@
 /** Boxes by name: [x, y, width, height]. */
 const WIDE = {
   size: [1318, 346],
-  images: [4, 84, 132, 76],
+  images: [4, 84, 112, 76],
   enqueue: [206, 88, 98, 68],
   source: [382, 4, 176, 112],
   bulk: [382, 128, 176, 112],

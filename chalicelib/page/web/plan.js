@@ -5,15 +5,28 @@ import { Chart } from "./chart.js";
 import { byId, el, setText } from "./dom.js";
 import { count, dollars, duration, isKnown, number, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
+import { go, link, on } from "./route.js";
 
 let chart = null;
+let linked = false; // the address has asked
 
 export function startPlan() {
   byId("plan-form").addEventListener("submit", (event) => {
     event.preventDefault();
+    const given = Object.fromEntries([...new FormData(byId("plan-form"))].map(([name, value]) => [name, String(value).trim()]));
+    go(link("plan", "", given));
+  });
+  on("plan", (_, query) => {
+    linked = true;
+    for (const [name, value] of Object.entries(query)) if (byId(`plan-${name}`)) byId(`plan-${name}`).value = value;
+    byId("plan-section").scrollIntoView();
     simulate();
   });
-  simulate();
+}
+
+/** What the form says, until the address has asked for something else. */
+export function firstPlan() {
+  if (!linked) simulate();
 }
 
 async function simulate() {
@@ -23,9 +36,9 @@ async function simulate() {
   try {
     show(await get("plan", query));
   } catch (error) {
-    byId("plan-facts").replaceChildren();
-    byId("plan-lost").replaceChildren();
-    byId("plan-quota").replaceChildren();
+    for (const id of ["plan-facts", "plan-lost", "plan-quota", "plan-cost"]) byId(id).replaceChildren();
+    for (const id of ["plan-plot", "plan-bill"]) byId(id).hidden = true;
+    for (const id of ["plan-empty", "plan-prices"]) setText(byId(id), "");
     setText(problem, error.message);
   }
 }
@@ -40,19 +53,26 @@ function quotaSays(quota) {
   if (!quota) return [];
   const met = quota.needed > quota.limit;
   const pill = el("span", { class: `pill ${met ? "bad" : "ok"}` }, icon(met ? "bad" : "ok"), met ? "Over an AWS quota" : "Within AWS's quotas");
-  const later = isKnown(quota.from_capacity) && !met ? `; met from a capacity of ${number(quota.from_capacity)} on` : "";
+  const later = isKnown(quota.from_capacity) && !met ? `; a capacity of ${number(quota.from_capacity)} or more would exceed it` : "";
   const advice = met && quota.advice ? `: ${quota.advice}` : "";
-  return [pill, ` First comes ${quota.name}, ${number(quota.needed)} of ${number(quota.limit)}${later}${advice}.`];
+  return [pill, ` The nearest is ${quota.name}: ${number(quota.needed)} of ${number(quota.limit)}${later}${advice}.`];
 }
 
 function show(plan) {
-  chart ??= new Chart(byId("plan-plot"), "Backlog in the simulation", [["backlog", "s1 area"]]);
   const points = plan.backlog ?? [];
-  chart.show(points.map(([minute]) => duration(minute * 60)), [points.map(([, backlog]) => backlog)]);
+  const waits = points.some(([, backlog]) => backlog > 0);
+  byId("plan-plot").hidden = !waits;
+  byId("plan-bill").hidden = false;
+  setText(byId("plan-empty"), waits ? "" : "No backlog to draw: every tick takes all that has come.");
+  if (waits) {
+    chart ??= new Chart(byId("plan-plot"), "Backlog in the simulation", [["events left after each tick", "s1 area"]]);
+    chart.show(points.map(([minute]) => minute * 60), [points.map(([, backlog]) => backlog)]);
+  }
   const facts = [
-    ["Clear after", isKnown(plan.minutes_to_clear) ? duration(plan.minutes_to_clear * 60) : "not at this capacity"],
-    ["Peak backlog", number(plan.peak_backlog)],
-    ...Object.entries(plan.concurrency ?? {}).map(([name, value]) => [`${name} at once`, number(value)]),
+    ["Source queue empty after", isKnown(plan.minutes_to_clear) ? duration(plan.minutes_to_clear * 60) : "not at this capacity"],
+    ["Longest wait of an event", isKnown(plan.longest_wait_minutes) ? duration(plan.longest_wait_minutes * 60) : UNKNOWN],
+    ["Peak backlog", isKnown(plan.peak_backlog) ? count(plan.peak_backlog, "event") : UNKNOWN],
+    ...Object.entries(plan.concurrency ?? {}).map(([name, value]) => [`Lambda runs at once, ${name}`, number(value)]),
     ["Cost a month", isKnown(plan.cost_per_month_usd?.total) ? dollars(plan.cost_per_month_usd.total) : UNKNOWN],
   ];
   byId("plan-facts").replaceChildren(...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
@@ -61,5 +81,5 @@ function show(plan) {
   const lines = plan.cost_per_month_usd?.lines ?? [];
   byId("plan-cost").replaceChildren(...lines.map((line) =>
     el("tr", {}, el("th", { scope: "row" }, line.what), el("td", {}, `${number(line.amount)} ${line.unit}`), el("td", {}, dollars(line.usd)))));
-  setText(byId("plan-prices"), plan.prices_of ? `List prices of ${plan.prices_of}; ${count(lines.length, "line")}.` : "");
+  setText(byId("plan-prices"), plan.prices_of ? `List prices of ${plan.prices_of}. Estimated: ${(plan.assumed ?? []).join("; ") || "nothing"}.` : "");
 }

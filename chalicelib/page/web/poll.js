@@ -1,6 +1,6 @@
 // Asking again and again, politely: one request at a time, none in a hidden tab, ever slower while it fails.
 
-const SLOWEST = 60_000; // milliseconds
+const SLOWEST = 15_000; // milliseconds: so long after the API is back the page knows it at the latest
 
 export class Poll {
   #work;

@@ -1,10 +1,12 @@
 // Where one object is, and how long each leg took, from GET /objects/{key}.
 
 import { get, part, thumbnail } from "./api.js";
-import { open } from "./dialog.js";
-import { el } from "./dom.js";
-import { bytes, clock, duration, isKnown, moment, name, UNKNOWN } from "./format.js";
+import { copyButton, open } from "./dialog.js";
+import { el, long } from "./dom.js";
+import { bytes, duration, isKnown, name, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
+import { link, on } from "./route.js";
+import { time } from "./times.js";
 
 const STATES = {
   done: ["ok", "Done"],
@@ -22,22 +24,66 @@ const LEGS = [
   ["worked", "Worked on"],
 ];
 
+export function startTrace() {
+  on("object", (key) => trace(key));
+  on("objects", (_, query) => list(query.prefix ?? ""));
+}
+
 /** Opens the panel at once and fills it when the answer is there. */
-export async function trace(key) {
+function trace(key) {
   const content = el("div", { class: "trace", "aria-live": "polite" }, el("p", { class: "quiet-text" }, "Looking ..."));
-  open("Where is it?", [el("p", { class: "trace-key" }, el("bdi", {}, name(key))), content], true);
-  try {
-    content.replaceChildren(...told(await get(`objects/${part(key)}`)));
-  } catch (error) {
-    content.replaceChildren(el("p", { class: "problem" }, error.message));
-  }
+  const again = el("button", { type: "button" }, "Look again");
+  const look = async () => {
+    again.disabled = true;
+    try {
+      content.replaceChildren(...told(await get(`objects/${part(key)}`)));
+    } catch (error) {
+      content.replaceChildren(el("p", { class: "problem" }, error.message));
+    } finally {
+      again.disabled = false;
+    }
+  };
+  again.addEventListener("click", look);
+  const head = [
+    el("p", { class: "trace-key" }, el("bdi", {}, name(key))),
+    el("p", { class: "row" }, copyButton(key, "Copy the key"), copyButton(location.href, "Copy a link to this"), again),
+  ];
+  look();
+  return open("Where is it?", [...head, content], true);
+}
+
+/** The objects whose keys begin so, page by page; each leads to its trace. */
+function list(prefix) {
+  const rows = el("ul", { class: "list" });
+  const says = el("p", { class: "quiet-text", "aria-live": "polite" }, "Looking ...");
+  const more = el("button", { type: "button", hidden: true }, "More");
+  let after = "";
+  const read = async () => {
+    more.disabled = true;
+    try {
+      const found = await get("objects", { prefix, after, limit: 50 });
+      rows.append(...found.objects.map(({ key, size, last_modified: at }) =>
+        el("li", {}, el("a", { class: "name", href: link("object", key) }, el("bdi", {}, name(key))), el("p", { class: "small" }, `${bytes(size)} · `, time(at, "both")))));
+      after = found.next ?? "";
+      more.hidden = !after;
+      says.textContent = rows.children.length ? `${rows.children.length}${after ? ", and there are more" : ""}, by key` : "No object in the images bucket has such a key.";
+    } catch (error) {
+      says.textContent = error.message;
+    } finally {
+      more.disabled = false;
+    }
+  };
+  more.addEventListener("click", read);
+  read();
+  const letters = el("a", { href: link("letters", "", { prefix }) }, "Dead letters of such keys");
+  return open("Objects by prefix", [el("p", { class: "trace-key" }, el("bdi", {}, name(prefix))), says, rows, el("p", { class: "row" }, more, prefix ? letters : null)], true);
 }
 
 function told(found) {
   const [state, text] = STATES[found.state] ?? ["unknown", String(found.state)];
   return [
     el("p", {}, el("span", { class: `pill ${state}` }, icon(state), text), found.known_from ? el("span", { class: "small" }, ` known from ${found.known_from}`) : null),
-    found.reason ? el("p", { class: "reason" }, el("bdi", {}, found.reason)) : null,
+    found.reason ? el("p", { class: "reason" }, long(name(found.reason), 400)) : null,
     el("h3", {}, "Its way"),
     way(found.legs ?? {}),
     el("h3", {}, "The object"),
@@ -54,7 +100,7 @@ function way(legs) {
   return el(
     "dl",
     { class: "facts" },
-    ...times.flatMap(([text, at]) => fact(text, clock(moment(at)))),
+    ...times.flatMap(([text, at]) => fact(text, time(at))),
     ...LEGS.flatMap(([leg, text]) => fact(text, isKnown(legs[leg]) ? duration(legs[leg]) : UNKNOWN)),
   );
 }
@@ -65,13 +111,12 @@ function fact(term, value) {
 
 function object(found) {
   if (!found?.exists) return el("p", {}, found?.exists === false ? "It is not in the images bucket." : "Not known.");
-  const changed = clock(moment(found.last_modified));
-  return el("dl", { class: "facts" }, ...fact("Size", bytes(found.size)), ...fact("Last modified", changed), ...fact("ETag", String(found.etag ?? UNKNOWN)));
+  return el("dl", { class: "facts" }, ...fact("Size", bytes(found.size)), ...fact("Last modified", time(found.last_modified)), ...fact("ETag", String(found.etag ?? UNKNOWN)));
 }
 
 function made(one) {
   const image = el("img", { src: thumbnail(one.key), alt: "", loading: "lazy" });
   image.addEventListener("error", () => image.remove());
   const old = one.of_this_version === false ? el("span", { class: "pill warn" }, icon("warn"), "of an older version") : null;
-  return el("li", {}, image, el("span", { class: "name" }, el("bdi", {}, name(one.key))), el("span", { class: "small" }, `${bytes(one.size)} · ${clock(moment(one.made_at))}`), old);
+  return el("li", {}, image, el("span", { class: "name" }, el("bdi", {}, name(one.key))), el("span", { class: "small" }, `${bytes(one.size)} · `, time(one.made_at)), old);
 }

@@ -16,10 +16,10 @@ export function deadLetters(status) {
  * changes only when there is something new to announce.
  */
 export function verdict(status) {
-  const notes = [...letterNotes(status), ...downstreamNotes(status), ...tickNotes(status), ...functionNotes(status)];
+  const notes = [...capacityNotes(status), ...letterNotes(status), ...downstreamNotes(status), ...tickNotes(status), ...functionNotes(status), ...unknownNotes(status)];
   const main = flow(status);
   const letters = deadLetters(status);
-  const failing = functionNotes(status).some((note) => note.state === "bad");
+  const failing = [...capacityNotes(status), ...downstreamNotes(status), ...functionNotes(status)].some((note) => note.state === "bad");
   const state = main.state !== "ok" ? main.state : failing ? "bad" : notes.length ? "warn" : "ok";
   const but = main.state === "ok" && letters ? `, but ${count(letters, "dead letter")}` : "";
   return { state, kind: `${main.kind} ${letters}`, headline: main.headline + but, notes };
@@ -71,10 +71,15 @@ function expiry({ queue, kept_days: days, lost_from: from, needed }, paused) {
   return `Events older than ${count(days, "day")} will be lost${when}; ${saves}`;
 }
 
+/** While the capacity cannot be read, no tick runs. */
+function capacityNotes({ capacity_error: why }) {
+  return why ? [{ state: "bad", text: clamped(why, 300) }] : [];
+}
+
 function letterNotes(status) {
   const letters = deadLetters(status);
-  if (letters === null) return [{ state: "warn", text: "Dead letters: not known", link: "#letters-title" }];
-  return letters === 0 ? [] : [{ state: "bad", text: count(letters, "dead letter"), link: "#letters-title" }];
+  if (letters === null) return [{ state: "warn", text: "Dead letters: not known", link: "#/letters" }];
+  return letters === 0 ? [] : [{ state: "bad", text: count(letters, "dead letter"), link: "#/letters" }];
 }
 
 function downstreamNotes(status) {
@@ -119,4 +124,12 @@ function functionNotes(status) {
     if (of?.throttles > 0) notes.push({ state: "warn", text: `${name} was throttled ${count(of.throttles, "time")}` });
   }
   return notes;
+}
+
+const PARTS = { schedule: "the schedule", last_tick: "the last tick", downstream: "the downstream", functions: "the functions", hour: "the last hour", jobs: "jobs" };
+
+/** What could not be asked is no good news. */
+function unknownNotes(status) {
+  const missing = Object.keys(PARTS).filter((part) => broken(status[part]));
+  return missing.length ? [{ state: "warn", text: `Not known: ${missing.map((part) => PARTS[part]).join(", ")}` }] : [];
 }

@@ -69,6 +69,8 @@ def status(**parts: Any) -> dict[str, Any]:
         "capacity": 1000,
         "capacity_deployed": 1000,
         "capacity_set": None,
+        "capacity_error": None,
+        "set_by": {"by_hour": None, "until": None, "who": None, "when": None, "note": None},
         "max_in_destination": None,
         "action": "resize",
         "lines": [],
@@ -79,10 +81,12 @@ def status(**parts: Any) -> dict[str, Any]:
             "forwarded": 1000,
             "rejected": 0,
             "failed": 0,
+            "duplicates": 0,
             "stopped": "capacity",
             "seconds": 3.1,
+            "errors": [],
         },
-        "arrivals_per_minute": 41.5,
+        "arrivals_per_minute": 415.0,
         "groups": groups(),
         "downstream": {"paused": False, "until": None, "why": None},
         "drain": {"minutes": 3, "says": "gone in about 3 min", "expires": None},
@@ -115,8 +119,10 @@ def empty() -> dict[str, Any]:
             "forwarded": 0,
             "rejected": 0,
             "failed": 0,
+            "duplicates": 0,
             "stopped": "empty",
             "seconds": 0.2,
+            "errors": [],
         },
         arrivals_per_minute=0,
         drain={"minutes": 0, "says": "nothing waits"},
@@ -148,7 +154,13 @@ def failing() -> dict[str, Any]:
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
         },
         downstream={"paused": True, "until": at(-40), "why": "Retry: the downstream answers 401"},
-        last_tick={**status()["last_tick"], "forwarded": 640, "failed": 12, "stopped": "errors"},
+        last_tick={
+            **status()["last_tick"],
+            "forwarded": 640,
+            "failed": 12,
+            "stopped": "errors",
+            "errors": ["SendMessageBatch: AccessDenied: not allowed to send to the destination queue"],
+        },
         functions={
             "enqueue": function(110_400),
             "drain": function(60, 9),
@@ -239,7 +251,42 @@ def recent() -> dict[str, Any]:
         )
     found.append({**found[0], "id": "retry", "key": "photos/slow.jpg", "outcome": "retry", "thumbnails": []})
     found[-1]["reason"] = "S3 does not answer: try 2 of 5"
-    return {"version": 1, "since": at(3600), "objects": found}
+    return {"version": 1, "since": at(3600), "objects": found, "waiting": waiting()}
+
+
+def waiting(*keys: str) -> dict[str, Any]:
+    """Of the last twelve uploads these."""
+    named = keys or ("photos/just now.jpg", HOSTILE)
+    objects = [{"id": f"{i:016x}", "at": at(3 + i), "key": key} for i, key in enumerate(named)]
+    return {"since": at(50), "uploads": 12, "objects": objects}
+
+
+def changes() -> dict[str, Any]:
+    ann = "arn:aws:sts::123456789012:assumed-role/OnCall/<b>ann</b>"
+    return {
+        "version": 1,
+        "since": at(30 * 86_400),
+        "changes": [
+            {
+                "at": at(900),
+                "by": ann,
+                "did": "capacity set",
+                "what": "1,000 events a tick",
+                "note": "import",
+            },
+            {"at": at(5000), "by": ann, "did": "schedule paused", "what": None, "note": None},
+        ],
+    }
+
+
+def objects(query: dict[str, str]) -> dict[str, Any]:
+    """Two pages."""
+    prefix = query.get("prefix", "")
+    first = 3 if query.get("after") else 0
+    found = [
+        {"key": f"{prefix}{first + i} <i>.jpg", "size": 123456, "last_modified": at(600)} for i in range(3)
+    ]
+    return {"version": 1, "objects": found, "next": None if first else found[-1]["key"]}
 
 
 def letters(total: int = 15, being_filed: int = 2) -> dict[str, Any]:
@@ -269,6 +316,7 @@ def letters(total: int = 15, being_filed: int = 2) -> dict[str, Any]:
         "version": 1,
         **dead_letters(total, being_filed),
         "matching": total,
+        "skipped": 0,
         "letters": listed[:total],
         "next": listed[-1]["id"] if total > len(listed) else None,
     }
@@ -373,6 +421,15 @@ def traced(key: str) -> dict[str, Any]:
     }
 
 
+def job_details(number: int = 3, outcome: str = "partly failed") -> dict[str, Any]:
+    return {
+        **job(number, outcome, 1189, 11),
+        "failure_reasons": [],
+        "manifest": None,
+        "report": "s3://reports/jobs/x/",
+    }
+
+
 def plan() -> dict[str, Any]:
     lines = [
         {"what": "Lambda consume, duration", "amount": 1_250_000, "unit": "GB-s", "usd": 20.83},
@@ -383,6 +440,10 @@ def plan() -> dict[str, Any]:
         "given": {},
         "minutes_to_clear": 1440,
         "peak_backlog": 31_200,
+        "longest_wait_minutes": 32,
+        "most_in_one_tick": 1000,
+        "lost": None,
+        "assumed": ["drain takes 120 µs of CPU for an event"],
         "concurrency": {"enqueue": 12.0, "drain": 1.0, "consume": 30.4},
         "first_quota": {"name": "Lambda concurrency", "limit": 1000, "needed": 43, "from_capacity": 41_000},
         "cost_per_month_usd": {"lines": lines, "total": 30.83},

@@ -6,11 +6,13 @@ import contextlib
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from PIL import Image
 
@@ -18,7 +20,14 @@ from chalicelib.errors import NotFound, RestError
 from chalicelib.page import files
 from tests.support.page import canned
 
-Answer = Any  # JSON; a RestError; or a function of the request's body that returns one of them
+Answer = Any  # JSON; a RestError; a function of the request's body that returns one of them; or OfQuery
+
+
+@dataclass
+class OfQuery:
+    """A GET's answer that depends on its query."""
+
+    answer: Callable[[dict[str, str]], Any]
 
 
 class StandIn:
@@ -27,8 +36,11 @@ class StandIn:
     def __init__(self, url: str) -> None:
         self.url = url
         self.down = False
+        self.slow_s = 0.0  # a GET's answer takes so long
         self.photographs: Sequence[Path] = ()
         self.asked: list[tuple[str, Any]] = []  # every call but GET: method and path, body
+        self.read: list[tuple[str, int]] = []  # every GET: path, and how many were answered before it came
+        self.answered = 0
         self.answers: dict[str, Answer] = {
             "GET status": canned.status,
             "GET series": canned.series,
@@ -36,6 +48,8 @@ class StandIn:
             "GET dead-letters": canned.letters,
             "GET dead-letters/redrive": {"runs": []},
             "GET jobs": canned.jobs,
+            "GET changes": canned.changes,
+            "GET objects": OfQuery(canned.objects),
             "GET plan": canned.plan,
         }
 
@@ -48,13 +62,19 @@ class StandIn:
             image.convert("RGB").save(contents, "PNG")
         return contents.getvalue()
 
-    def answer(self, method: str, path: str, body: Any) -> Answer:
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
         call = f"{method} {path}"
-        if method != "GET":
+        if method == "GET":
+            self.read.append((path, self.answered))
+            time.sleep(self.slow_s)
+            self.answered += 1
+        else:
             self.asked.append((call, body))
         if path.startswith("objects/") and call not in self.answers:
             return canned.traced(unquote(path.removeprefix("objects/")))
         given = self.answers.get(call, NotFound("no such thing"))
+        if isinstance(given, OfQuery):
+            return given.answer(query)
         if callable(given):
             return given() if method == "GET" else given(body)
         return given
@@ -72,10 +92,12 @@ def _handler(stand_in: Callable[[], StandIn]) -> type[BaseHTTPRequestHandler]:
             if name in files.TYPES:
                 file = files.file(name)
                 self._send(200, file.text.encode(), file.headers)
-            elif path.startswith("thumbnails/"):
+                return
+            if path.startswith("thumbnails/"):
                 self._send(200, server.thumbnail(unquote(path)), {"Content-Type": "image/png"})
             else:
-                answer = server.answer(self.command, path, json.loads(body) if body else None)
+                query = dict(parse_qsl(urlsplit(self.path).query))
+                answer = server.answer(self.command, path, query, json.loads(body) if body else None)
                 status = answer.status if isinstance(answer, RestError) else 200
                 told = answer.as_dict() if isinstance(answer, RestError) else answer
                 self._send(status, json.dumps(told).encode(), {"Content-Type": "application/json"})
