@@ -36,7 +36,16 @@ MOST_ABOUT = 100  # lines about one object
 
 
 # Why a tick ended, by what somebody should know of first; as chalicelib/drain/tick.py has them.
-STOPPED = ("errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "late", "empty")
+STOPPED = {
+    "errors": "it ended with errors",
+    "deadline": "its time was up",
+    "paused": "the stage is paused",
+    "back_pressure": "the destination queue is as full as it may be",
+    "capacity": "the capacity was reached",
+    "repeated": "another tick had done this minute's work",
+    "late": "it came too late for its minute",
+    "empty": "nothing was left",
+}
 
 
 class Tick(TypedDict):
@@ -49,6 +58,7 @@ class Tick(TypedDict):
     failed: int
     duplicates: int
     stopped: Literal["errors", "deadline", "paused", "back_pressure", "capacity", "repeated", "late", "empty"]
+    says: str  # the same in words
     seconds: float
     errors: list[str]
 
@@ -138,7 +148,9 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Ti
     last = max(ticks, key=lambda tick: str(tick["at"]))
     since = (times.moment(last["at"]) or now) - timedelta(seconds=60)
     together = [tick for tick in ticks if (times.moment(tick["at"]) or now) > since]  # of the same minute
-    stopped = [tick["stopped"] for tick in together]
+    words = [tick["stopped"] for tick in together]
+    # A word that is not known here, of another version's drain, is shown where no other is.
+    stopped = min(words, key=lambda word: [*STOPPED, word].index(word))
     return {
         "at": last["at"],
         "received": sum(tick["received"] for tick in together),
@@ -146,8 +158,8 @@ def last_tick(client: CloudWatchLogsClient, config: Config, now: datetime) -> Ti
         "rejected": sum(tick["rejected"] for tick in together),
         "failed": sum(tick["failed"] for tick in together),
         "duplicates": sum(tick["duplicates"] for tick in together),
-        # A word that is not known here, of another version's drain, is shown where no other is.
-        "stopped": min(stopped, key=lambda word: [*STOPPED, word].index(word)),
+        "stopped": stopped,
+        "says": STOPPED.get(stopped, str(stopped)),
         "seconds": max(tick["seconds"] for tick in together),
         "errors": [error for tick in together for error in tick["errors"]],
     }

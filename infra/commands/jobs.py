@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,10 +18,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from chalicelib import times
 from chalicelib.aws import clients
 from chalicelib.config import Config
 from chalicelib.jobs import batch_jobs, report_pages
 from chalicelib.jobs import commands as job_commands
+from chalicelib.telemetry import changes
+from infra.deploying import deploy as deploying
+from infra.errors import CommandError
 from infra.stage import ROOT, Stage
 
 if TYPE_CHECKING:
@@ -179,7 +184,8 @@ def show(stage: str, job: str, follow: bool, every: float, as_json: bool) -> Non
 def run(stage: str, job: str, follow: bool, every: float) -> None:
     """Let a JOB run that waits for it."""
     config = _config(stage)
-    job_commands.run_job(job, clients.s3control(), config)
+    answer = job_commands.run_job(job, clients.s3control(), config)
+    _changed(config, "job run", answer["id"])
     err.print(f"> {job} runs", highlight=False)
     if follow:
         _follow(job, clients.s3control(), config, every)
@@ -195,7 +201,9 @@ def run(stage: str, job: str, follow: bool, every: float) -> None:
 def cancel(stage: str, job: str, reason: str) -> None:
     """Stop a JOB; what it has done stays done."""
     body = {"reason": reason} if reason else None
-    answer = job_commands.cancel_job(job, body, clients.s3control(), _config(stage))
+    config = _config(stage)
+    answer = job_commands.cancel_job(job, body, clients.s3control(), config)
+    _changed(config, "job cancelled", job, reason)
     out.print(f"{job}: {answer['status']}", highlight=False)
 
 
@@ -205,7 +213,9 @@ def cancel(stage: str, job: str, reason: str) -> None:
 @click.argument("number", type=int)
 def priority(stage: str, job: str, number: int) -> None:
     """Change a JOB's priority to NUMBER; higher runs first."""
-    job_commands.set_priority(job, {"priority": number}, clients.s3control(), _config(stage))
+    config = _config(stage)
+    answer = job_commands.set_priority(job, {"priority": number}, clients.s3control(), config)
+    _changed(config, "job priority set", f"{job}: {answer['priority']}")
 
 
 @jobs.command()
@@ -242,12 +252,16 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     config = _config(stage)
     with err.status("Checking ..."):
         created = job_commands.create_job(body, clients.s3(), clients.s3control(), config, in_request=False)
+    if created["id"]:
+        what = " ".join(filter(None, (body["kind"], created["id"], body.get("description"))))
+        _changed(config, "job created", what)
     _print_pairs({name: value for name, value in created.items() if value is not None})
     if options.get("run_now") and created["id"]:
         control = clients.s3control()
         _follow(created["id"], control, config, EVERY, until=("Suspended",))
         if job_commands.get_job(created["id"], control, config)["status"] == "Suspended":
             job_commands.run_job(created["id"], control, config)
+            _changed(config, "job run", created["id"])
         _follow(created["id"], control, config, EVERY)
         _end(job_commands.get_job(created["id"], control, config))
     elif created["id"]:
@@ -258,6 +272,19 @@ def _next(command: str, stage: str, job: str, *options: str) -> None:
     """The command that comes next, as it is typed."""
     typed = " ".join(("python -m infra jobs", command, "--stage", stage, job, *options))
     err.print(f"next: {typed}", soft_wrap=True, highlight=False)
+
+
+def _changed(config: Config, did: str, what: str, note: str = "") -> None:
+    """Kept among the changes, as the API keeps them. The change is made by now, so a failure is only said."""
+    try:
+        by = deploying.current_account().caller
+    except CommandError:
+        by = "not known"
+    at = times.iso(times.now())
+    with redirect_stdout(sys.stderr):  # the output is the answer alone
+        changes.record(
+            {"at": at, "by": by, "did": did, "what": what, "note": note or None}, clients.s3(), config
+        )
 
 
 def _follow(

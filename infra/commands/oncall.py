@@ -327,7 +327,7 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
     facts.append(Text(f"Arrivals {coming}"))
     tick = status["last_tick"]
     if tick and "error" not in tick:
-        ended = f"{tick['forwarded']:,} forwarded, {tick['failed']:,} failed, stopped by {tick['stopped']}"
+        ended = f"{tick['forwarded']:,} forwarded, {tick['failed']:,} failed; {tick['says']}"
         facts.append(Text(f"Last tick {tick['at']}: {ended}"))
     counted = status["dead_letters"]
     if "error" not in counted:

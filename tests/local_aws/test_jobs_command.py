@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib import times
 from chalicelib.config import Config
+from chalicelib.telemetry import changes
 from dev.s3_batch import environment
 from infra.commands import jobs
 from tests.support.jobs import FINISHED, Batch, Stage
@@ -119,6 +121,15 @@ def test_a_backfill_and_a_cancel(stage: Stage, command: Run) -> None:
     assert [message["Key"] for message in stage.messages()] == ["p/b"]
     job = pairs(command("backfill", "--generate", "").stdout)["id"]
     assert command("cancel", job, "--reason", "no").stdout in (f"{job}: Cancelling\n", f"{job}: Cancelled\n")
+    told = changes.latest(None, stage.s3, stage.config, times.now())["changes"]
+    assert [(one["did"], one["note"]) for one in told] == [
+        ("job cancelled", "no"),
+        ("job created", None),
+        ("job run", None),
+        ("job created", None),
+    ]
+    assert told[0]["what"] == job
+    assert told[0]["by"].startswith("arn:aws:")
 
 
 @pytest.mark.parametrize(

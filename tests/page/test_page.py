@@ -115,6 +115,7 @@ def redrive_and_wait_until_it_is_back(page, pipeline):
     expect(page.locator("#redrives")).to_contain_text("1 are in the source queue")
     expect(page.locator("#redrives")).to_contain_text(": once more")
     expect(page.locator("#letters-note")).to_contain_text("None.")
+    expect(page.locator("#notes")).not_to_contain_text("dead letter")  # the count of a status is kept a while
     ticks_until(pipeline, page, "#notes", "1 dead letter")
     page.locator("#letters-again").click()
     page.locator("#letters-box summary").click()

@@ -136,8 +136,8 @@ function drawLetters() {
   byId("letters-pick").checked = listed.length > 0 && listed.every(({ id }) => chosen.has(id));
   const elsewhere = chosenLetters().length - listed.filter(({ id }) => chosen.has(id)).length;
   setText(byId("letters-chosen"), chosen.size ? `${number(chosen.size)} chosen${elsewhere ? `, ${number(elsewhere)} of them on other pages` : ""}` : "");
-  setText(byId("letters-download"), chosen.size ? `Download ${number(chosen.size)}` : "Download this page");
-  setText(byId("letters-copy"), chosen.size ? `Copy ${number(chosen.size)} ${chosen.size === 1 ? "key" : "keys"}` : "Copy the keys");
+  setText(byId("letters-download"), chosen.size ? `Download ${number(chosen.size)}` : "Download");
+  setText(byId("letters-copy"), chosen.size ? `Copy ${number(chosen.size)} ${chosen.size === 1 ? "key" : "keys"}` : "Copy keys");
   const { what, many } = selection();
   for (const [act, text] of [["redrive", "Redrive"], ["discard", "Discard"]]) {
     const button = byId(`${act}-all`);

@@ -17,17 +17,6 @@ const TITLES = {
   dead_letter: "Dead letters",
 };
 const RESULTS = { resize: "Thumbnails", log: "Log lines", start_execution: "Executions" };
-// Why a tick ended.
-const STOPPED = {
-  errors: "it ended with errors",
-  deadline: "its time was up",
-  paused: "the stage is paused",
-  back_pressure: "the destination queue is as full as it may be",
-  capacity: "the capacity was reached",
-  repeated: "another had done this minute",
-  late: "it came too late for its minute",
-  empty: "nothing was left",
-};
 const QUEUES = ["source", "bulk", "destination", "dead_letter"];
 const LABELED = ["enqueue", "drain", "destination", "result"]; // arrows with a number, by where they end
 const NARROW = window.matchMedia("(max-width: 820px)");
@@ -113,7 +102,7 @@ export function showPipeline(status) {
   setText(parts.result.value, made >= 100_000 ? compact(made) : number(made));
   setText(parts.result.first, "last hour");
   const tick = broken(status.last_tick) ? null : status.last_tick;
-  put("enqueue", number(status.arrivals_per_minute), "a minute,", "15 min mean");
+  put("enqueue", number(status.arrivals_per_minute), ...(NARROW.matches ? ["a minute, 15 min mean"] : ["a minute,", "15 min mean"]));
   put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
   put("destination", number(tick?.forwarded), "last tick");
   put("result", number(hour.done), "last hour");
@@ -133,7 +122,7 @@ export function showPipeline(status) {
     `Arriving: ${number(status.arrivals_per_minute)} a minute, over the last 15 minutes.`,
     tick
       ? `Last tick, ${clock(moment(tick.at))}: ${number(tick.forwarded)} forwarded of ${number(tick.received)} received, ` +
-          `${number(tick.failed)} failed; ${STOPPED[tick.stopped] ?? String(tick.stopped ?? UNKNOWN)}; took ${duration(tick.seconds)}.` +
+          `${number(tick.failed)} failed; ${tick.says}; took ${duration(tick.seconds)}.` +
           (tick.errors ?? []).map((error) => ` ${clamped(error)}`).join("")
       : `Last tick: ${broken(status.last_tick) ?? "not known"}.`,
     `${result} in the last hour: ${number(made)}.`,

@@ -32,7 +32,7 @@ export function startTrace() {
 /** Opens the panel at once and fills it when the answer is there. */
 function trace(key) {
   const content = el("div", { class: "trace", "aria-live": "polite" }, el("p", { class: "quiet-text" }, "Looking ..."));
-  const again = el("button", { type: "button" }, "Look again");
+  const again = el("button", { type: "button", class: "copy" }, "Look again");
   const look = async () => {
     again.disabled = true;
     try {

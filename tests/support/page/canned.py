@@ -83,6 +83,7 @@ def status(**parts: Any) -> dict[str, Any]:
             "failed": 0,
             "duplicates": 0,
             "stopped": "capacity",
+            "says": "the capacity was reached",
             "seconds": 3.1,
             "errors": [],
         },
@@ -121,11 +122,12 @@ def empty() -> dict[str, Any]:
             "failed": 0,
             "duplicates": 0,
             "stopped": "empty",
+            "says": "nothing was left",
             "seconds": 0.2,
             "errors": [],
         },
         arrivals_per_minute=0,
-        drain={"minutes": 0, "says": "nothing waits"},
+        drain={"minutes": 0, "says": "nothing waits", "expires": None},
         functions={"enqueue": function(0), "drain": function(60), "consume": function(0)},
         hour={
             "forwarded_per_minute": 0,
@@ -152,6 +154,7 @@ def failing() -> dict[str, Any]:
         drain={
             "minutes": None,
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
+            "expires": None,
         },
         downstream={"paused": True, "until": at(-40), "why": "Retry: the downstream answers 401"},
         last_tick={
@@ -159,6 +162,7 @@ def failing() -> dict[str, Any]:
             "forwarded": 640,
             "failed": 12,
             "stopped": "errors",
+            "says": "it ended with errors",
             "errors": ["SendMessageBatch: AccessDenied: not allowed to send to the destination queue"],
         },
         functions={
@@ -183,9 +187,9 @@ def broken() -> dict[str, Any]:
         hour=error,
         jobs=error,
         capacity=None,
-        capacity_deployed=None,
+        capacity_error=error["error"],
         arrivals_per_minute=None,
-        drain={"minutes": None, "says": "not known"},
+        drain={"minutes": None, "says": "not known", "expires": None},
     )
 
 
@@ -360,7 +364,9 @@ def job(number: int, outcome: str, succeeded: int, failed: int, objects: int = 1
         "id": f"5bb02b37-8475-487e-9a13-00000000000{number}",
         "operation": "replace",
         "description": f"Tag phototype=finished on photos/{number}*",
-        "status": outcome,
+        "status": {"waiting to be run": "Suspended", "running": "Active", "cancelled": "Cancelled"}.get(
+            outcome, "Complete"
+        ),
         "outcome": outcome,
         "objects": objects,
         "succeeded": succeeded,
@@ -432,9 +438,22 @@ def job_details(number: int = 3, outcome: str = "partly failed") -> dict[str, An
 
 def plan() -> dict[str, Any]:
     lines = [
-        {"what": "Lambda consume, duration", "amount": 1_250_000, "unit": "GB-s", "usd": 20.83},
-        {"what": "S3 PUT", "amount": 2_000_000, "unit": "requests", "usd": 10.0},
+        {"what": what, "amount": amount, "unit": unit, "price_usd": price, "usd": usd}
+        for what, amount, unit, price, usd in (
+            ("Lambda consume, duration", 1_250_000, "GB-s", 16.6667e-6, 20.83),
+            ("S3 PUT", 2_000_000, "requests", 5e-6, 10.0),
+        )
     ]
+    quota = {
+        "name": "Lambda concurrency",
+        "limit": 1000,
+        "needed": 43,
+        "used_percent": 4.3,
+        "met": False,
+        "from_capacity": 41_000,
+        "advice": "lower CAPACITY",
+        "source": "https://docs.aws.amazon.com/lambda",
+    }
     return {
         "version": 1,
         "given": {},
@@ -445,7 +464,8 @@ def plan() -> dict[str, Any]:
         "lost": None,
         "assumed": ["drain takes 120 µs of CPU for an event"],
         "concurrency": {"enqueue": 12.0, "drain": 1.0, "consume": 30.4},
-        "first_quota": {"name": "Lambda concurrency", "limit": 1000, "needed": 43, "from_capacity": 41_000},
+        "first_quota": quota,
+        "quotas": [quota],
         "cost_per_month_usd": {"lines": lines, "total": 30.83},
         "prices_of": "2026-01-01",
         "backlog": [[i * 10, max(0, 31_200 - abs(i - 72) * 500)] for i in range(145)],
