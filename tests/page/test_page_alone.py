@@ -439,6 +439,7 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
     page.fill("#job-tag-value", "finished")
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog .found")).to_contain_text("1,200 objects; estimated cost: about $0.31")
+    page.fill("#note", "for the shop")
     page.fill("#job-prefix", "photos/2026/")  # another request: its cost is not known yet
     expect(page.locator("dialog button[type=submit]")).to_have_text("Check, and see the cost")
     page.click("dialog button[type=submit]")
@@ -460,7 +461,7 @@ def test_a_job_is_checked_with_its_cost_then_created_run_and_read(visits, stand_
         "tags": {"phototype": "finished"},
         "mode": "merge",
         "keep_old_tags": True,
-        "description": "Tag phototype=finished on photos/2026/*",
+        "description": "Tag phototype=finished on photos/2026/*: for the shop",
     }
 
 

@@ -1,7 +1,7 @@
 // A new job over a prefix: checked first, with its cost, then created. It waits until somebody runs it.
 
 import { post } from "./api.js";
-import { ask } from "./dialog.js";
+import { ask, noteField } from "./dialog.js";
 import { el, setText } from "./dom.js";
 import { count, dollars, isKnown } from "./format.js";
 
@@ -22,14 +22,16 @@ export function askNewJob(refresh) {
     el("div", { class: "field" }, el("label", { for: "job-mode" }, "Tags already there"), mode),
     el("label", { class: "check", for: "job-keep" }, keep, " Note the old tags, so that the job can be undone"));
   const found = el("p", { class: "found", role: "status" });
+  const note = noteField(100);
+  const described = (what) => `${what}${note.text() ? `: ${note.text()}` : ""}`.slice(0, 250);
   let checked = null; // the request whose cost is shown
   let main = null;
 
   const wanted = () => {
     const body = { kind: kind.value, manifest: { list: { prefix: prefix.value, suffix: suffix.value } } };
     const over = prefix.value || suffix.value ? `${prefix.value}*${suffix.value}` : "all objects";
-    if (kind.value === "backfill") return { ...body, description: `Backfill ${over}`.slice(0, 250) };
-    const description = `Tag ${key.value}=${value.value} on ${over}`.slice(0, 250);
+    if (kind.value === "backfill") return { ...body, description: described(`Backfill ${over}`) };
+    const description = described(`Tag ${key.value}=${value.value} on ${over}`);
     return { ...body, tags: { [key.value]: value.value }, mode: mode.value, keep_old_tags: keep.checked, description };
   };
   const changed = () => {
@@ -45,6 +47,7 @@ export function askNewJob(refresh) {
       el("div", { class: "field" }, el("label", { for: "job-kind" }, "What"), kind),
       el("div", { class: "pair" }, prefixBox, suffixBox),
       tags,
+      note.box,
       found,
     ],
     "Check, and see the cost",
