@@ -1,6 +1,6 @@
 """What the person on call sees: where everything stands, and where one object is (docs/api.md).
 
-status        the snapshot behind GET /status; eta when the backlog will be gone
+status        the snapshot behind GET /status; verdict its sentence; eta when the backlog will be gone
 measures      what CloudWatch has measured
 cloudwatch    many metrics asked for at once
 log_search    what the functions have logged; recent what of it is the newest

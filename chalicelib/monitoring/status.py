@@ -18,6 +18,7 @@ from chalicelib.monitoring import parallel
 from chalicelib.monitoring.eta import TICK_S, Arrivals, Drained, Eta, eta
 from chalicelib.monitoring.expiry import Expires, Waiting, expires
 from chalicelib.monitoring.parallel import Failed
+from chalicelib.monitoring.verdict import Verdict, verdict
 from chalicelib.queues.depths import Depths, depths
 from chalicelib.queues.retention import KEPT
 
@@ -71,7 +72,7 @@ class ActiveJobs(TypedDict):
     active: list[JobSummary]
 
 
-class Status(TypedDict):
+class Parts(TypedDict):
     version: Literal[1]  # of the answer's shape; a field is added without a new number, never renamed
     stage: str
     at: str
@@ -94,6 +95,10 @@ class Status(TypedDict):
     functions: dict[str, FunctionHealth] | Failed
     hour: Hour | Failed
     jobs: ActiveJobs | Failed
+
+
+class Status(Parts):
+    verdict: Verdict  # of all the others
 
 
 def snapshot(
@@ -142,7 +147,7 @@ def snapshot(
     capacity = None if unreadable else set_to["capacity"]
     arrivals = numbers["arrivals"]
     pace = None if unreadable else _usual_capacity(config, said)
-    return {
+    parts: Parts = {
         "version": 1,
         "stage": config.stage,
         "at": times.iso(times.now()),
@@ -179,6 +184,7 @@ def snapshot(
         "hour": numbers["hour"],
         "jobs": found["jobs"],
     }
+    return {**parts, "verdict": verdict(parts, times.now())}
 
 
 def _table_line(of_line: Config) -> TableLine:

@@ -280,7 +280,7 @@ def watch(stage: str | None, url: str | None, as_json: bool, once: bool, every: 
                 click.echo(json.dumps(status, indent=2))
             else:
                 out.print(screen(status))
-            sys.exit(0 if verdict(status)[0] in ("ok", "paused") and not problems(status) else 1)
+            sys.exit(0 if status["verdict"]["state"] in ("ok", "paused") and not problems(status) else 1)
         with Live(console=out, auto_refresh=False, screen=False) as live:
             try:
                 while True:
@@ -295,8 +295,8 @@ def watch(stage: str | None, url: str | None, as_json: bool, once: bool, every: 
 
 def screen(status: Mapping[str, Any]) -> Group:
     """The verdict, where everything stands, and what is wrong."""
-    state, headline = verdict(status)
-    lines: list[Any] = [Text(headline, style=f"bold {COLOURS[state]}")]
+    says = status["verdict"]
+    lines: list[Any] = [Text(_shown(says["headline"]), style=f"bold {COLOURS[says['state']]}")]
     lines += [Text(f"! {problem}", style="red") for problem in problems(status)]
     table = Table("", "wait", "in flight", "not due", "oldest", box=None)
     for name, of in status["queues"].items():
@@ -336,49 +336,13 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
     return facts
 
 
-def verdict(status: Mapping[str, Any]) -> tuple[str, str]:
-    """`ok`, `warn`, `bad`, `paused` or `unknown`, and one sentence: does it keep up?"""
-    drain, queues = status["drain"], status["queues"]
-    if drain["expires"]:
-        return "bad", _shown(drain["expires"]["says"])
-    for name in ("source", "bulk"):
-        if queues.get(name) and "error" in queues[name]:
-            return "unknown", f"Not known: the {name} queue does not answer: {_shown(queues[name]['error'])}"
-    if status["schedule"].get("paused"):
-        return "paused", "Paused: nothing is forwarded"
-    if drain["minutes"] is None:
-        return "bad", f"Falling behind: {_shown(drain['says'])}"
-    if not drain["minutes"]:
-        return "ok", "Keeping up: nothing waits"
-    return "ok", f"Keeping up: backlog {_shown(drain['says'])}"
-
-
 def problems(status: Mapping[str, Any]) -> list[str]:
     """One line for each thing that somebody has to look at."""
-    found = []
-    if status["capacity_error"]:
-        found.append(f"capacity: {status['capacity_error']}")
-    for name in ("last_tick", "downstream", "dead_letters", "functions", "hour", "jobs", "schedule"):
-        if status[name] and "error" in status[name]:
-            found.append(f"{name.replace('_', ' ')}: not known, {status[name]['error']}")
-    downstream = status["downstream"]
-    if downstream.get("paused"):
-        until = f", tried again at {downstream['until']}" if downstream["until"] else ""
-        why = f": {downstream['why']}" if downstream["why"] else ""
-        found.append(f"the downstream fails: consume leaves it alone{until}{why}")
-    tick = status["last_tick"] or {}
-    found += [f"the last tick: {error}" for error in tick.get("errors", ())]
-    functions = status["functions"]
-    for name, of in functions.items() if "error" not in functions else ():
-        if of and of["errors"]:
-            found.append(f"{name} failed {_count(of['errors'], 'time')} in the last hour")
-        if of and of["throttles"]:
-            found.append(f"{name} was throttled {_count(of['throttles'], 'time')} in the last hour")
-    letters = status["dead_letters"]
-    count = 0 if "error" in letters else letters["total"] + letters["being_filed"]
-    if count:
-        found.append(f"{_count(count, 'dead letter')}: `letters list` shows why")
-    return [_shown(one) for one in found]
+    notes = status["verdict"]["notes"]
+    hint = ": `letters list` shows why"
+    return [
+        _shown(one["text"] + hint * ((one["about"], one["state"]) == ("letters", "bad"))) for one in notes
+    ]
 
 
 def _age(seconds: float | None) -> str:

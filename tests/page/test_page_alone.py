@@ -4,7 +4,6 @@ import json
 import re
 import threading
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import ANY
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from tests.support.durations import DURATIONS
 from tests.support.page import canned
 from tests.support.page import visits as looking
 
+FAILING = {name: part for name, part in canned.failing().items() if name != "verdict"}
 STATES = {
     "busy": canned.status,
     "empty": canned.empty,
@@ -48,70 +48,30 @@ def test_it_says_at_a_glance_whether_it_keeps_up(visits, stand_in):
         expect(picture).to_contain_text(number)
 
 
-def verdict(page, status):
-    script = 'async status => (await import("/web/verdict.js")).verdict(status)'
-    return page.evaluate(script, status)
-
-
-def test_one_sentence_for_every_state(visits, stand_in):
-    page = opened(visits, stand_in).page
-    never = "not at this capacity: 1,840 arrive a minute and 1,000 leave"
-    slow = {"drain": {"minutes": None, "says": never}}
-    again = "gone in about 1 h 39 min, unless a burst comes again like the one of the last quarter of an hour"
-    burst = {"drain": {"minutes": 99, "says": again}, "arrivals_per_minute": 6667.0}
-    soon = datetime.now().astimezone() + timedelta(days=2)
-    lost = {
-        "queue": "bulk",
-        "kept_days": 14,
-        "lost_from": soon.isoformat(),
-        "needed": 1650,
-        "says": "events older than 14 days will be lost",
-    }
-    loses = {"drain": {"minutes": 30_000, "says": "gone in about 20 d 20 h", "expires": lost}}
-    held = {"drain": {**loses["drain"], "expires": {**lost, "lost_from": None, "needed": None}}}
-    red = "Events older than 14 days will be lost"
-    full = "not now: the destination is full, and nothing leaves"
-    stuck = {"drain": {"minutes": None, "says": full}}
-    cases = [
-        (canned.status(), "ok", "Keeping up: backlog gone in about 3 min"),
-        (canned.empty(), "ok", "All quiet: nothing waits"),
-        (canned.status(**slow), "bad", "Falling behind: 1,840 arrive a minute and 1,000 leave"),
-        (canned.status(**burst), "ok", f"Keeping up: backlog {again}"),
-        (canned.status(**stuck), "warn", f"2,500 waiting: {full}"),
-        (canned.status(**loses), "bad", f"{red} from {soon:%A %H:%M}; at least 1,650 a minute are needed"),
-        (canned.status(**held), "bad", f"{red}; nothing leaves"),
-        (
-            canned.status(**held, schedule={"paused": True}),
-            "bad",
-            f"{red}; the stage is paused",
-        ),
-        (canned.status(schedule={"paused": True}), "paused", "Paused: 2,500 waiting, nothing is forwarded"),
-        (canned.broken(), "unknown", "Not known: the source queue does not answer"),
-        (canned.status(last_tick=None), "warn", "Keeping up: backlog gone in about 3 min"),
-    ]
-    for status, state, headline in cases:
-        found = verdict(page, status)
-        assert (found["state"], found["headline"]) == (state, headline)
-
-
 def test_durations_read_as_the_api_writes_them(visits, stand_in):
     page = opened(visits, stand_in).page
     script = 'async all => { const { duration } = await import("/web/format.js"); return all.map(duration); }'
     assert page.evaluate(script, [seconds for seconds, _ in DURATIONS]) == [text for _, text in DURATIONS]
 
 
-def test_both_lanes_count_and_are_in_the_picture(visits, stand_in):
-    page = opened(visits, stand_in).page
-    picture = page.locator("#picture")
+def test_both_lanes_are_in_the_picture(visits, stand_in):
+    picture = opened(visits, stand_in).page.locator("#picture")
     for number in ("Live lane", "140", "Bulk lane", "2,360", "oldest 2 min 10 s"):
         expect(picture).to_contain_text(number)
-    queues = canned.status()["queues"]
-    bulk = canned.status(queues={**queues, "source": canned.queue()})
-    assert verdict(page, bulk)["headline"] == "Keeping up: backlog gone in about 3 min"
-    gone = canned.status(queues={**queues, "bulk": {"error": "no"}})
-    assert verdict(page, gone)["headline"] == "Not known: the bulk queue does not answer"
-    one = canned.status(queues={**queues, "bulk": None}, schedule={"paused": True})
-    assert verdict(page, one)["headline"] == "Paused: 140 waiting, nothing is forwarded"
+
+
+def test_what_fails_is_said_beside_the_sentence_and_somebodys_words_are_only_text(visits, stand_in):
+    why = "Retry: the downstream answers <b>401</b>\u202e"
+    open_circuit = {"paused": True, "until": None, "why": why}
+    page = opened(visits, stand_in, lambda: canned.status(**{**FAILING, "downstream": open_circuit})).page
+    notes = page.locator("#notes li")
+    expect(notes).to_have_count(7)
+    expect(notes.nth(0)).to_have_text("17 dead letters")
+    expect(notes.nth(1)).to_contain_text("the downstream answers <b>401</b>\\u202e")
+    expect(notes.nth(2)).to_contain_text("not allowed to send to the destination queue")
+    notes.nth(0).locator("a").click()
+    expect(page.locator("#letters")).to_be_visible()
+    assert page.evaluate("location.hash") == "#/letters"
 
 
 def test_who_fills_the_queues_is_told_and_a_name_is_only_text(visits, stand_in):
@@ -126,50 +86,11 @@ def test_who_fills_the_queues_is_told_and_a_name_is_only_text(visits, stand_in):
     expect(page.locator("#groups")).to_be_hidden()
 
 
-def test_a_downstream_that_is_left_alone_is_told_with_when_it_is_tried_again(visits, stand_in):
-    page = opened(visits, stand_in).page
-    until = datetime.now().astimezone() + timedelta(seconds=70)
-    why = "Retry: the downstream answers 401\u202e"
-    open_until = canned.status(downstream={"paused": True, "until": until.isoformat(), "why": why})
-    note = verdict(page, open_until)["notes"][0]
-    assert (note["state"], note["text"]) == (
-        "bad",
-        f"The downstream fails: paused, tried again at {until:%H:%M:%S}: Retry: the downstream answers 401\\u202e",
-    )
-    trying = canned.status(downstream={"paused": True, "until": None, "why": None})
-    assert verdict(page, trying)["notes"][0]["text"] == "The downstream fails: paused, tried again now"
-
-
 def test_the_capacity_is_a_line_among_the_throughput(visits, stand_in):
     page = opened(visits, stand_in).page
     expect(page.locator("#plot-throughput .legend")).to_contain_text("capacity 1,000")
     expect(page.locator("#plot-throughput .plot path.line.s7")).to_have_count(1)
     expect(page.locator("#plot-backlog .legend")).to_contain_text("bulk")
-
-
-def test_dead_letters_and_failing_functions_are_said_beside_it(visits, stand_in):
-    page = opened(visits, stand_in, canned.failing).page
-    notes = [note["text"] for note in verdict(page, canned.failing())["notes"]]
-    assert notes == [
-        "17 dead letters",
-        ANY,
-        "The last tick stopped because of errors: "
-        "SendMessageBatch: AccessDenied: not allowed to send to the destination queue",
-        "The last tick could not forward 12",
-        "drain failed 9 times in the last hour (85% succeeded)",
-        "consume failed 612 times in the last hour (88% succeeded)",
-        "consume was throttled 40 times",
-    ]
-    assert notes[1].startswith("The downstream fails: paused, tried again at ")
-    expect(page.locator("#notes li")).to_have_count(len(notes))
-
-
-def test_a_dead_letter_that_is_being_filed_is_already_one(visits, stand_in):
-    page = opened(visits, stand_in).page
-    found = verdict(page, canned.status(dead_letters=canned.dead_letters(1, being_filed=3)))
-    assert found["notes"][0]["text"] == "4 dead letters"
-    assert found["headline"] == "Keeping up: backlog gone in about 3 min, but 4 dead letters"
-    assert found["state"] == "warn"
 
 
 def test_plots_that_have_no_numbers_yet_are_not_nameless(visits, stand_in):
@@ -480,7 +401,7 @@ def test_only_what_changes_the_judgement_is_read_aloud(visits, stand_in):
     page = opened(visits, stand_in).page
     said = page.locator("#announce")
     expect(said).to_have_text("Keeping up: backlog gone in about 3 min")
-    later = {"drain": {"minutes": 2, "says": "gone in about 2 minutes"}}
+    later = {"drain": {"minutes": 2, "says": "gone in about 2 minutes", "expires": None}}
     stand_in.answers["GET status"] = lambda: canned.status(**later)
     expect(page.locator("#headline")).to_contain_text("2 minutes")
     expect(said).to_have_text("Keeping up: backlog gone in about 3 min")
@@ -873,22 +794,6 @@ def test_no_number_comes_without_what_it_is(visits, stand_in):
     expect(page.locator("#capacity-effect")).to_have_text(
         "Each tick will forward at most 1,000 events, now 1,000; nothing waits now."
     )
-
-
-def test_why_the_last_tick_failed_is_read_at_a_glance_and_a_capacity_that_cannot_be_read_is_bad(
-    visits, stand_in
-):
-    page = opened(visits, stand_in, canned.failing).page
-    expect(page.locator("#notes")).to_contain_text("not allowed to send to the destination queue")
-    unread = canned.status(
-        capacity=None, capacity_error="the capacity /x is 'many'; no tick runs until it is"
-    )
-    found = verdict(page, unread)
-    assert (found["state"], found["notes"][0]["text"]) == ("bad", unread["capacity_error"])
-    quiet = canned.empty() | {"downstream": {"paused": True, "until": None, "why": "HTTP 401"}}
-    assert verdict(page, quiet)["state"] == "bad"
-    half = verdict(page, canned.empty() | {"functions": {"error": "x"}, "hour": {"error": "x"}})
-    assert (half["state"], half["notes"][0]["text"]) == ("warn", "Not known: the functions, the last hour")
 
 
 def test_the_manual_of_codes_has_a_place_for_each_and_shuts_nobody_out(visits, stand_in):

@@ -9,6 +9,7 @@ import json
 import pytest
 from chalice.test import Client
 from click.testing import CliRunner
+from rich.console import Console
 
 from chalicelib.aws import clients
 from dev.fake_boto3 import FakeBotoSqs, FakeS3
@@ -19,6 +20,7 @@ from infra.commands import oncall
 from infra.errors import CommandError
 from tests.support.app import Ssm, load_app
 from tests.support.letters import filed_keys, put_letter
+from tests.support.page import canned
 
 
 class Letters:
@@ -150,67 +152,17 @@ def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
     assert json.loads(call("watch", "--json").stdout)["drain"]["minutes"] == 3
 
 
-def status(**changes):
-    good = {
-        "queues": {"source": {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age": None}},
-        "schedule": {"paused": False},
-        "drain": {"minutes": 0, "says": "nothing waits", "expires": None},
-        "downstream": {"paused": False, "until": None, "why": None},
-        "last_tick": None,
-        "capacity_error": None,
-        "dead_letters": {"total": 0, "being_filed": 0},
-        "functions": {},
-        "hour": {},
-        "jobs": {},
-    }
-    return {**good, **changes}
-
-
-@pytest.mark.parametrize(
-    ("changes", "state", "begins"),
-    [
-        ({}, "ok", "Keeping up: nothing waits"),
-        ({"schedule": {"paused": True}}, "paused", "Paused: nothing is forwarded"),
-        (
-            {"drain": {"minutes": None, "says": "not at this capacity: 9 arrive", "expires": None}},
-            "bad",
-            "Falling behind",
-        ),
-        (
-            {"drain": {"minutes": 20_161, "says": "", "expires": {"says": "Events will be lost"}}},
-            "bad",
-            "Events will be lost",
-        ),
-        ({"queues": {"source": {"error": "AccessDenied"}}}, "unknown", "Not known"),
-    ],
-)
-def test_the_verdict_is_never_kinder_than_the_truth(changes, state, begins):
-    said = oncall.verdict(status(**changes))
-    assert said[0] == state
-    assert said[1].startswith(begins)
-
-
-def test_each_thing_that_is_wrong_is_a_line():
-    assert oncall.problems(status()) == []
-    found = oncall.problems(
-        status(
-            capacity_error="it is nonsense",
-            last_tick={"errors": ["source: AccessDenied"]},
-            functions={"consume": {"errors": 3, "throttles": 1, "success_rate": 50.0}},
-            dead_letters={"total": 2, "being_filed": 1},
-            jobs={"error": "AccessDenied"},
-            downstream={"paused": True, "until": "2026-01-31T10:31:00.000Z", "why": "HTTP 401"},
-        )
-    )
-    assert found == [
-        "capacity: it is nonsense",
-        "jobs: not known, AccessDenied",
-        "the downstream fails: consume leaves it alone, tried again at 2026-01-31T10:31:00.000Z: HTTP 401",
-        "the last tick: source: AccessDenied",
-        "consume failed 3 times in the last hour",
-        "consume was throttled 1 time in the last hour",
-        "3 dead letters: `letters list` shows why",
-    ]
+def test_watch_shows_each_thing_that_is_wrong_as_a_line():
+    assert oncall.problems(canned.empty()) == []
+    found = oncall.problems(canned.failing())
+    assert found[0] == "17 dead letters: `letters list` shows why"
+    assert "The last tick ended with errors: SendMessageBatch: AccessDenied: not allowed to send" in found[2]
+    console = Console(width=200, record=True, file=io.StringIO())
+    for status in (canned.status(), canned.failing(), canned.broken(), canned.empty()):
+        console.print(oncall.screen(status))
+    shown = console.export_text()
+    assert "Falling behind: 1,840 arrive a minute and 1,000 leave" in shown
+    assert "0 forwarded, 0 failed; nothing was left" in shown
 
 
 def test_an_address_that_is_none_or_does_not_answer_is_one_line():

@@ -89,14 +89,6 @@ export function clock(at, seconds = true) {
   return near ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: zone })} ${time}`;
 }
 
-/** "Friday 14:00", or with its date where another Friday may be meant. */
-export function day(at) {
-  if (!at) return UNKNOWN;
-  const far = at - new Date() > 6 * 86_400_000;
-  const date = at.toLocaleDateString("en-GB", { weekday: "long", timeZone: zone, ...(far ? { day: "numeric", month: "short" } : {}) });
-  return `${date} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone })}`;
-}
-
 /** "4 s ago". */
 export function ago(at, now = new Date()) {
   if (!at) return UNKNOWN;

@@ -44,7 +44,9 @@ export function startLetters(given) {
     byId("letters-text").value = prefix || contains;
     byId("letters-how").value = contains ? "contains" : "prefix";
     byId("letters-box").open = true;
-    byId("letters-title").scrollIntoView();
+    const title = byId("letters-title");
+    title.scrollIntoView();
+    if (!title.closest("section").contains(document.activeElement)) title.focus({ preventScroll: true });
     again();
   });
 }

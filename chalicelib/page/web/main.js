@@ -3,7 +3,7 @@
 import { broken, get } from "./api.js";
 import { askChanges } from "./changes.js";
 import { byId, el, keyed, setText } from "./dom.js";
-import { ago, bytes, clock, duration, number, UNKNOWN } from "./format.js";
+import { ago, bytes, clock, duration, name, number, UNKNOWN } from "./format.js";
 import { askHistory, redrawHistory, startHistory } from "./history.js";
 import { icon } from "./icons.js";
 import { askJobs, jobsEvery, startJobs } from "./jobs.js";
@@ -18,10 +18,12 @@ import { showControl, startControl } from "./control.js";
 import { startTheme } from "./theme.js";
 import { refreshTimes, startZone } from "./times.js";
 import { startTrace } from "./trace.js";
-import { deadLetters, verdict } from "./verdict.js";
+import { deadLetters } from "./verdict.js";
 
 const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000, changes: 15_000 }; // milliseconds
 const STALE_AFTER = 30_000; // milliseconds; an answer this old is no news
+
+const LINKS = { letters: "#/letters" }; // what a note leads to
 
 let status = null;
 let answeredAt = null;
@@ -60,7 +62,7 @@ async function readLetters() {
 }
 
 function show() {
-  const says = verdict(status);
+  const says = status.verdict;
   const box = byId("verdict");
   if (box.dataset.state !== says.state) {
     box.dataset.state = says.state;
@@ -68,12 +70,13 @@ function show() {
   }
   setText(byId("stage"), status.stage || "stage not known");
   keyed(byId("notes"), says.notes, (note) => note.text, (note) => {
-    const content = [icon(note.state), note.text];
-    return el("li", {}, note.link ? el("a", { class: `pill ${note.state}`, href: note.link }, content) : el("span", { class: `pill ${note.state}` }, content));
+    const content = [icon(note.state), name(note.text)];
+    const link = LINKS[note.about];
+    return el("li", {}, link ? el("a", { class: `pill ${note.state}`, href: link }, content) : el("span", { class: `pill ${note.state}` }, content));
   });
   if (announced !== says.kind) {
     // only what changes the judgement is read aloud, not every number
-    setText(byId("announce"), [says.headline, ...says.notes.map((note) => note.text)].join(". "));
+    setText(byId("announce"), [says.headline, ...says.notes.map((note) => name(note.text))].join(". "));
     announced = says.kind;
   }
   showPipeline(status);
@@ -112,7 +115,7 @@ function showFreshness() {
   const text = !answeredAt ? (problem ? "Never answered" : "Asking ...") : `${stale ? "Numbers of" : "Updated"} ${clock(answeredAt)}`;
   setText(byId("fresh"), text);
   document.title = title(stale);
-  if (status) setText(byId("headline"), `${stale ? `At ${clock(answeredAt)}: ` : ""}${verdict(status).headline}`);
+  if (status) setText(byId("headline"), `${stale ? `At ${clock(answeredAt)}: ` : ""}${status.verdict.headline}`);
   setText(byId("fresh-age"), answeredAt ? ago(answeredAt) : "");
   byId("outage").hidden = !stale;
   setText(byId("outage-says"), stale ? outage(answeredAt) : "");
@@ -124,7 +127,7 @@ function title(stale) {
   const about = `${status?.stage || "stage not known"} · S3 event scheduler`;
   if (stale) return `✕ API down · ${about}`;
   const letters = status ? deadLetters(status) : null;
-  const fine = !status || verdict(status).state === "ok";
+  const fine = !status || status.verdict.state === "ok";
   return `${fine ? "" : "! "}${letters ? `${number(letters)} dead · ` : ""}${status ? about : "S3 event scheduler"}`;
 }
 

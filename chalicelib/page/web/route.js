@@ -48,6 +48,7 @@ function follow() {
     const { dialog } = shown;
     shown = null; // so that its closing leaves the address alone
     dialog.close();
+    dialog.remove(); // its close event comes later, and the next one is open by then
   }
   const dialog = handlers[kind]?.(name, query);
   if (!(dialog instanceof HTMLDialogElement)) return;
