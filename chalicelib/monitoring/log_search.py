@@ -1,9 +1,9 @@
 """The functions' log lines, newest first, from CloudWatch Logs.
 
-Since June 2026 CloudWatch reads a log backwards, so what is asked for costs the same however much is written.
-The last seconds are asked for, then what was before them, in longer and longer spans: a page may be empty and
-not the last, and what a whole span holds is known for sure. It ends when there is enough, or the time or the
-calls are used up.
+Since June 2026 CloudWatch reads a log backwards, so what is asked for costs the same however much is written:
+one call, mostly. It ends when there is enough, or the time or the calls are used up. A page may be empty and
+not the last; so for lines that are rare the last seconds are asked for, then what was before them, in longer
+and longer spans, and what a whole span holds is known for sure. So does an older boto3, which reads forwards.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
@@ -88,6 +88,7 @@ class Wanted:
     parse: Callable[[str], dict[str, Any] | None]
     count: int
     spans: Sequence[float] = SPANS
+    rare: bool = False  # few among very many
 
 
 def newest(
@@ -107,7 +108,7 @@ def newest(
     ends = clock() + within_s
     found: list[dict[str, Any]] = []
     end, calls = now, 0
-    for span in wanted.spans:
+    for span in wanted.spans if wanted.rare or not backwards else wanted.spans[-1:]:
         start = now - timedelta(seconds=span)
         lines: list[dict[str, Any]] = []
         reached, stopped = end, False
@@ -185,7 +186,7 @@ def about(client: CloudWatchLogsClient, group: str, object_id: str, since: datet
     """A log group's lines that name the object, newest first, back to a moment or as far as time allows."""
     oldest = max((now - since).total_seconds(), 60.0)
     spans = [span for span in (60, 3600, 86_400, 7 * 86_400) if span < oldest] + [min(oldest, KEPT_S)]
-    return newest(client, Wanted(group, f'"{object_id}"', logs.read, MOST_ABOUT, spans), now)
+    return newest(client, Wanted(group, f'"{object_id}"', logs.read, MOST_ABOUT, spans, rare=True), now)
 
 
 def _pages(

@@ -59,7 +59,8 @@ def verdict(status: Mapping[str, Any], now: datetime) -> Verdict:
         headline += f", but {_count(letters, 'dead letter')}"
     if state in ("ok", "warn") and (notes or failing):
         state = "bad" if failing else "warn"
-    return {"state": state, "kind": f"{kind} {letters}", "headline": headline, "notes": notes}
+    new = [kind, str(letters), *dict.fromkeys(one["about"] for one in notes)]
+    return {"state": state, "kind": " ".join(new), "headline": headline, "notes": notes}
 
 
 def dead_letters(status: Mapping[str, Any]) -> int | None:

@@ -105,7 +105,7 @@ def test_dead_letters_are_bad_news_and_no_failure_of_the_pace():
     found = verdict(canned.status(dead_letters=canned.dead_letters(1, being_filed=3)), NOW)
     assert found["notes"][0]["text"] == "4 dead letters"
     assert found["headline"] == "Keeping up: backlog gone in about 3 min, but 4 dead letters"
-    assert (found["state"], found["kind"]) == ("warn", "ok 4")
+    assert (found["state"], found["kind"]) == ("warn", "ok 4 letters")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import { broken, post, put } from "./api.js";
 import { ask, noteField } from "./dialog.js";
 import { byId, el, keyed, setText } from "./dom.js";
-import { count, duration, isKnown, moment, clock, name, number, person, UNKNOWN } from "./format.js";
+import { clock, count, duration, isKnown, moment, name, number, person, UNKNOWN } from "./format.js";
 import { icon } from "./icons.js";
 import { time } from "./times.js";
 import { waits } from "./verdict.js";

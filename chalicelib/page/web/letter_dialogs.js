@@ -26,8 +26,8 @@ const ACTS = {
 export function askRun(act, what, many, body, begun) {
   const { title, button, says, begun: said } = ACTS[act];
   const note = noteField();
-  const number_ = isKnown(many) ? count(many, "dead letter") : "Those dead letters";
-  const which = what === "all" ? `All dead letters (${number(many)})` : `${number_} ${name(what)}`;
+  const letters = isKnown(many) ? count(many, "dead letter") : "Those dead letters";
+  const which = what === "all" ? `All dead letters (${number(many)})` : `${letters} ${name(what)}`;
   ask(
     title,
     [

@@ -4,7 +4,7 @@ import { broken, get } from "./api.js";
 import { byId, el, keyed, long, setText } from "./dom.js";
 import { count, isKnown, name, number } from "./format.js";
 import { askRun } from "./letter_dialogs.js";
-import { chosen, choose, chosenLetters, download, forget, copyKeys } from "./letter_choice.js";
+import { choose, chosen, chosenLetters, copyKeys, download, forget } from "./letter_choice.js";
 import { askRuns, runsAreGoing } from "./letter_runs.js";
 import { go, link, on } from "./route.js";
 import { time } from "./times.js";
