@@ -55,7 +55,7 @@ function waiting() {
 
 function askPause(refresh) {
   const note = noteField();
-  const arriving = isKnown(status.arrivals_per_minute) ? `; now ${number(status.arrivals_per_minute)} arrive a minute, in the mean of 15` : "";
+  const arriving = isKnown(status.arrivals_per_minute) ? `; now ${number(status.arrivals_per_minute)} arrive a minute, the mean of 15 minutes` : "";
   ask(
     "Pause the schedule?",
     [
@@ -115,7 +115,7 @@ function askCapacity(refresh) {
   const show = () => {
     const capacity = wanted();
     const pace = status.arrivals_per_minute;
-    const slow = isKnown(pace) && capacity < pace ? ` In the mean of 15 minutes ${number(pace)} arrive a minute: the backlog will grow.` : "";
+    const slow = isKnown(pace) && capacity < pace ? ` ${number(pace)} arrive a minute, the mean of 15 minutes: the backlog will grow.` : "";
     setText(effect, capacity >= 1
       ? `Each tick will forward at most ${number(capacity)} events, now ${number(status.capacity)}; ${takes(capacity)}.${slow}`
       : `A whole number, 1 or more.`);
