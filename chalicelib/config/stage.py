@@ -107,6 +107,7 @@ class Config:
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
     local_caller: str = ""  # who asks `chalice local`, which wants no signature
+    local_memory_mb: tuple[int, ...] = ()  # of enqueue, drain and consume, where `chalice local` was told
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
@@ -164,6 +165,7 @@ class Config:
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
             local_caller=env.get("LOCAL_CALLER", ""),
+            local_memory_mb=of.read("LOCAL_MEMORY_MB", _memory, cls.local_memory_mb),
         )
         if config.action in OF_ACTIONS:
             for name, (pattern, expected) in OF_ACTIONS[config.action].items():
@@ -364,6 +366,13 @@ def _buckets(text: str) -> tuple[str, ...]:
     if len(names) > 10 or not all(map(_BUCKET.fullmatch, names)):
         raise ValueError("the names of at most 10 buckets, separated by commas")
     return names
+
+
+def _memory(text: str) -> tuple[int, ...]:
+    """Megabytes of enqueue, drain and consume, separated by commas."""
+    if not re.fullmatch(r"[0-9]{3,5}(,[0-9]{3,5}){2}", text):
+        raise ValueError("the megabytes of enqueue, drain and consume, such as 256,256,1024")
+    return tuple(map(int, text.split(",")))
 
 
 def _delays(text: str) -> tuple[int, ...]:

@@ -112,6 +112,7 @@ class Scenario:
         """What is not known but estimated, one line each: give it, or measure it."""
         found = [
             f"drain takes {DRAIN_CPU_S * 1e6:.0f} µs of CPU for an event (docs/shards.md)",
+            f"enqueue, drain and consume have {self.enqueue_mb}, {self.drain_mb} and {self.consume_mb} MB",
             f"enqueue takes {ENQUEUE_S * 1000:.0f} ms for a notification, which holds one object",
         ]
         if self.seconds is None:
@@ -129,8 +130,14 @@ S3_CALLS_S = 0.08  # one HEAD and one GET
 CALL_S = 0.03  # one call of a downstream that answers at once
 
 
+MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}  # whose memory counts
+
+
 def defaults(config: Config) -> dict[str, str | int]:
-    """What the stage itself says of a scenario; of an action table the last line that does anything."""
+    """What the stage itself says of a scenario; of an action table the last line that does anything.
+
+    The functions' memory is known to `chalice local`; where it is not, it is the repository's.
+    """
     of = next((one for one in reversed(config.each) if one.action != IGNORE), config)
     return {
         "capacity": config.capacity,
@@ -139,4 +146,5 @@ def defaults(config: Config) -> dict[str, str | int]:
         "notifies": config.s3_notifies,
         "thumbnails": len(of.thumbnails.sizes),
         "events": "on" if config.events_bus else "off",
+        **dict(zip(MEMORY, config.local_memory_mb, strict=False)),
     }

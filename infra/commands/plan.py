@@ -17,21 +17,19 @@ from chalicelib.planning import scenario
 from chalicelib.planning.plan import Plan, plan
 from chalicelib.planning.prices import PRICES, Prices
 from chalicelib.times import duration
+from infra import local_api
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.stage import Account, Stage
 
 NOBODY = Account("000000000000", "us-east-1")  # names of what is not made yet need one
-MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}
 
 
 def settings(stage: Stage) -> dict[str, str | int]:
     """What the stage says of a scenario, as its GET /plan does; before a deploy, by its settings so far."""
-    memory: dict[str, str | int] = {
-        name: stage.function_setting(function, "lambda_memory_size") for name, function in MEMORY.items()
-    }
     names = deploying.expected_settings(stage, NOBODY)
-    return {**scenario.defaults(Config.from_env({**names, **stage.environment()})), **memory}
+    told = {**names, **stage.environment(), "LOCAL_MEMORY_MB": local_api.memory(stage)}
+    return scenario.defaults(Config.from_env(told))
 
 
 def prices(file: Path | None) -> Prices:
@@ -92,4 +90,4 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     bill.add_section()
     bill.add_row("Total", "", f"{found['cost_per_month_usd']['total']:,.2f}")
     console.print(bill)
-    console.print("Estimated: " + "; ".join(found["assumed"]) + ".", soft_wrap=True, highlight=False)
+    console.print("Assumed: " + "; ".join(found["assumed"]) + ".", soft_wrap=True, highlight=False)

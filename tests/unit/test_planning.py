@@ -20,8 +20,11 @@ from chalicelib.planning.plan import plan
 from chalicelib.planning.prices import PRICES
 from chalicelib.planning.quotas import RETENTION_MINUTES, lossless, quotas
 from chalicelib.planning.scenario import Scenario, defaults
+from dev import workspace
 from dev.workspace import ROOT
+from infra import local_api
 from infra.__main__ import cli
+from infra.commands import plan as planning
 from infra.errors import CommandError
 from tests.support.app import load_app
 from tests.support.settings import GOOD
@@ -217,6 +220,21 @@ def test_the_readmes_command_and_the_page_give_the_same_plan(monkeypatch, tmp_pa
         query = "&".join(f"{name}={value}" for name, value in asked.items())
         shown = client.http.get(f"/plan?{query}").json_body
     assert told == shown
+
+
+def test_a_stage_with_other_memory_gives_the_same_plan_on_the_page_and_in_the_command(monkeypatch, tmp_path):
+    stage = workspace.make(tmp_path / "app", {}, "dev")
+    config = json.loads(stage.config_file.read_text())
+    config["lambda_functions"]["consume"]["lambda_memory_size"] = 3008
+    stage.config_file.write_text(json.dumps(config))
+    asked = {"objects": "1e6", "per": "2h", "size": "2MB"}
+    told = planning.answer(asked, stage, None)
+    assert told["given"]["consume_mb"] == 3008
+    with Client(
+        load_app(monkeypatch, LOCAL_MEMORY_MB=local_api.memory(stage)), project_dir=str(ROOT)
+    ) as client:
+        assert client.http.get("/plan?objects=1e6&per=2h&size=2MB").json_body == told
+    assert "enqueue, drain and consume have 256, 256 and 3008 MB" in told["assumed"]
 
 
 @pytest.mark.parametrize(

@@ -81,5 +81,5 @@ function show(plan) {
   const lines = plan.cost_per_month_usd?.lines ?? [];
   byId("plan-cost").replaceChildren(...lines.map((line) =>
     el("tr", {}, el("th", { scope: "row" }, line.what), el("td", {}, `${number(line.amount)} ${line.unit}`), el("td", {}, dollars(line.usd)))));
-  setText(byId("plan-prices"), plan.prices_of ? `List prices of ${plan.prices_of}. Estimated: ${(plan.assumed ?? []).join("; ") || "nothing"}.` : "");
+  setText(byId("plan-prices"), plan.prices_of ? `List prices of ${plan.prices_of}. Assumed: ${(plan.assumed ?? []).join("; ") || "nothing"}.` : "");
 }
