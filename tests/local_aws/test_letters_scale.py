@@ -47,8 +47,13 @@ ORDER = {
 
 
 @pytest.fixture
-def letters(stage):
-    """The stage, with the letters in its store."""
+def chromium():
+    return find_chromium()
+
+
+@pytest.fixture
+def letters(chromium, stage):
+    """The stage, with the letters in its store; not where there is no browser to look at them."""
     s3, config = stage.s3, stage.config
     stage.sqs.create_queue(QueueName=config.dead_letter_queue_url.rpartition("/")[2])
 
@@ -88,7 +93,7 @@ def api(letters, told):
         yield server
 
 
-def test_ten_thousand_letters_agree_to_the_letter_and_none_is_lost_in_a_redrive(letters, api, told):
+def test_ten_thousand_letters_agree_to_the_letter_and_none_is_lost_in_a_redrive(chromium, letters, api, told):
     s3, config = letters.s3, letters.config
 
     def listed():
@@ -123,7 +128,7 @@ def test_ten_thousand_letters_agree_to_the_letter_and_none_is_lost_in_a_redrive(
 
     expected = Counter(CODES[number % len(CODES)] for number in range(MANY))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium())
+        browser = playwright.chromium.launch(executable_path=chromium)
         page = visit_of(browser, api.url).page
         assert shown(page) == typed() == listed() == expected
         expect(page.locator("#picture .node-dead_letter .value")).to_have_text("10,000")
