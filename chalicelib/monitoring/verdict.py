@@ -174,8 +174,9 @@ def _functions(status: Mapping[str, Any]) -> Iterator[Note]:
 
 
 def _unknown(status: Mapping[str, Any]) -> Iterator[Note]:
-    """What could not be asked is no good news."""
-    missing = [part for part in PARTS if parallel.failed(status[part])]
+    """What could not be asked is no good news; of the schedule, which is read with it, the capacity tells."""
+    asked = [part for part in PARTS if not (part == "schedule" and status["capacity_error"])]
+    missing = [part for part in asked if parallel.failed(status[part])]
     if missing:
         names = ", ".join(PARTS[part] for part in missing)
         why = _quoted(status[missing[0]]["error"])

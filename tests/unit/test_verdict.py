@@ -150,5 +150,14 @@ def test_each_thing_that_is_wrong_is_a_note_and_the_sentence_has_its_colour(part
     assert verdict({**canned.empty(), **parts}, NOW)["state"] == state
 
 
+def test_what_lacks_for_the_same_reason_is_said_once():
+    assert [one["about"] for one in verdict(canned.broken(), NOW)["notes"]] == [
+        "capacity",
+        "letters",
+        "unknown",
+    ]
+    assert "schedule" not in verdict(canned.broken(), NOW)["notes"][2]["text"]
+
+
 def test_a_paused_stage_is_not_blamed_for_its_last_tick():
     assert notes(schedule={"paused": True}, last_tick=None) == []
