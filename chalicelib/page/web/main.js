@@ -20,7 +20,7 @@ import { refreshTimes, startZone } from "./times.js";
 import { startTrace } from "./trace.js";
 import { deadLetters } from "./verdict.js";
 
-const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000, changes: 15_000 }; // milliseconds
+const EVERY = { status: 4_000, recent: 8_000, history: 30_000, letters: 4_000, changes: 30_000 }; // milliseconds
 const STALE_AFTER = 30_000; // milliseconds; an answer this old is no news
 
 const LINKS = { letters: "#/letters" }; // what a note leads to
