@@ -206,7 +206,10 @@ def test_a_profile_is_kept_with_its_colours_where_asked(output):
     assert picture.convert("RGB").getpixel((30, 30))[0] > 240
 
 
-@pytest.mark.parametrize("broken", [b"no profile", profile("LAB"), profile("sRGB")[:200]])
+# Named, for a profile holds the second in which it was made: two workers would not find the same tests.
+@pytest.mark.parametrize(
+    "broken", [b"no profile", profile("LAB"), profile("sRGB")[:200]], ids=["none", "of Lab", "cut off"]
+)
 def test_a_broken_or_foreign_profile_counts_as_none(broken):
     data = encoded(Image.new("RGB", (600, 400), (255, 0, 0)), "png", icc_profile=broken)
     for icc in ("srgb", "keep"):
