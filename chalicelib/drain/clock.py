@@ -26,6 +26,8 @@ from collections.abc import Callable
 STOP_S = 80.0  # after the scheduled minute: nothing later is handed out
 COLD_S = STOP_S - 60.0  # after the scheduled minute: where the clock of a new process begins
 
+ON_GRID = 1e-3  # of a step: as near as numbers of today's seconds can tell
+
 RECENT_S = 120.0  # the last tick, whatever both ticks' lateness
 
 CapacityAt = Callable[[float], int]  # events a minute of this shard, at a moment in seconds since 1970
@@ -87,14 +89,13 @@ class Clock:
         return max(0.0, stop - max(now, self._free_at or 0.0))
 
     def _next(self, now: float, capacity: int) -> float:
-        free_at = self._free_at or 0.0
-        if free_at > now:
-            return free_at
+        at = max(now, self._free_at or 0.0)
         if self._shards == 1:
-            return now
-        # On the shard's own grid: at most a step later, and never at the moment of another shard.
+            return at
+        # On the shard's own grid: at most a step later, and never at the moment of another shard. All shards'
+        # new processes begin at the same moment, and would stay together.
         step = 60 / max(1, capacity)
-        return (math.ceil(now / step - self._phase - 1e-9) + self._phase) * step
+        return (math.ceil(at / step - self._phase - ON_GRID) + self._phase) * step
 
 
 class Bytes:

@@ -16,7 +16,7 @@ from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
-from chalicelib.queues import batching, letters, tries
+from chalicelib.queues import batching, letters, retention, tries
 from chalicelib.queues.tries import Tries
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ class Tally:
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     errors: dict[str, None] = field(default_factory=dict)
     oldest: int = 0  # milliseconds since 1970: when the oldest message received first came; 0 is not known
-    last: dict[str, float] = field(
-        default_factory=dict
-    )  # lane -> seconds since 1970: when the youngest of the last ones received was sent; of one not empty
+    began: float = 0.0  # seconds since 1970
+    old: set[str] = field(default_factory=set)  # lanes that gave what SQS would delete within a day
     past_stop: bool = False  # the clock has come to the end of this tick
     untouched: dict[str, str] = field(
         default_factory=dict
@@ -78,8 +77,12 @@ class Tally:
         """These were received."""
         self.received += len(messages)
         self.untouched.update((message["ReceiptHandle"], lane) for message in messages)
-        self.last[lane] = max(sent_at(message) for message in messages)
-        first = int(1000 * min(_first_sent(message) for message in messages))
+        sent = [sent_at(message) for message in messages]
+        if self.began - min(sent) >= retention.RENEWED_S:
+            self.old.update(lane for at in sent if retention.in_last_day(at, self.began))
+        if any("MessageAttributes" in message for message in messages):
+            sent = [_first_sent(message) for message in messages]
+        first = int(1000 * min(sent))
         self.oldest = min(self.oldest, first) if self.oldest and first else self.oldest or first
 
     def oldest_s(self, now: float) -> float:

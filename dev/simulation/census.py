@@ -43,6 +43,7 @@ class Event:
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
     folder: str = "photos"
+    size: int | None = 1  # of the object, in bytes; None where whoever tells of it does not say
 
     @property
     def key(self) -> str:
@@ -97,7 +98,9 @@ class Census:
                 world.invariants.letter(event, message)
         if message.queue is world.destination and caller is not None:
             world.invariants.forwarded(caller)
-            world.invariants.due(message.until if message.state == DELAYED else world.loop.now)
+            due = message.until if message.state == DELAYED else world.loop.now
+            world.invariants.due(due)
+            world.invariants.due_bytes(caller, due, sum(self.events[one].size or 0 for one in message.events))
 
     def removed(self, message: Message, why: str) -> None:
         dead = message.queue is self.world.dead_letters

@@ -265,8 +265,28 @@ FAULTS = (
     Fault(
         "places that a late tick missed are caught up",
         "chalicelib.drain.clock:Clock._next",
-        "        if free_at > now:",
-        "        if free_at:",
+        "at = max(now, self._free_at or 0.0)",
+        "at = self._free_at or now",
+    ),
+    Fault(
+        "places counted anew from each tick",
+        "chalicelib.drain.clock:Clock.begin",
+        "        if self._free_at is None:",
+        "        self._free_at = now\n        if False:",
+    ),
+    Fault(
+        "shards without a phase",
+        "chalicelib.drain.clock:Clock._next",
+        "if self._shards == 1:",
+        "if True:",
+        lambda scenario: scenario.shards > 1 and not scenario.kept_s,
+    ),
+    Fault(
+        "shards that leave their grid where the last one's place ends",
+        "chalicelib.drain.clock:Clock._next",
+        "if self._shards == 1:",
+        "if self._shards == 1 or at > now:",
+        lambda scenario: scenario.shards > 1 and not scenario.kept_s,
     ),
     Fault(
         "a tick hands out what is due long after its minute",
@@ -315,6 +335,80 @@ FAULTS = (
         "chalicelib.consume.circuit:Circuit.failed",
         "self._pause_s *",
         "10_000 * self._pause_s *",
+    ),
+    Fault(
+        "bulk's share rounded down in each minute",
+        "chalicelib.capacity:bulk_share",
+        "(minute + 1) * part // 100 - minute * part // 100",
+        "part // 100",
+    ),
+    Fault(
+        "what is delayed counted in the window",
+        f"{ALLOWANCE}:allowed",
+        """most - depths["visible"] - depths["in_flight"]""",
+        """most - depths["visible"] - depths["in_flight"] - depths["delayed"]""",
+    ),
+    Fault(
+        "a message whose time has not come charged to the capacity",
+        f"{FORWARD}:move",
+        "return len(sent.confirmed) + len(sent.unanswered)",
+        "return len(sent.confirmed) + len(sent.unanswered) + len(todo.postpone)",
+    ),
+    Fault(
+        "a brake on what comes back from a failed try",
+        f"{FORWARD}:move",
+        "    if timing:\n",
+        '    kept = todo.forward[:1] + [one for one in todo.forward[1:] if "Tries" not in one.message.get('
+        '"MessageAttributes", {})]\n'
+        "    todo.forward[:] = kept\n"
+        "    if timing:\n",
+    ),
+    Fault(
+        "an object too large for a minute's bytes put back",
+        f"{FORWARD}:_time",
+        "    for number, one in enumerate(forward):\n",
+        "    if timing.bytes:\n"
+        "        forward[:] = [one for one in forward if (one.size or 0) < timing.bytes_a_minute]\n"
+        "    for number, one in enumerate(forward):\n",
+        lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
+    ),
+    Fault(
+        "bytes not charged to the clock",
+        "chalicelib.drain.clock:Clock.due",
+        "due + takes_s",
+        "due",
+        lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
+    ),
+    Fault(
+        "renewal of what is young, which does not stop",
+        f"{TICK}:_renew",
+        "those = [message for message in messages if old(message)]",
+        "those = messages",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "renewal only where all that came last is old",
+        f"{FORWARD}:Tally.saw",
+        "min(sent) >=",
+        "max(sent) >=",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "no renewal in a pause",
+        f"{TICK}:paced",
+        "if process.paused and not looks:",
+        "if process.paused:",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "a renewed message deleted before it is sent anew",
+        f"{TICK}:_renew",
+        "            if those:\n",
+        "            if those:\n"
+        "                await how.sqs.delete_message_batch(QueueUrl=lane.queue_url, Entries=[\n"
+        "                    {'Id': str(i), 'ReceiptHandle': one['ReceiptHandle']}\n"
+        "                    for i, one in enumerate(those)])\n",
+        lambda scenario: bool(scenario.kept_s),
     ),
 )
 
