@@ -67,7 +67,7 @@ class Clock:
 
     def slots(self, now: float, stop: float, capacity_at: CapacityAt) -> int:
         """How many events may be due from now on and before `stop`."""
-        first = self._next(now, capacity_at(now))
+        first = self._next(now, capacity_at)
         capacity = capacity_at(first)
         if capacity == capacity_at(stop):
             return max(0, math.ceil((stop - first) * capacity / 60))
@@ -79,22 +79,21 @@ class Clock:
 
     def due(self, now: float, capacity_at: CapacityAt, takes_s: float = 0.0) -> float:
         """When the next event is due; its place is taken, for `takes_s` at least."""
-        due = self._next(now, capacity_at(now))
-        self._free_at = due + 60 / max(1, capacity_at(due))
-        self._free_at = max(self._free_at, due + takes_s)
+        due = self._next(now, capacity_at)
+        self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))
         return due
 
     def room_s(self, now: float, stop: float) -> float:
         """Seconds from when the next event is due until `stop`; 0 where the clock is not free before."""
         return max(0.0, stop - max(now, self._free_at or 0.0))
 
-    def _next(self, now: float, capacity: int) -> float:
+    def _next(self, now: float, capacity_at: CapacityAt) -> float:
         at = max(now, self._free_at or 0.0)
         if self._shards == 1:
             return at
         # On the shard's own grid: at most a step later, and never at the moment of another shard. All shards'
         # new processes begin at the same moment, and would stay together.
-        step = 60 / max(1, capacity)
+        step = 60 / max(1, capacity_at(now))
         return (math.ceil(at / step - self._phase - ON_GRID) + self._phase) * step
 
 

@@ -76,7 +76,7 @@ class Tally:
     def saw(self, messages: Sequence[MessageTypeDef], lane: str = "") -> None:
         """These were received."""
         self.received += len(messages)
-        self.untouched.update((message["ReceiptHandle"], lane) for message in messages)
+        self.untouched.update(dict.fromkeys([message["ReceiptHandle"] for message in messages], lane))
         sent = [sent_at(message) for message in messages]
         if self.began - min(sent) >= retention.RENEWED_S:
             self.old.update(lane for at in sent if retention.in_last_day(at, self.began))
@@ -152,7 +152,7 @@ class Split:
     unreadable: list[Outgoing]  # parts of it that are dead letters
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Plan:
     """Received messages, sorted by what is to be done with them."""
 
@@ -163,7 +163,7 @@ class Plan:
     postpone: list[Outgoing] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Sent:
     """Outgoing messages by what is known of them. An unanswered one may have arrived."""
 
@@ -177,7 +177,7 @@ def plan(
     messages: Iterable[MessageTypeDef],
     now: float,
     lane: str = "",
-    ignores: Callable[[str], bool] = lambda key: False,
+    ignores: Callable[[str], bool] | None = None,
     removals: bool = False,
     *,
     renew: bool = False,
@@ -198,11 +198,10 @@ def plan(
                 todo.postpone.append(Outgoing(message, later))
                 continue
         found = events.parse_parts(body)
-        if removals:
-            found.created.extend(found.removed)
-        if len(found.created) == 1 and not found.unreadable:
-            created = found.created[0]
-            if ignores(created.key):
+        told = [*found.created, *found.removed] if removals else found.created
+        if len(told) == 1 and not found.unreadable:
+            created = told[0]
+            if ignores and ignores(created.key):
                 todo.ignore.append(message)
             else:
                 going = _forwarded(created, message, earlier, lane, renew)
@@ -210,8 +209,8 @@ def plan(
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
-        elif found.created or found.unreadable:
-            parts = [Outgoing(message, {"MessageBody": one.to_body()}) for one in found.created]
+        elif told or found.unreadable:
+            parts = [Outgoing(message, {"MessageBody": one.to_body()}) for one in told]
             unreadable = [
                 Outgoing(message, _letter(text, why.reason, why.code)) for text, why in found.unreadable
             ]
@@ -231,11 +230,11 @@ def learn(sizes: Bytes, messages: Iterable[MessageTypeDef]) -> None:
 def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
     """Gives each its delay. Whether there are any due after the end of the tick: they are left out."""
     for number, one in enumerate(forward):
-        if timing.fit(now) == 0:  # what it would take is not to be charged before it goes
+        if timing.bytes and timing.fit(now) == 0:  # what it would take is not to be charged before it goes
             del forward[number:]
             return True
         due = timing.due(now, one.size)
-        if due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
+        if due >= timing.stop and due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
             del forward[number:]
             return True
         if wait := delay_s(due, now):
@@ -281,7 +280,8 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, config.drops, config.delete_with_original, renew=renew)
+    ignores = config.drops if config.lines else None
+    todo = plan(messages, clock(), lane.name, ignores, config.delete_with_original, renew=renew)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
@@ -382,6 +382,8 @@ async def make_visible(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]
 
 async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
     """As _send. A letter that the queue finds too long is cut and sent once more."""
+    if not those:
+        return Sent()
     sent = await _send(sqs, queue_url, those, tally)
     again = [
         Outgoing(one.origin, short)

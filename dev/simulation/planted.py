@@ -253,7 +253,7 @@ FAULTS = (
     Fault(
         "a clock that does not move on: all is due at once",
         "chalicelib.drain.clock:Clock.due",
-        "self._free_at = due + 60 / max(1, capacity_at(due))",
+        "self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))",
         "self._free_at = due",
     ),
     Fault(
@@ -375,8 +375,8 @@ FAULTS = (
     Fault(
         "bytes not charged to the clock",
         "chalicelib.drain.clock:Clock.due",
-        "due + takes_s",
-        "due",
+        "max(takes_s, 60 / max(1, capacity_at(due)))",
+        "60 / max(1, capacity_at(due))",
         lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
     ),
     Fault(
