@@ -210,7 +210,11 @@ def plan(
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
         elif told or found.unreadable:
-            parts = [Outgoing(message, {"MessageBody": one.to_body()}) for one in told]
+            # Stamped here: put back twice, each would else be an event of its own.
+            parts = [
+                Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
+                for one in told
+            ]
             unreadable = [
                 Outgoing(message, _letter(text, why.reason, why.code)) for text, why in found.unreadable
             ]
@@ -285,20 +289,17 @@ async def move(
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
-    sent = await _send(sqs, source if renew else config.destination_queue_url, todo.forward, tally)
-    if renew:
-        tally.renewed += len(sent.confirmed)
-    else:
-        tally.forwarded += len(sent.confirmed)
-        tally.forwarded_bulk += len(sent.confirmed) if lane.name else 0
-    _is_elsewhere(sent.confirmed, tally)
+    counted = ("renewed",) if renew else ("forwarded", "forwarded_bulk") if lane.name else ("forwarded",)
+    to = source if renew else config.destination_queue_url
+    sent = await _send(sqs, to, todo.forward, tally, *counted)
     next_place = "source" if renew else "destination"
     no_use = [
         Outgoing(one.origin, _letter(one.origin["Body"], f"the {next_place} refuses it: {why}", "refused"))
         for one, why in sent.impossible
     ]
-    lettered = await _send_letters(sqs, config.dead_letter_queue_url, todo.reject + no_use, tally)
-    tally.rejected += len(lettered.confirmed)
+    lettered = await _send_letters(
+        sqs, config.dead_letter_queue_url, todo.reject + no_use, tally, "letters", "rejected"
+    )
     if todo.forward or todo.reject:
         tally.futile = 0 if sent.confirmed or lettered.confirmed else tally.futile + 1
     for message in todo.ignore:
@@ -324,9 +325,7 @@ async def _postpone(
     """On to the source queue once more: no delay of SQS is long enough. Returns the refused ones."""
     if not those:
         return []
-    sent = await _send(sqs, source, those, tally)
-    tally.postponed += len(sent.confirmed)
-    _is_elsewhere(sent.confirmed, tally)
+    sent = await _send(sqs, source, those, tally, "postponed")
     await _delete(sqs, source, [one.origin for one in sent.confirmed], tally)
     return [one.origin for one in sent.refused]
 
@@ -340,12 +339,11 @@ async def _split(
     What could not be sent brings the whole message again, and its other events twice: they are counted.
     """
     put_back = await _send(sqs, lane_url, message.events, tally)
-    _is_elsewhere(put_back.confirmed, tally)
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
         for one, why in put_back.impossible
     ]
-    lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally)
+    lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally, "letters")
     if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
         return [message.origin] if put_back.refused or lettered.refused else []
     tally.split += 1
@@ -380,29 +378,34 @@ async def make_visible(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]
     return confirmed
 
 
-async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
+async def _send_letters(
+    sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally, *counted: str
+) -> Sent:
     """As _send. A letter that the queue finds too long is cut and sent once more."""
     if not those:
         return Sent()
-    sent = await _send(sqs, queue_url, those, tally)
+    sent = await _send(sqs, queue_url, those, tally, *counted)
     again = [
         Outgoing(one.origin, short)
         for one, _ in sent.impossible
         if (short := letters.shorter(one.message)) is not None
     ]
     if again:
-        second = await _send(sqs, queue_url, again, tally)
+        second = await _send(sqs, queue_url, again, tally, *counted)
         sent.confirmed.extend(second.confirmed)
         sent.unanswered.extend(second.unanswered)
         sent.refused.extend(second.refused + [one for one, _ in second.impossible])
     shortened = {id(one.origin) for one in again}
     sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
-    tally.letters += len(sent.confirmed)
-    _is_elsewhere(sent.confirmed, tally)
     return sent
 
 
-async def _send(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
+async def _send(
+    sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally, *counted: str
+) -> Sent:
+    """What is confirmed is told to the tally call by call, in the numbers that are `counted`: what follows
+    may be cut off.
+    """
     sent = Sent()
     entries: list[Any] = [{"Id": str(i), **one.message} for i, one in enumerate(those)]
     waiting = list(batching.split(entries))
@@ -433,7 +436,11 @@ async def _send(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally:
                 tally.error(f"SendMessageBatch: the answer does not name {len(outcomes.unanswered)} entries")
             tally.ambiguous += len(batch) * answer["ResponseMetadata"]["UnknownAttempts"]  # type: ignore[typeddict-item]
         tally.ambiguous += len(outcomes.unanswered)
-        sent.confirmed.extend(those[int(id_)] for id_ in outcomes.confirmed)
+        confirmed = [those[int(id_)] for id_ in outcomes.confirmed]
+        sent.confirmed.extend(confirmed)
+        _is_elsewhere(confirmed, tally)
+        for number in counted:
+            setattr(tally, number, getattr(tally, number) + len(confirmed))
         sent.unanswered.extend(those[int(id_)] for id_ in outcomes.unanswered)
         for id_, why in outcomes.refused.items():
             if batching.for_ever(why):

@@ -42,6 +42,7 @@ class Event:
     lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
+    beside: frozenset[int] = frozenset()  # in one message with these: where one of them fails, all come again
     folder: str = "photos"
     size: int | None = 1  # of the object, in bytes; None where whoever tells of it does not say
 
@@ -84,6 +85,8 @@ class Census:
             event = self.events[number]
             event.copies += 1
             if message.queue in world.lanes:
+                if len(message.events) > 1:
+                    event.beside = event.beside.union(message.events)
                 if event.letters:  # a letter that is sent back begins anew
                     event.lives += 1
                     if event.copies - 1 == event.letters:  # no other copy is on its way
@@ -191,5 +194,5 @@ class Census:
             self._excuse(message.events)
 
     def _excuse(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
+        for number in {one for named in numbers for one in self.events[named].beside or (named,)}:
             self.events[number].excuses += 1

@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from dev.simulation import boundary, seeds
+from dev.simulation.network import OF_A_CALL
 from dev.simulation.scenario import Scenario, from_seed
 
 MOST_SEEDS = 1500  # of one fault
@@ -47,6 +48,22 @@ MESSAGES = "chalicelib.queues.messages"
 def _splits(scenario: Scenario) -> bool:
     """Whether some message holds several events."""
     return any(upload.shape in ("many", "mixed", "wrapped") for upload in scenario.uploads)
+
+
+def _fails(scenario: Scenario) -> bool:
+    """Whether the downstream is out for most calls: what opens a circuit."""
+    return scenario.faults.failing >= 0.5 and not scenario.kept_s
+
+
+def _letters_go_back(scenario: Scenario) -> bool:
+    orders = {one.action for one in scenario.orders}
+    return not scenario.kept_s and (scenario.second_life or bool(orders & {"redrive", "redrive by code"}))
+
+
+def _sets_something(scenario: Scenario) -> bool:
+    """Whether people set something, and calls fail."""
+    orders, faults = {one.action for one in scenario.orders}, scenario.faults
+    return bool(orders & {"pause", "capacity"}) and any(getattr(faults, kind) for kind in OF_A_CALL)
 
 
 FAULTS = (
@@ -119,6 +136,13 @@ FAULTS = (
         "    for one in sent[:0]:",
     ),
     Fault(
+        "what was put back before a cut not counted",
+        f"{FORWARD}:_send",
+        "        _is_elsewhere(confirmed, tally)\n",
+        "        if len(waiting) == 0:\n            _is_elsewhere(confirmed, tally)\n",
+        _splits,
+    ),
+    Fault(
         "refused messages come back after hours",
         "chalicelib.drain.refusals:Refusals.backoff_s",
         "min(FIRST_S << min(count, 8), LONGEST_S)",
@@ -129,6 +153,7 @@ FAULTS = (
         f"{ALLOWANCE}:_override",
         'raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e',
         "found = overrides.NONE",
+        _sets_something,
     ),
     Fault(
         "every shard takes the whole capacity",
@@ -230,6 +255,7 @@ FAULTS = (
         f"{RESEND}:_batch",
         "zip(going, answers, strict=True) if not why]",
         "zip(going, answers, strict=True)]",
+        _letters_go_back,
     ),
     Fault(
         "a letter taken for filed that S3 did not take",
@@ -243,6 +269,7 @@ FAULTS = (
         '{"MessageBody": batching.sendable(letter["body"])}',
         '{"MessageBody": batching.sendable(letter["body"]), "MessageAttributes": {"Tries": '
         '{"DataType": "Number", "StringValue": str(letter["tries"] or 1)}}}',
+        _letters_go_back,
     ),
     Fault(
         "a backfill's task succeeds although nothing was queued",
@@ -311,12 +338,14 @@ FAULTS = (
         "chalicelib.consume.circuit:Circuit.failed",
         "if tries > 1 or self.is_open:",
         "if self.is_open:",
+        _fails,
     ),
     Fault(
         "a success that does not close the circuit",
         "chalicelib.consume.circuit:Circuit.succeeded",
         "self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0",
         "pass",
+        _fails,
     ),
     Fault(
         "a pause that a tick does not see",
@@ -335,6 +364,7 @@ FAULTS = (
         "chalicelib.consume.circuit:Circuit.failed",
         "self._pause_s *",
         "10_000 * self._pause_s *",
+        _fails,
     ),
     Fault(
         "bulk's share rounded down in each minute",

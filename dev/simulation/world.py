@@ -335,9 +335,8 @@ class World:
                 body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": f"ev-{event.number}-"}
                 self.sqs.put(self.source, json.dumps(body))
         elif shape == "wrapped":
-            for event in events:
-                inner = json.dumps({"Records": [self._record(event)]})
-                self.sqs.put(self.source, json.dumps({"Type": "Notification", "Message": inner}))
+            inner = json.dumps({"Records": [self._record(event) for event in events]})
+            self.sqs.put(self.source, json.dumps({"Type": "Notification", "Message": inner}))
         else:
             for event in events:
                 self._deliver({"Records": [self._record(event)]})
