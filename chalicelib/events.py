@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus, unquote_plus
 
 from chalicelib.errors import Reject
@@ -23,6 +22,7 @@ MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
 _FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id", "Removed")
 _KNOWN = frozenset(_FIELDS)
+_TEXTS = ("VersionId", "ETag", "Sequencer", "EventTime", "Id")
 # Deleted, a delete marker put over it, an old version or a delete marker taken away; or by a lifecycle.
 _REMOVALS = ("ObjectRemoved:", "LifecycleExpiration:")
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
@@ -39,8 +39,7 @@ def notification_filter(text: str) -> str:
     return quote_plus(text, safe="/!-_.*'()").replace("~", "%7E")
 
 
-@dataclass(frozen=True)
-class ObjectCreated:
+class ObjectCreated(NamedTuple):
     """An object that S3 says was created. Only bucket and key are always known."""
 
     bucket: str
@@ -114,7 +113,7 @@ def stamped(created: ObjectCreated, carrier: str) -> ObjectCreated:
     """
     if created.knows_itself:
         return created
-    return replace(created, id=_digest([carrier, created.identity])[:16])
+    return created._replace(id=_digest([carrier, created.identity])[:16])
 
 
 def parse_body(body: str, removals: bool = False) -> list[ObjectCreated]:
@@ -135,24 +134,24 @@ def parse(payload: Mapping[str, Any]) -> list[ObjectCreated]:
     return [one for one in _parse(payload, 0) if not one.removed]
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What a body or payload holds, read record by record: an unreadable one costs only itself."""
 
-    created: list[ObjectCreated]
-    unreadable: list[tuple[str, Reject]]  # each record's text, and why
-    removed: list[ObjectCreated] = field(default_factory=list)  # of these something was taken away
+    created: Sequence[ObjectCreated]
+    unreadable: Sequence[tuple[str, Reject]]  # each record's text, and why
+    removed: Sequence[ObjectCreated] = ()  # of these something was taken away
     whole: bool = False  # nothing of it is readable, and it is one thing: the text is the body's own
 
 
 def parse_parts(body: str) -> Parts:
     """The objects a message body tells of, and what of it cannot be read. Raises nothing."""
-    try:
-        payload = _json_object(body)
-    except Reject as e:
-        return Parts([], [(body, e)], whole=True)
     unreadable: list[tuple[str, Reject]] = []
     try:
+        payload = _json_object(body)
+        if "Bucket" in payload and "Key" in payload:  # nearly all that the drain sees
+            one = _from_body(payload)
+            told = () if one.is_folder_marker else (one,)
+            return Parts((), (), told) if one.removed else Parts(told, ())
         found = _parse(payload, 0, unreadable)
     except Reject as e:
         return Parts([], [(body, e)], whole=True)
@@ -287,17 +286,21 @@ def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
 
 def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
     own = {} if body.keys() <= _KNOWN else {one: body[one] for one in body if one not in _KNOWN}
+    # Once an event, in every function: by position, and without a call for each field.
+    version_id, etag, sequencer, event_time, id_ = [
+        value if isinstance(value, str) and value else None for value in map(body.get, _TEXTS)
+    ]
     return ObjectCreated(
-        bucket=_text(body, "Bucket"),
-        key=_key(_text(body, "Key")),
-        version_id=_optional_text(body, "VersionId"),
-        etag=_etag(body, "ETag"),
-        size=_optional_size(body, "Size"),
-        sequencer=_optional_text(body, "Sequencer"),
-        event_time=_optional_text(body, "EventTime"),
-        removed=body.get("Removed") is True,
-        id=_optional_text(body, "Id"),
-        own_fields=_own_json(own) if own else "",
+        _text(body, "Bucket"),
+        _key(_text(body, "Key")),
+        version_id,
+        etag.strip('"') if etag else None,
+        _optional_size(body, "Size"),
+        sequencer,
+        event_time,
+        body.get("Removed") is True,
+        id_,
+        _own_json(own) if own else "",
     )
 
 
@@ -312,9 +315,14 @@ def _only_objects(created: list[ObjectCreated]) -> list[ObjectCreated]:
     return [one for one in created if not one.is_folder_marker]
 
 
+_decoded = json.JSONDecoder().raw_decode
+
+
 def _json_object(text: Any) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value, end = _decoded(text) if isinstance(text, str) and text[:1] == "{" else (None, -1)
+        if end != (len(text) if end >= 0 else 0):  # white space around it, more behind it, or another kind
+            value = json.loads(text)
     except (TypeError, ValueError, RecursionError) as e:
         raise _unreadable(f"unreadable: not JSON ({e.__class__.__name__})") from e
     if not isinstance(value, dict):
@@ -345,7 +353,7 @@ def _unquoted(key: str) -> str:
 
 def _key(key: str) -> str:
     try:
-        length = len(key.encode())
+        length = len(key) if key.isascii() else len(key.encode())
     except UnicodeEncodeError as e:
         raise _unreadable("unreadable: the key is not UTF-8") from e
     if length > MAX_KEY_BYTES:

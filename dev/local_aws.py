@@ -38,6 +38,11 @@ class LocalAws:
     def environment(self) -> dict[str, str]:
         return client_environment(self.url, self._folder)
 
+    @property
+    def group(self) -> int:
+        """The process group of the server and its Lambda workers."""
+        return self._process.pid
+
     def alive(self) -> bool:
         return self._process.poll() is None
 

@@ -26,6 +26,8 @@ from collections.abc import Callable
 STOP_S = 80.0  # after the scheduled minute: nothing later is handed out
 COLD_S = STOP_S - 60.0  # after the scheduled minute: where the clock of a new process begins
 
+ON_GRID = 1e-3  # of a step: as near as numbers of today's seconds can tell
+
 RECENT_S = 120.0  # the last tick, whatever both ticks' lateness
 
 CapacityAt = Callable[[float], int]  # events a minute of this shard, at a moment in seconds since 1970
@@ -65,7 +67,7 @@ class Clock:
 
     def slots(self, now: float, stop: float, capacity_at: CapacityAt) -> int:
         """How many events may be due from now on and before `stop`."""
-        first = self._next(now, capacity_at(now))
+        first = self._next(now, capacity_at)
         capacity = capacity_at(first)
         if capacity == capacity_at(stop):
             return max(0, math.ceil((stop - first) * capacity / 60))
@@ -77,24 +79,22 @@ class Clock:
 
     def due(self, now: float, capacity_at: CapacityAt, takes_s: float = 0.0) -> float:
         """When the next event is due; its place is taken, for `takes_s` at least."""
-        due = self._next(now, capacity_at(now))
-        self._free_at = due + 60 / max(1, capacity_at(due))
-        self._free_at = max(self._free_at, due + takes_s)
+        due = self._next(now, capacity_at)
+        self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))
         return due
 
     def room_s(self, now: float, stop: float) -> float:
         """Seconds from when the next event is due until `stop`; 0 where the clock is not free before."""
         return max(0.0, stop - max(now, self._free_at or 0.0))
 
-    def _next(self, now: float, capacity: int) -> float:
-        free_at = self._free_at or 0.0
-        if free_at > now:
-            return free_at
+    def _next(self, now: float, capacity_at: CapacityAt) -> float:
+        at = max(now, self._free_at or 0.0)
         if self._shards == 1:
-            return now
-        # On the shard's own grid: at most a step later, and never at the moment of another shard.
-        step = 60 / max(1, capacity)
-        return (math.ceil(now / step - self._phase - 1e-9) + self._phase) * step
+            return at
+        # On the shard's own grid: at most a step later, and never at the moment of another shard. All shards'
+        # new processes begin at the same moment, and would stay together.
+        step = 60 / max(1, capacity_at(now))
+        return (math.ceil(at / step - self._phase - ON_GRID) + self._phase) * step
 
 
 class Bytes:

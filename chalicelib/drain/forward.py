@@ -16,7 +16,7 @@ from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
-from chalicelib.queues import batching, letters, tries
+from chalicelib.queues import batching, letters, retention, tries
 from chalicelib.queues.tries import Tries
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ class Tally:
     forwarded_bulk: int = 0  # of `forwarded`, those of the bulk lane
     errors: dict[str, None] = field(default_factory=dict)
     oldest: int = 0  # milliseconds since 1970: when the oldest message received first came; 0 is not known
-    last: dict[str, float] = field(
-        default_factory=dict
-    )  # lane -> seconds since 1970: when the youngest of the last ones received was sent; of one not empty
+    began: float = 0.0  # seconds since 1970
+    old: set[str] = field(default_factory=set)  # lanes that gave what SQS would delete within a day
     past_stop: bool = False  # the clock has come to the end of this tick
     untouched: dict[str, str] = field(
         default_factory=dict
@@ -77,9 +76,13 @@ class Tally:
     def saw(self, messages: Sequence[MessageTypeDef], lane: str = "") -> None:
         """These were received."""
         self.received += len(messages)
-        self.untouched.update((message["ReceiptHandle"], lane) for message in messages)
-        self.last[lane] = max(sent_at(message) for message in messages)
-        first = int(1000 * min(_first_sent(message) for message in messages))
+        self.untouched.update(dict.fromkeys([message["ReceiptHandle"] for message in messages], lane))
+        sent = [sent_at(message) for message in messages]
+        if self.began - min(sent) >= retention.RENEWED_S:
+            self.old.update(lane for at in sent if retention.in_last_day(at, self.began))
+        if any("MessageAttributes" in message for message in messages):
+            sent = [_first_sent(message) for message in messages]
+        first = int(1000 * min(sent))
         self.oldest = min(self.oldest, first) if self.oldest and first else self.oldest or first
 
     def oldest_s(self, now: float) -> float:
@@ -149,7 +152,7 @@ class Split:
     unreadable: list[Outgoing]  # parts of it that are dead letters
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Plan:
     """Received messages, sorted by what is to be done with them."""
 
@@ -160,7 +163,7 @@ class Plan:
     postpone: list[Outgoing] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Sent:
     """Outgoing messages by what is known of them. An unanswered one may have arrived."""
 
@@ -174,7 +177,7 @@ def plan(
     messages: Iterable[MessageTypeDef],
     now: float,
     lane: str = "",
-    ignores: Callable[[str], bool] = lambda key: False,
+    ignores: Callable[[str], bool] | None = None,
     removals: bool = False,
     *,
     renew: bool = False,
@@ -195,11 +198,10 @@ def plan(
                 todo.postpone.append(Outgoing(message, later))
                 continue
         found = events.parse_parts(body)
-        if removals:
-            found.created.extend(found.removed)
-        if len(found.created) == 1 and not found.unreadable:
-            created = found.created[0]
-            if ignores(created.key):
+        told = [*found.created, *found.removed] if removals else found.created
+        if len(told) == 1 and not found.unreadable:
+            created = told[0]
+            if ignores and ignores(created.key):
                 todo.ignore.append(message)
             else:
                 going = _forwarded(created, message, earlier, lane, renew)
@@ -207,8 +209,12 @@ def plan(
         elif found.whole:
             why = found.unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
-        elif found.created or found.unreadable:
-            parts = [Outgoing(message, {"MessageBody": one.to_body()}) for one in found.created]
+        elif told or found.unreadable:
+            # Stamped here: put back twice, each would else be an event of its own.
+            parts = [
+                Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
+                for one in told
+            ]
             unreadable = [
                 Outgoing(message, _letter(text, why.reason, why.code)) for text, why in found.unreadable
             ]
@@ -228,11 +234,11 @@ def learn(sizes: Bytes, messages: Iterable[MessageTypeDef]) -> None:
 def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:
     """Gives each its delay. Whether there are any due after the end of the tick: they are left out."""
     for number, one in enumerate(forward):
-        if timing.fit(now) == 0:  # what it would take is not to be charged before it goes
+        if timing.bytes and timing.fit(now) == 0:  # what it would take is not to be charged before it goes
             del forward[number:]
             return True
         due = timing.due(now, one.size)
-        if due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
+        if due >= timing.stop and due >= timing.stop + 60 / max(1, timing.capacity_at(due)):
             del forward[number:]
             return True
         if wait := delay_s(due, now):
@@ -278,24 +284,22 @@ async def move(
     """
     lane = lane or Lane(config.source_queue_url)
     source = lane.queue_url
-    todo = plan(messages, clock(), lane.name, config.drops, config.delete_with_original, renew=renew)
+    ignores = config.drops if config.lines else None
+    todo = plan(messages, clock(), lane.name, ignores, config.delete_with_original, renew=renew)
     if timing:
         tally.past_stop = _time(todo.forward, timing, clock()) or tally.past_stop
 
-    sent = await _send(sqs, source if renew else config.destination_queue_url, todo.forward, tally)
-    if renew:
-        tally.renewed += len(sent.confirmed)
-    else:
-        tally.forwarded += len(sent.confirmed)
-        tally.forwarded_bulk += len(sent.confirmed) if lane.name else 0
-    _is_elsewhere(sent.confirmed, tally)
+    counted = ("renewed",) if renew else ("forwarded", "forwarded_bulk") if lane.name else ("forwarded",)
+    to = source if renew else config.destination_queue_url
+    sent = await _send(sqs, to, todo.forward, tally, *counted)
     next_place = "source" if renew else "destination"
     no_use = [
         Outgoing(one.origin, _letter(one.origin["Body"], f"the {next_place} refuses it: {why}", "refused"))
         for one, why in sent.impossible
     ]
-    lettered = await _send_letters(sqs, config.dead_letter_queue_url, todo.reject + no_use, tally)
-    tally.rejected += len(lettered.confirmed)
+    lettered = await _send_letters(
+        sqs, config.dead_letter_queue_url, todo.reject + no_use, tally, "letters", "rejected"
+    )
     if todo.forward or todo.reject:
         tally.futile = 0 if sent.confirmed or lettered.confirmed else tally.futile + 1
     for message in todo.ignore:
@@ -321,9 +325,7 @@ async def _postpone(
     """On to the source queue once more: no delay of SQS is long enough. Returns the refused ones."""
     if not those:
         return []
-    sent = await _send(sqs, source, those, tally)
-    tally.postponed += len(sent.confirmed)
-    _is_elsewhere(sent.confirmed, tally)
+    sent = await _send(sqs, source, those, tally, "postponed")
     await _delete(sqs, source, [one.origin for one in sent.confirmed], tally)
     return [one.origin for one in sent.refused]
 
@@ -337,12 +339,11 @@ async def _split(
     What could not be sent brings the whole message again, and its other events twice: they are counted.
     """
     put_back = await _send(sqs, lane_url, message.events, tally)
-    _is_elsewhere(put_back.confirmed, tally)
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
         for one, why in put_back.impossible
     ]
-    lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally)
+    lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally, "letters")
     if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
         return [message.origin] if put_back.refused or lettered.refused else []
     tally.split += 1
@@ -377,27 +378,34 @@ async def make_visible(sqs: AsyncSqs, queue_url: str, after_s: Mapping[str, int]
     return confirmed
 
 
-async def _send_letters(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
+async def _send_letters(
+    sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally, *counted: str
+) -> Sent:
     """As _send. A letter that the queue finds too long is cut and sent once more."""
-    sent = await _send(sqs, queue_url, those, tally)
+    if not those:
+        return Sent()
+    sent = await _send(sqs, queue_url, those, tally, *counted)
     again = [
         Outgoing(one.origin, short)
         for one, _ in sent.impossible
         if (short := letters.shorter(one.message)) is not None
     ]
     if again:
-        second = await _send(sqs, queue_url, again, tally)
+        second = await _send(sqs, queue_url, again, tally, *counted)
         sent.confirmed.extend(second.confirmed)
         sent.unanswered.extend(second.unanswered)
         sent.refused.extend(second.refused + [one for one, _ in second.impossible])
     shortened = {id(one.origin) for one in again}
     sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
-    tally.letters += len(sent.confirmed)
-    _is_elsewhere(sent.confirmed, tally)
     return sent
 
 
-async def _send(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally) -> Sent:
+async def _send(
+    sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally: Tally, *counted: str
+) -> Sent:
+    """What is confirmed is told to the tally call by call, in the numbers that are `counted`: what follows
+    may be cut off.
+    """
     sent = Sent()
     entries: list[Any] = [{"Id": str(i), **one.message} for i, one in enumerate(those)]
     waiting = list(batching.split(entries))
@@ -428,7 +436,11 @@ async def _send(sqs: AsyncSqs, queue_url: str, those: Sequence[Outgoing], tally:
                 tally.error(f"SendMessageBatch: the answer does not name {len(outcomes.unanswered)} entries")
             tally.ambiguous += len(batch) * answer["ResponseMetadata"]["UnknownAttempts"]  # type: ignore[typeddict-item]
         tally.ambiguous += len(outcomes.unanswered)
-        sent.confirmed.extend(those[int(id_)] for id_ in outcomes.confirmed)
+        confirmed = [those[int(id_)] for id_ in outcomes.confirmed]
+        sent.confirmed.extend(confirmed)
+        _is_elsewhere(confirmed, tally)
+        for number in counted:
+            setattr(tally, number, getattr(tally, number) + len(confirmed))
         sent.unanswered.extend(those[int(id_)] for id_ in outcomes.unanswered)
         for id_, why in outcomes.refused.items():
             if batching.for_ever(why):

@@ -49,7 +49,8 @@ Result = TypeVar("Result")
 LONG_POLL_S = 1
 STOP_S = 5.0  # with less time than this left, nothing more is received
 CUT_S = 2.0  # with less than this, calls are cut off, and the rest of the time gives messages back
-PAUSED_LOOKS = 60  # where nothing may move, one minute of so many looks for what is old: a receive more
+# Where nothing may move, one minute of so many looks for what is old, the shards in turn: a receive more.
+PAUSED_LOOKS = 60
 RENEW_S = 55.0  # after the scheduled minute: nothing is sent anew any more, so that the next tick finds room
 MOST_YOUNG = 200  # received among what is old, and held until the end, of one lane
 LATE_S = 60.0  # a tick so long after its minute belongs to another, which has one of its own
@@ -180,7 +181,7 @@ async def paced(
         Lane(config.source_queue_url),
         *([Lane(config.bulk_queue_url, BULK)] if config.bulk_queue_url else []),
     ]
-    tally = Tally()
+    tally = Tally(began=clock())
     hands: dict[str, list[MessageTypeDef]] = {}
     stop, a_minute = minute + STOP_AT_S, config.capacity_bytes / config.drain_shards
     fit = process.bytes.fit(process.clock.room_s(clock(), stop), a_minute) if a_minute else None
@@ -203,7 +204,8 @@ async def paced(
         await _give_back(sqs, lanes, hands, tally)
         return _result(0, tally, "errors", began - remaining_s(), clock())
     process.paused = not allowance.events
-    if process.paused and minute // 60 % PAUSED_LOOKS:
+    looks = int(minute // 60) % (PAUSED_LOOKS * config.drain_shards) == PAUSED_LOOKS * shard
+    if process.paused and not looks:
         await _give_back(sqs, lanes, hands, tally)
         held = _result(0, tally, allowance.limit, began - remaining_s(), clock())
         return replace(held, stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
@@ -334,7 +336,7 @@ async def tick(
         capacity,
         1 if timing and timing.bytes else config.drain_workers,  # what others hold would not be known
         lambda: remaining_s() < stop_s,
-        tally or Tally(),
+        tally or Tally(began=clock()),
         hands or {},
     )
     how = _How(sqs, config, refusals or Refusals(), clock, timing)
@@ -485,7 +487,7 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
                 tally.failed_receive = False
                 continue
             state.empty = True
-            tally.last.pop(lane.name, None)
+            tally.old.discard(lane.name)
             break
         if state.takes_worker():
             add_worker()
@@ -499,10 +501,11 @@ async def _work(how: _How, state: _State, lane: Lane, add_worker: Callable[[], o
 
 
 async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
-    """Sends anew what SQS would delete within a day, where the last that a lane gave was such.
+    """Sends anew what SQS would delete within a day, where a lane gave such in this tick.
 
-    Ends when only younger ones come, or many of them did. It renews what SQS shows it: a message that is in
-    flight or delayed, or comes behind very many, is not seen. What it sends is young, so it ends.
+    Ends when the lane is empty, or has given many that are younger: in what order SQS gives them is not
+    known. It renews what SQS shows it: a message that is in flight or delayed, or comes behind very many, is
+    not seen. What it sends is young, so it ends.
     """
     young, tally = 0, state.tally
 
@@ -520,15 +523,15 @@ async def _renew(how: _How, state: _State, lane: Lane, until: float) -> None:
             messages = state.hands.pop(lane.name, None)
             messages = messages or await _receive(how.sqs, lane, batching.MAX_ENTRIES, tally)
             those = [message for message in messages if old(message)]
+            young += len(messages) - len(those)  # they go back at the end
             if those:
-                young += len(messages) - len(those)  # they go back at the end
                 await move(how.sqs, how.config, those, tally, how.refusals, how.clock, lane, renew=True)
-            elif not tally.failed_receive:
+            elif not messages and not tally.failed_receive:
                 young = MOST_YOUNG
             tally.failed_receive = False
             hold.release()
 
-    if retention.in_last_day(tally.last.get(lane.name, 0.0), how.clock()) and goes_on():
+    if lane.name in tally.old and goes_on():
         async with asyncio.TaskGroup() as group:
             for _ in range(how.config.drain_workers):
                 group.create_task(work())

@@ -1,6 +1,6 @@
 """How many letters there are, as a metric: written when the number has changed, and by nobody else.
 
-It counts to MOST, so that a batch of a long queue costs ten calls and not a thousand: the alarm asks whether
+It counts to MOST, so that a batch costs one listing call, however many there are: the alarm asks whether
 there are any. The exact number is the store's own listing, which the API and the page show.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chalicelib.config import Config
 
-MOST = 10_000
+MOST = 1000  # what one call lists
 WITHIN_S = 5.0
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from chalicelib.planning.forecast import Forecast
-from chalicelib.planning.scenario import Scenario
+from chalicelib.planning.scenario import QUEUE_CONCURRENCY, Scenario
 from chalicelib.queues.retention import KEPT
 from chalicelib.times import duration
 
@@ -77,13 +77,16 @@ def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
         _capacity_for(scenario.concurrency - others, scenario.per_object_s / 60),
         "ask AWS for more concurrency, or lower CAPACITY; S3_NOTIFIES=queue does without enqueue",
     )
+    width = scenario.consume_concurrency
+    is_ours = width < QUEUE_CONCURRENCY
     yield Quota(
-        "Lambda: concurrent invocations for one SQS queue",
-        1250,
+        "CONSUME_CONCURRENCY" if is_ours else "Lambda: concurrent invocations for one SQS queue",
+        width,
         consume,
-        f"{AWS}/lambda/latest/dg/services-sqs-scaling.html",
-        _capacity_for(1250, scenario.per_object_s / 60),
-        "lower CAPACITY, or make an object take less time: more memory is more CPU",
+        "docs/settings.md" if is_ours else f"{AWS}/lambda/latest/dg/services-sqs-scaling.html",
+        _capacity_for(width, scenario.per_object_s / 60),
+        f"lower CAPACITY{', raise it' if is_ours else ''}, or make an object take less time: more memory is "
+        "more CPU",
     )
     yield Quota(
         "Drain: events a tick that its shards reach in their time",

@@ -22,6 +22,10 @@ MAX_PER_S = 31 * 86400
 MAX_SIZE = 5 * 10**12  # bytes of one object in S3
 
 
+# What Lambda's poller starts for one SQS queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+QUEUE_CONCURRENCY = 1250
+
+
 class PlanQuery(TypedDict):
     objects: Annotated[str, schema(description="such as 1e6")]
     per: Annotated[str, schema(description="such as 90s, 5m, 24h, 7d")]
@@ -35,6 +39,7 @@ class PlanQuery(TypedDict):
     seconds: NotRequired[str]
     times: NotRequired[str]
     concurrency: NotRequired[str]
+    consume_concurrency: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Scenario:
     seconds: float | None = None  # consume's time for one object; None: estimated
     times: float = 1.0  # how often a month this happens
     concurrency: int = 1000  # the account's Lambda quota in the region
+    consume_concurrency: int = QUEUE_CONCURRENCY  # executions of consume at once
     # config.json's memory sizes in MB; CPU goes with them.
     enqueue_mb: int = 256
     drain_mb: int = 256
@@ -78,6 +84,9 @@ class Scenario:
             seconds=of.number("seconds", 0.001, 900) if of.given("seconds") else None,
             times=of.number("times", 0, 100_000, cls.times),
             concurrency=of.whole("concurrency", 1, 10**6, cls.concurrency),
+            consume_concurrency=of.whole(
+                "consume_concurrency", 1, QUEUE_CONCURRENCY, cls.consume_concurrency
+            ),
             enqueue_mb=of.whole("enqueue_mb", 128, 10240, cls.enqueue_mb),
             drain_mb=of.whole("drain_mb", 128, 10240, cls.drain_mb),
             consume_mb=of.whole("consume_mb", 128, 10240, cls.consume_mb),
@@ -147,4 +156,5 @@ def defaults(config: Config) -> dict[str, str | int]:
         "thumbnails": len(of.thumbnails.sizes),
         "events": "on" if config.events_bus else "off",
         **dict(zip(MEMORY, config.local_memory_mb, strict=False)),
+        "consume_concurrency": config.consume_concurrency or QUEUE_CONCURRENCY,
     }

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 MAX_ENTRIES = 10
 MAX_BYTES = 1_048_576  # of one message, and of all messages of one call together
@@ -24,8 +23,7 @@ GONE = "ReceiptHandleIsInvalid"
 Entry = TypeVar("Entry", bound=Mapping[str, Any])
 
 
-@dataclass(frozen=True)
-class BatchAnswer:
+class BatchAnswer(NamedTuple):
     """What a batch call did with each entry, by the entry's id."""
 
     confirmed: list[str]

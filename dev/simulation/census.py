@@ -42,7 +42,9 @@ class Event:
     lane: str = ""  # the queue in which it waited first, until it is redriven
     excuses: int = 0  # faults that met it, each of which may have doubled it
     at: float = 0.0
+    beside: frozenset[int] = frozenset()  # in one message with these: where one of them fails, all come again
     folder: str = "photos"
+    size: int | None = 1  # of the object, in bytes; None where whoever tells of it does not say
 
     @property
     def key(self) -> str:
@@ -83,6 +85,8 @@ class Census:
             event = self.events[number]
             event.copies += 1
             if message.queue in world.lanes:
+                if len(message.events) > 1:
+                    event.beside = event.beside.union(message.events)
                 if event.letters:  # a letter that is sent back begins anew
                     event.lives += 1
                     if event.copies - 1 == event.letters:  # no other copy is on its way
@@ -97,7 +101,9 @@ class Census:
                 world.invariants.letter(event, message)
         if message.queue is world.destination and caller is not None:
             world.invariants.forwarded(caller)
-            world.invariants.due(message.until if message.state == DELAYED else world.loop.now)
+            due = message.until if message.state == DELAYED else world.loop.now
+            world.invariants.due(due)
+            world.invariants.due_bytes(caller, due, sum(self.events[one].size or 0 for one in message.events))
 
     def removed(self, message: Message, why: str) -> None:
         dead = message.queue is self.world.dead_letters
@@ -188,5 +194,5 @@ class Census:
             self._excuse(message.events)
 
     def _excuse(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
+        for number in {one for named in numbers for one in self.events[named].beside or (named,)}:
             self.events[number].excuses += 1

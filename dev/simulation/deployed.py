@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from chalicelib.aws import clients
+from chalicelib.drain import tick
+from chalicelib.queues import retention
 from dev import template
 from dev.workspace import ROOT
 from infra.deploying import deploy
@@ -99,6 +103,33 @@ def app() -> Any:
         os.environ.clear()
         os.environ.update(kept)
     return found
+
+
+@contextmanager
+def kept(seconds: float) -> Iterator[None]:
+    """The product knows that the lanes keep a message for so long; 0: as deployed.
+
+    The last half is its last day, and a pause looks more often: as often in that time as it is deployed.
+    """
+    if not seconds:
+        yield
+        return
+    whole, looks = timedelta(seconds=seconds), retention.LAST_DAY // timedelta(minutes=tick.PAUSED_LOOKS)
+    last = whole / 2
+    names: list[tuple[Any, str, Any]] = [
+        (retention, "KEPT", whole),
+        (retention, "LAST_DAY", last),
+        (retention, "RENEWED_S", (whole - last).total_seconds()),
+        (tick, "PAUSED_LOOKS", max(1, int(last.total_seconds() / 60 / looks))),
+    ]
+    before = [(place, name, getattr(place, name)) for place, name, _ in names]
+    for place, name, value in names:
+        setattr(place, name, value)
+    try:
+        yield
+    finally:
+        for place, name, value in before:
+            setattr(place, name, value)
 
 
 def _queues() -> dict[str, QueueLimits]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from chalicelib.capacity import share
 from chalicelib.config import override
 from chalicelib.consume.circuit import OPENS_AFTER
 from chalicelib.consume.outcomes import Delivery
+from chalicelib.drain.clock import RECENT_S
+from chalicelib.queues import retention
 from dev.simulation.census import GOOD, IGNORED, UNREADABLE, Event
 from dev.simulation.lambdas import Invocation, Sandbox
 from dev.simulation.sqs import Message
@@ -17,6 +22,7 @@ from dev.simulation.surroundings import Surroundings
 MAX_BACKOFF_S = 900  # docs/decisions/0004-refused-entries.md
 WIRE_S = 0.2  # what a call takes on its way, two of them at most
 EARLY_S = 2.0  # a delay is carried in whole seconds
+OWED = 3.0  # events: a share is of whole ones, and the capacity may change between two ticks
 # A tick's numbers, each message received being in one of them.
 PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "renewed", "returned", "failed")
 
@@ -25,6 +31,8 @@ class Invariants:
     def __init__(self, world: Surroundings) -> None:
         self.world = world
         self._dues: list[tuple[float, int]] = []  # when, and what the capacity is then
+        self._owed: dict[str, float] = {}  # by drain: events that bulk got fewer than its share
+        self._bytes: dict[Sandbox, list[tuple[float, int]]] = {}  # of each process when, and how many
 
     def forwarded(self, sandbox: Sandbox) -> None:
         """Never more than the capacity that the tick knew, whatever was answered; by nobody but a tick."""
@@ -80,13 +88,40 @@ class Invariants:
                 first += 1
             if total <= 1:
                 continue
-            # Each shard and each change of the capacity may round up by one event.
+            # Each change of the capacity may round up by one event, and each shard where the parts differ:
+            # like ones are due one after the other.
             capacities = {capacity for _, capacity in near[first : last + 1]}
-            least = min(capacities)
-            most = 1 + max(1 / 60, 1 / least) + (config.drain_shards + len(capacities) - 2) / least
+            least, uneven = min(capacities), any(one % config.drain_shards for one in capacities)
+            more = len(capacities) - 1 + uneven * (config.drain_shards - 1)
+            rounded = max(1.0, least / 60)
+            if config.drain_shards > 1:  # which carry their delays in whole seconds, each of its own tick
+                rounded = math.ceil(rounded)
+            most = 1 + (rounded + more) / least
             if total > most + 1e-9:
                 text = f"{last - first + 1} events due within 60 s, {total:.3f} of the capacity"
                 world.violate("too fast", text)
+                return
+
+    def due_bytes(self, sandbox: Sandbox, at: float, size: int) -> None:
+        """Of what one process hands out at most CAPACITY_BYTES, a sixtieth, and one object in 60 seconds.
+
+        A new process does not know what the last one charged, and what takes seconds on its way comes late.
+        """
+        world = self.world
+        limit = world.config.capacity_bytes / world.config.drain_shards
+        if not limit or world.scenario.faults.slow:
+            return
+        dues = self._bytes.setdefault(sandbox, [])
+        bisect.insort(dues, (at, size))
+        near = dues[bisect.bisect(dues, (at - 60, 0)) : bisect.bisect(dues, (at + 60, 0))]
+        total, first = 0, 0
+        for one, its_size in near:
+            total += its_size
+            while one - near[first][0] >= 60 - WIRE_S:
+                total -= near[first][1]
+                first += 1
+            if total > limit * (1 + 1 / 60) + max(size for _, size in near):
+                world.violate("too many bytes", f"{total:,} bytes of {limit:,.0f} due within 60 s")
                 return
 
     def failed(self, sandbox: Sandbox, delivery: Delivery) -> None:
@@ -182,9 +217,60 @@ class Invariants:
             wrong(f"{arrived} came into the destination")
         if result["stopped"] == "errors" and not result["errors"]:
             wrong("stopped by errors, and names none")
+        self._uses_its_capacity(sandbox, invocation, result)
+        self._bulk_gets_its_share(sandbox, invocation, result)
+        if (old := self._old(invocation)) < result["renewed"]:
+            text = f"{sandbox.label} sends {result['renewed']} anew, of which {old} are old"
+            world.violate("renewed young", text)
         doubled = self._doubled(invocation)
         if doubled > result["duplicates"]:
             wrong(f"{doubled} events may come twice")
+
+    def _uses_its_capacity(self, sandbox: Sandbox, invocation: Invocation, result: Mapping[str, Any]) -> None:
+        """What may be forwarded is, where it waits and nothing is in the way."""
+        world, config = self.world, invocation.config
+        told, stopped = result["stopped"], f"{sandbox.label} stopped by {result['stopped']}"
+        # What waits in the destination takes places on the clock, and once more in the next tick.
+        now, waited = world.loop.now, sandbox.known.get("waited", 0.0)
+        if invocation.visible:
+            sandbox.known["waited"] = now
+        if result["errors"] or result["failed"] or not world.is_prompt or config.capacity_bytes:
+            return
+        in_vain = sum(result[name] for name in ("rejected", "split", "ignored", "postponed"))
+        old = (
+            world.scenario.kept_s
+        )  # while it sends anew, a tick does the rest as well, and gives the young back
+        if told == "capacity" and in_vain and not result["forwarded"] and not old:
+            world.violate("idle", f"{stopped}, which {in_vain} took that were not forwarded")
+        if told == "empty" and result["returned"] and not old:
+            world.violate("idle", f"{stopped}, and gave {result['returned']} back")
+        if told == "back_pressure" and invocation.visible == 0 and now - waited > 2 * RECENT_S:
+            capacity = override.capacity_at(config, sandbox.known["override"], now)
+            room = self._room(invocation, capacity)
+            if room is not None and result["capacity"] < share(room, config.drain_shards, invocation.shard):
+                world.violate("window", f"{stopped}, where {room} had room")
+
+    def _bulk_gets_its_share(
+        self, sandbox: Sandbox, invocation: Invocation, result: Mapping[str, Any]
+    ) -> None:
+        """As long as both lanes have something for it, bulk gets BULK_SHARE of what is forwarded."""
+        world, name = self.world, sandbox.function
+        waits = bool(world.bulk.visible) and result["stopped"] == "capacity" and not result["errors"]
+        if not waits or world.config.capacity_bytes or world.scenario.faults.unseen:
+            self._owed.pop(name, None)
+            return
+        owed = self._owed.get(name, 0.0) + result["forwarded"] * world.config.bulk_share / 100
+        self._owed[name] = max(0.0, owed - result["forwarded_bulk"])
+        if self._owed[name] > OWED:
+            world.violate("bulk waits", f"{name} owes the bulk lane {self._owed[name]:.1f} events")
+
+    def _old(self, invocation: Invocation) -> int:
+        """How many messages a tick received that SQS would soon delete."""
+        now = self.world.loop.now
+        return sum(
+            message.sent < invocation.began and retention.in_last_day(message.sent, now)
+            for message in invocation.received
+        )
 
     def _doubled(self, invocation: Invocation) -> int:
         """Events of which this tick made one copy too many."""

@@ -47,6 +47,7 @@ class Invocation:
     shard: int = 0
     received: list[Message] = field(default_factory=list)  # from any queue, whatever became of the answer
     there: int | None = None  # in the destination, not delayed, as it was told; None where it did not ask
+    visible: int | None = None  # of these
     given: int = 0  # messages in answers that arrived
     sent: list[Message] = field(default_factory=list)  # what came into any queue by it
     lines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # of its log
@@ -107,6 +108,7 @@ class Sandbox:
         elif action == "GetQueueAttributes" and status == 200:
             known = {name: int(one) for name, one in answer["Attributes"].items() if one.isdecimal()}
             invocation.there = sum(known.get(name, 0) for name in IN_DESTINATION)
+            invocation.visible = known.get(IN_DESTINATION[0], 0)
         elif action == "GetParameter":
             if status == 200:
                 self.known["override"] = override.read(answer["Parameter"]["Value"])

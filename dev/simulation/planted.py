@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from dev.simulation import boundary, seeds
+from dev.simulation.network import OF_A_CALL
 from dev.simulation.scenario import Scenario, from_seed
 
 MOST_SEEDS = 1500  # of one fault
@@ -47,6 +48,22 @@ MESSAGES = "chalicelib.queues.messages"
 def _splits(scenario: Scenario) -> bool:
     """Whether some message holds several events."""
     return any(upload.shape in ("many", "mixed", "wrapped") for upload in scenario.uploads)
+
+
+def _fails(scenario: Scenario) -> bool:
+    """Whether the downstream is out for most calls: what opens a circuit."""
+    return scenario.faults.failing >= 0.5 and not scenario.kept_s
+
+
+def _letters_go_back(scenario: Scenario) -> bool:
+    orders = {one.action for one in scenario.orders}
+    return not scenario.kept_s and (scenario.second_life or bool(orders & {"redrive", "redrive by code"}))
+
+
+def _sets_something(scenario: Scenario) -> bool:
+    """Whether people set something, and calls fail."""
+    orders, faults = {one.action for one in scenario.orders}, scenario.faults
+    return bool(orders & {"pause", "capacity"}) and any(getattr(faults, kind) for kind in OF_A_CALL)
 
 
 FAULTS = (
@@ -119,6 +136,13 @@ FAULTS = (
         "    for one in sent[:0]:",
     ),
     Fault(
+        "what was put back before a cut not counted",
+        f"{FORWARD}:_send",
+        "        _is_elsewhere(confirmed, tally)\n",
+        "        if len(waiting) == 0:\n            _is_elsewhere(confirmed, tally)\n",
+        _splits,
+    ),
+    Fault(
         "refused messages come back after hours",
         "chalicelib.drain.refusals:Refusals.backoff_s",
         "min(FIRST_S << min(count, 8), LONGEST_S)",
@@ -129,6 +153,7 @@ FAULTS = (
         f"{ALLOWANCE}:_override",
         'raise AllowanceUnknown(f"the capacity {parameter} cannot be read: {e}") from e',
         "found = overrides.NONE",
+        _sets_something,
     ),
     Fault(
         "every shard takes the whole capacity",
@@ -230,6 +255,7 @@ FAULTS = (
         f"{RESEND}:_batch",
         "zip(going, answers, strict=True) if not why]",
         "zip(going, answers, strict=True)]",
+        _letters_go_back,
     ),
     Fault(
         "a letter taken for filed that S3 did not take",
@@ -243,6 +269,7 @@ FAULTS = (
         '{"MessageBody": batching.sendable(letter["body"])}',
         '{"MessageBody": batching.sendable(letter["body"]), "MessageAttributes": {"Tries": '
         '{"DataType": "Number", "StringValue": str(letter["tries"] or 1)}}}',
+        _letters_go_back,
     ),
     Fault(
         "a backfill's task succeeds although nothing was queued",
@@ -253,7 +280,7 @@ FAULTS = (
     Fault(
         "a clock that does not move on: all is due at once",
         "chalicelib.drain.clock:Clock.due",
-        "self._free_at = due + 60 / max(1, capacity_at(due))",
+        "self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))",
         "self._free_at = due",
     ),
     Fault(
@@ -265,8 +292,28 @@ FAULTS = (
     Fault(
         "places that a late tick missed are caught up",
         "chalicelib.drain.clock:Clock._next",
-        "        if free_at > now:",
-        "        if free_at:",
+        "at = max(now, self._free_at or 0.0)",
+        "at = self._free_at or now",
+    ),
+    Fault(
+        "places counted anew from each tick",
+        "chalicelib.drain.clock:Clock.begin",
+        "        if self._free_at is None:",
+        "        self._free_at = now\n        if False:",
+    ),
+    Fault(
+        "shards without a phase",
+        "chalicelib.drain.clock:Clock._next",
+        "if self._shards == 1:",
+        "if True:",
+        lambda scenario: scenario.shards > 1 and not scenario.kept_s,
+    ),
+    Fault(
+        "shards that leave their grid where the last one's place ends",
+        "chalicelib.drain.clock:Clock._next",
+        "if self._shards == 1:",
+        "if self._shards == 1 or at > now:",
+        lambda scenario: scenario.shards > 1 and not scenario.kept_s,
     ),
     Fault(
         "a tick hands out what is due long after its minute",
@@ -291,12 +338,14 @@ FAULTS = (
         "chalicelib.consume.circuit:Circuit.failed",
         "if tries > 1 or self.is_open:",
         "if self.is_open:",
+        _fails,
     ),
     Fault(
         "a success that does not close the circuit",
         "chalicelib.consume.circuit:Circuit.succeeded",
         "self._failed, self._pause_s, self.until = 0, FIRST_PAUSE_S, 0.0",
         "pass",
+        _fails,
     ),
     Fault(
         "a pause that a tick does not see",
@@ -315,6 +364,81 @@ FAULTS = (
         "chalicelib.consume.circuit:Circuit.failed",
         "self._pause_s *",
         "10_000 * self._pause_s *",
+        _fails,
+    ),
+    Fault(
+        "bulk's share rounded down in each minute",
+        "chalicelib.capacity:bulk_share",
+        "(minute + 1) * part // 100 - minute * part // 100",
+        "part // 100",
+    ),
+    Fault(
+        "what is delayed counted in the window",
+        f"{ALLOWANCE}:allowed",
+        """most - depths["visible"] - depths["in_flight"]""",
+        """most - depths["visible"] - depths["in_flight"] - depths["delayed"]""",
+    ),
+    Fault(
+        "a message whose time has not come charged to the capacity",
+        f"{FORWARD}:move",
+        "return len(sent.confirmed) + len(sent.unanswered)",
+        "return len(sent.confirmed) + len(sent.unanswered) + len(todo.postpone)",
+    ),
+    Fault(
+        "a brake on what comes back from a failed try",
+        f"{FORWARD}:move",
+        "    if timing:\n",
+        '    kept = todo.forward[:1] + [one for one in todo.forward[1:] if "Tries" not in one.message.get('
+        '"MessageAttributes", {})]\n'
+        "    todo.forward[:] = kept\n"
+        "    if timing:\n",
+    ),
+    Fault(
+        "an object too large for a minute's bytes put back",
+        f"{FORWARD}:_time",
+        "    for number, one in enumerate(forward):\n",
+        "    if timing.bytes:\n"
+        "        forward[:] = [one for one in forward if (one.size or 0) < timing.bytes_a_minute]\n"
+        "    for number, one in enumerate(forward):\n",
+        lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
+    ),
+    Fault(
+        "bytes not charged to the clock",
+        "chalicelib.drain.clock:Clock.due",
+        "max(takes_s, 60 / max(1, capacity_at(due)))",
+        "60 / max(1, capacity_at(due))",
+        lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
+    ),
+    Fault(
+        "renewal of what is young, which does not stop",
+        f"{TICK}:_renew",
+        "those = [message for message in messages if old(message)]",
+        "those = messages",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "renewal only where all that came last is old",
+        f"{FORWARD}:Tally.saw",
+        "min(sent) >=",
+        "max(sent) >=",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "no renewal in a pause",
+        f"{TICK}:paced",
+        "if process.paused and not looks:",
+        "if process.paused:",
+        lambda scenario: bool(scenario.kept_s),
+    ),
+    Fault(
+        "a renewed message deleted before it is sent anew",
+        f"{TICK}:_renew",
+        "            if those:\n",
+        "            if those:\n"
+        "                await how.sqs.delete_message_batch(QueueUrl=lane.queue_url, Entries=[\n"
+        "                    {'Id': str(i), 'ReceiptHandle': one['ReceiptHandle']}\n"
+        "                    for i, one in enumerate(those)])\n",
+        lambda scenario: bool(scenario.kept_s),
     ),
 )
 

@@ -15,6 +15,10 @@ LEVELS = (0.01, 0.05, 0.2, 0.5)
 LONG_S = 3600.0
 RARE = {"dies_before": 0.05, "dies_after": 0.05, "undelete": 0.2, "twice": 0.2, "killed": 0.5}  # at the most
 
+KEPT_SHARE = 0.04  # of the stages
+RARELY = 0.02  # of their calls fail in any way
+KEPT_S = 3 * 3600.0  # and the last half of it is their last day
+
 UPLOADS = ("s3", "s3", "s3", "plain", "queue", "many", "unreadable", "ignored", "mixed", "wrapped", "odd key")
 PLANS = ("ok",) * 10 + ("retry", "retry", "poison", "reject", "slow", "hang", "crash")
 ACTIONS = (
@@ -62,6 +66,9 @@ class Scenario:
     uploads: tuple[Upload, ...]
     orders: tuple[Order, ...]
     second_life: bool  # once all is quiet the letters are sent back, and faults begin again
+    capacity_bytes: int = 0
+    # How long the lanes keep a message, and the drain's share of that; 0: as deployed, longer than any run.
+    kept_s: float = 0.0
 
     def without(self, kind: str) -> Scenario:
         return replace(self, faults=replace(self.faults, **{kind: 0.0}))
@@ -75,7 +82,7 @@ def from_seed(seed: int) -> Scenario:
     """The same seed gives the same scenario."""
     chance = random.Random(seed)
     length_s = 60.0 * chance.choice((3, 8, 20, 90, 400))
-    return Scenario(
+    usual = Scenario(
         seed=seed,
         capacity=chance.choice((1, 3, 10, 11, 25, 80)),
         workers=chance.choice((1, 2, 4, 16, 32)),
@@ -89,6 +96,42 @@ def from_seed(seed: int) -> Scenario:
         uploads=tuple(_upload(chance, length_s) for _ in range(chance.randint(1, 8))),
         orders=tuple(_order(chance, length_s) for _ in range(chance.choice((0, 0, 1, 3)))),
         second_life=chance.random() < 0.2,
+        capacity_bytes=_bytes(random.Random(f"bytes {seed}")),
+    )
+    return _kept(random.Random(f"kept {seed}"), usual)
+
+
+def _bytes(chance: random.Random) -> int:
+    """In an eighth of the stages; what the sizes are is measured by it (World._size)."""
+    return chance.choice((1_000, 5_000_000, 10**9)) if chance.random() < 0.125 else 0
+
+
+def _kept(chance: random.Random, usual: Scenario) -> Scenario:
+    """In some stages the lanes keep a message for a few hours, and more waits than gets away in that time."""
+    if chance.random() >= KEPT_SHARE:
+        return usual
+    length_s = 60.0 * chance.choice((240, 400))
+    count = chance.choice((60, 150, 300))
+    waits = Upload(300 * chance.random(), chance.choice(("s3", "plain", "queue")), count, ("ok",) * count)
+    faults = _faults(chance, long=True)
+    # What takes a tick away or hides a message is rare: a day has more ticks than the shortened one. Sending
+    # all anew is some hundred calls.
+    rarely = {
+        kind: min(chance_of, RARELY / 10 if kind.startswith("dies") else RARELY)
+        for kind, chance_of in vars(faults).items()
+        if kind != "failing"
+    }
+    pause = (Order(60 + 600 * chance.random(), "pause"), Order(length_s * chance.random(), "resume"))
+    return replace(
+        usual,
+        kept_s=KEPT_S,
+        capacity=chance.choice((1, 1, 2)),
+        by_hour="",
+        length_s=length_s,
+        faults=replace(faults, **rarely),
+        uploads=(*usual.uploads, waits),
+        orders=(*usual.orders, *(pause if chance.random() < 0.5 else ())),
+        second_life=False,
     )
 
 

@@ -65,6 +65,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
     if scenario.second_life:
         yield replace(scenario, second_life=False)
     least: dict[str, int] = {"shards": 1, "pollers": 1, "threads": 1, "workers": 1, "max_in_destination": 0}
+    if scenario.capacity_bytes:
+        yield replace(scenario, capacity_bytes=0)
     if scenario.by_hour:
         yield replace(scenario, by_hour="")
     for name, value in least.items():
@@ -84,7 +86,8 @@ def told(outcome: Outcome) -> str:
     stage = (
         f"capacity {scenario.capacity}, {scenario.workers} workers, {scenario.shards} shards, "
         f"{scenario.threads} threads, {scenario.pollers} pollers, "
-        f"MAX_IN_DESTINATION {scenario.max_in_destination}, by the hour {scenario.by_hour or 'the same'}"
+        f"MAX_IN_DESTINATION {scenario.max_in_destination}, by the hour {scenario.by_hour or 'the same'}, "
+        f"CAPACITY_BYTES {scenario.capacity_bytes}, kept for {scenario.kept_s or 'two weeks'}"
     )
     uploads = [
         f"{one.at:6.0f} s  {one.count} {one.shape}: {', '.join(one.plans)}" for one in scenario.uploads

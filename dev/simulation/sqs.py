@@ -76,6 +76,7 @@ class Queue:
     retention_s: float
     max_receives: int = 0  # more than these, and the message goes to `dead_letters`; 0 is never
     dead_letters: Queue | None = None
+    tried: int = 1  # of so many that are drawn the oldest is given: 1 is no order at all
     visible: list[Message] = field(default_factory=list)
     in_flight: int = 0
     delayed: int = 0
@@ -233,7 +234,7 @@ class Sqs:
         received: list[Message] = []
         most = min(most, self.max_in_flight - queue.in_flight)
         while queue.visible and len(received) < most:
-            message = queue.visible[int(chance.random() * len(queue.visible))]
+            message = self._drawn(queue)
             if message.sent + queue.retention_s <= now:
                 self.remove(message, "expired")
                 continue
@@ -257,6 +258,13 @@ class Sqs:
         system = request.get("MessageSystemAttributeNames") or request.get("AttributeNames") or ()
         own = request.get("MessageAttributeNames") or ()
         return {"Messages": [described(one, system, own) for one in received]} if received else {}
+
+    def _drawn(self, queue: Queue) -> Message:
+        chance, visible = self.chance, queue.visible
+        drawn = visible[int(chance.random() * len(visible))]
+        for _ in range(queue.tried - 1):
+            drawn = min(drawn, visible[int(chance.random() * len(visible))], key=_sent)
+        return drawn
 
     def _move_by_policy(self, message: Message, to: Queue) -> None:
         came_from = message.queue
@@ -405,6 +413,10 @@ class Sqs:
         if not source.visible:
             task["Status"] = "COMPLETED"
         return bool(task["Status"] == "RUNNING")
+
+
+def _sent(message: Message) -> float:
+    return message.sent
 
 
 def described(message: Message, system: Any, own: Any) -> Answer:

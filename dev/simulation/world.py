@@ -33,6 +33,8 @@ from dev.workspace import ROOT
 
 BEGIN = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 REST_SLACK_S = 1800.0
+LANES = ("source", "bulk")
+ROUGHLY = 8  # where messages grow old: best-effort ordering, as SQS calls it
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class World:
         self.deaths = 0
         self.quiet_since = float("inf")
         self.chance = random.Random(scenario.seed + 1)
+        self._sizes = random.Random(f"sizes {scenario.seed}")
         self.loop = VirtualLoop(BEGIN)
         self.census = self.census_type(self)
         self.asked: Counter[str] = Counter()
@@ -156,6 +159,7 @@ class World:
             consume_threads=scenario.threads,
             max_in_destination=scenario.max_in_destination,
             capacity_by_hour=scenario.by_hour,
+            capacity_bytes=scenario.capacity_bytes,
         )
         self.functions = Functions(self)
         self.events = AsyncEvents(self, self.functions)
@@ -184,12 +188,14 @@ class World:
 
     def _queue(self, name: str, dead: Queue | None) -> Queue:
         limits = self.limits.queues[name]
+        kept_s = self.scenario.kept_s if name in LANES else 0.0
         return self.sqs.create(
             name,
             visibility_s=limits.visibility_s,
-            retention_s=limits.retention_s,
+            retention_s=kept_s or limits.retention_s,
             max_receives=limits.max_receives,
             dead_letters=dead,
+            tried=ROUGHLY if kept_s else 1,
         )
 
     def _schedule(self, name: str, shard: int) -> None:
@@ -318,7 +324,9 @@ class World:
                 self.sqs.put(self.source, json.dumps({"Records": [self._record(event)]}))
         elif shape == "plain":
             for event in events:
-                self.sqs.put(self.source, json.dumps({"Bucket": "images", "Key": event.key, "Own": "field"}))
+                body = {"Bucket": "images", "Key": event.key, "Own": "field"}
+                size = {"Size": event.size} if event.size and self.config.capacity_bytes else {}
+                self.sqs.put(self.source, json.dumps(body | size))
         elif shape == "unreadable":
             for event in events:
                 self.sqs.put(self.source, f"no JSON at all, ev-{event.number}- \\x07")
@@ -327,9 +335,8 @@ class World:
                 body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": f"ev-{event.number}-"}
                 self.sqs.put(self.source, json.dumps(body))
         elif shape == "wrapped":
-            for event in events:
-                inner = json.dumps({"Records": [self._record(event)]})
-                self.sqs.put(self.source, json.dumps({"Type": "Notification", "Message": inner}))
+            inner = json.dumps({"Records": [self._record(event) for event in events]})
+            self.sqs.put(self.source, json.dumps({"Type": "Notification", "Message": inner}))
         else:
             for event in events:
                 self._deliver({"Records": [self._record(event)]})
@@ -341,7 +348,20 @@ class World:
         bad = 0
         if plan in ("retry", "hang", "crash"):
             bad = self.chance.randint(1, 3)
-        return self.census.new(kind, plan if kind == GOOD else "ok", bad)
+        event = self.census.new(kind, plan if kind == GOOD else "ok", bad)
+        event.size = self._size()
+        return event
+
+    def _size(self) -> int | None:
+        """Most objects are small; some take minutes of a limit in bytes, of some nobody says how large."""
+        limit = self.scenario.capacity_bytes
+        if not limit:
+            return 1
+        drawn, part = self._sizes.random(), self._sizes.random()
+        if drawn < 0.1:
+            return None
+        share = 0.01 if drawn < 0.6 else 0.2 if drawn < 0.85 else 1 if drawn < 0.95 else 4
+        return 1 + int(limit * share * part)
 
     def _record(self, event: Event) -> dict[str, Any]:
         key = event.key
@@ -352,7 +372,7 @@ class World:
             "eventTime": iso(self.loop.now),
             "s3": {
                 "bucket": {"name": self.config.images_bucket},
-                "object": {"key": quote_plus(key), "size": 1, "sequencer": f"{event.number:010X}"},
+                "object": {"key": quote_plus(key), "size": event.size, "sequencer": f"{event.number:010X}"},
             },
         }
         if event.kind == UNREADABLE:
@@ -463,6 +483,10 @@ class World:
     # the run
 
     def run(self) -> Outcome:
+        with deployed.kept(self.scenario.kept_s):
+            return self._run()
+
+    def _run(self) -> Outcome:
         scenario = self.scenario
         self.network.set_faults(scenario.faults)
         for upload in scenario.uploads:
@@ -513,8 +537,14 @@ class World:
         )
         # What faults have doubled waits as well.
         passes = sum((1 + config.max_tries) * max(1, event.copies) for event in self.census.events)
-        delays = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
+        delays: float = sum(config.retry_delay_s(count) for count in range(1, config.max_tries))
         hidden = max(one.visibility_s for one in (*self.lanes, self.destination))
+        if config.capacity_bytes:
+            largest = max((event.size or 0 for event in self.census.events), default=0)
+            total = sum((event.size or 0) * max(1, event.copies) for event in self.census.events)
+            unknown = sum(event.size is None for event in self.census.events)
+            minutes = (1 + config.max_tries) * (total + unknown * largest) / config.capacity_bytes
+            delays += 60 * minutes * config.drain_shards
         return REST_SLACK_S + delays + 60 * passes / capacity + config.max_tries * hidden
 
     def told(self) -> list[str]:

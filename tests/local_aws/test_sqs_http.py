@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 
 import pytest
 
@@ -251,6 +253,34 @@ def test_what_is_no_whole_http_answer_is_no_answer(answer):
 def test_an_answer_that_takes_too_long_is_no_answer():
     with pytest.raises(NoAnswer, match="nothing whole within"):
         posted(b"HTTP/1.1 200 OK\r\n", b"", within_s=0.05)
+
+
+def test_a_connection_that_the_server_resets_costs_its_own_call_alone():
+    """uvloop raises RuntimeError when it writes to such, at any moment: also to one that was just looked at."""
+    seen = []
+
+    async def resets(reader, writer):
+        linger = struct.pack("ii", 1, 0)  # at once, and without a word
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        for _ in range(3):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.rpartition(b"content-length: ")[2]))
+            writer.write(PLAIN)
+        await writer.drain()
+        writer.transport.abort()
+
+    async def ask(endpoint):
+        http = Http1(endpoint)
+        for _ in range(200):
+            try:
+                seen.append(await http.post({"host": "h"}, b"{}", 5.0))
+            except NoAnswer as e:
+                seen.append(e)
+        http.close()
+
+    in_loop(serving(resets, ask))
+    assert len(seen) == 200
+    assert sum(isinstance(one, tuple) for one in seen) >= 100
 
 
 def test_a_server_that_is_not_there_has_seen_nothing():

@@ -48,6 +48,7 @@ class Lanes:
         self.process.paused = False
         self.process.clock.begin(MINUTE - 600, MINUTE - 600, lambda at: 100)
         self.minute = MINUTE
+        self.shard = 0
 
     def fill(self, name, bodies):
         for body in bodies:
@@ -70,6 +71,7 @@ class Lanes:
                 lambda: 60.0 - (self.sqs.now - began),
                 self.minute,
                 self.process,
+                self.shard,
                 clock=lambda: self.sqs.now,
             )
         )

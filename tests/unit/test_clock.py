@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -52,6 +53,20 @@ def test_no_sixty_seconds_have_more_than_the_capacity_and_a_sixtieth(capacity, l
 def test_shards_together_hold_it_too():
     times = minutes(1000, 20, 20, [Clock(shard, 4) for shard in range(4)])
     assert worst_minute(times) <= 1000 + 1000 / 60 + 4
+
+
+@pytest.mark.parametrize(("capacity", "shards"), [(40, 4), (60, 3), (30_000, 4)])
+def test_shards_whose_processes_begin_together_are_due_one_after_the_other(capacity, shards):
+    """All begin where the last one's end: without a grid they would stay together as long as there is a backlog."""
+    minute, share = 1_800_000_000.0, capacity // shards
+    clocks = [Clock(shard, shards) for shard in range(shards)]
+    for clock in clocks:
+        clock.begin(minute, minute + 2, lambda at: share)
+    # Not all of them: the last of a tick is due after the first of the next one.
+    dues = sorted(clock.due(minute + 2, lambda at: share) for clock in clocks for _ in range(share))
+    steps = [later - earlier for earlier, later in itertools.pairwise(dues[shards:-shards])]
+    assert min(steps) > 0.98 * 60 / capacity
+    assert max(steps) < 1.02 * 60 / capacity
 
 
 def test_the_rest_flows_evenly():

@@ -158,7 +158,7 @@ def test_any_key_survives_both_encodings_of_s3(key):
 
 @given(
     st.builds(
-        ObjectCreated,
+        lambda **known: ObjectCreated(**known),
         bucket=st.just("images"),
         key=KEYS,
         version_id=st.none() | st.just("v1"),

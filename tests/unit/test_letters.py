@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, NotFound, NotSetUp, Retry
-from chalicelib.letters import browse, filing, store
+from chalicelib.letters import browse, filing, gauge, store
 from chalicelib.letters.store import Filed
 from chalicelib.queues import letters
 from chalicelib.queues.tries import Tries
@@ -226,6 +226,16 @@ def test_what_else_lies_there_is_no_letter():
         "letters/GONE/2026-01-31T12:00:00.000Z~0123456789abcdef~a",
     ):
         assert Filed.of(key) is None
+
+
+def test_the_gauge_of_a_batch_is_one_call_however_many_letters_there_are(s3, capsys):
+    for number in range(2500):
+        put(s3, f"{number:05d}.jpg", code="gone")
+    s3.requests.clear()
+    gauge.write("letters filed", s3, CONFIG, filed=1)
+    assert len(s3.requests) == 1
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["Letters"] == gauge.MOST
 
 
 def test_ten_thousand_letters_are_counted_by_code_to_the_letter_in_ten_calls(s3, sqs):

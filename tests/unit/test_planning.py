@@ -172,6 +172,15 @@ def test_the_memory_sizes_are_those_of_the_configuration():
         assert getattr(Scenario, f"{name}_mb") == functions[name]["lambda_memory_size"]
 
 
+def test_a_stages_consume_concurrency_is_a_limit_and_says_so():
+    config = Config.from_env({**GOOD, "CONSUME_CONCURRENCY": "5"})
+    asked = scenario(**defaults(config), seconds="1")
+    first = next(one for one in quotas(asked, forecast(asked)) if one.name == "CONSUME_CONCURRENCY")
+    assert (first.limit, first.needed > first.limit, first.from_capacity) == (5, True, 301)
+    asked = scenario(**defaults(Config.from_env(GOOD)), seconds="1")
+    assert "CONSUME_CONCURRENCY" not in {one.name for one in quotas(asked, forecast(asked))}
+
+
 def test_a_stages_thumbnails_are_counted():
     assert defaults(Config.from_env({**GOOD, "THUMBNAIL_SIZES": "64,256,1024"}))["thumbnails"] == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -144,6 +145,32 @@ def test_a_paused_stage_renews_once_an_hour():
     assert not hidden(lanes)
     # Receives count to the queue's redrive policy: a look an hour for all the time that a message is kept.
     assert KEPT.days * 24 * 60 / PAUSED_LOOKS < 1000
+
+
+@pytest.mark.parametrize("shards", [1, 3, 100])
+def test_shards_in_a_pause_look_in_turn(shards):
+    """SQS counts the receives of all of them to one message."""
+    looks = []
+    for shard in {0, shards // 2, shards - 1}:
+        lanes = waiting(1, drain_shards=shards, capacity=shards)
+        lanes.ssm.value = '{"paused": true}'
+        lanes.shard, lanes.process.paused = shard, True
+        lanes.minute += -lanes.minute % (60 * PAUSED_LOOKS * shards) + 60 * (PAUSED_LOOKS * shard - 1)
+        for _ in range(3):
+            before = sum(name == "ReceiveMessage" for name, _ in lanes.sqs.requests)
+            lanes.tick()
+            if sum(name == "ReceiveMessage" for name, _ in lanes.sqs.requests) > before:
+                looks.append(int(lanes.minute // 60 - 1) % (PAUSED_LOOKS * shards))
+    assert sorted(looks) == sorted(PAUSED_LOOKS * shard for shard in {0, shards // 2, shards - 1})
+
+
+def test_old_ones_among_the_young_are_found_in_whatever_order_they_come():
+    lanes = waiting(3, capacity=1, max_in_destination=0)
+    lanes.fill("source", [event(1000 + i) for i in range(100)])
+    random.Random(1).shuffle(lanes.queues["source"].ready)
+    assert sum(lanes.tick().renewed for _ in range(20)) >= 4  # one tick forwards one
+    there = [message for name in ("source", "bulk") for message in lanes.queues[name].messages()]
+    assert all(message.sent_at > MINUTE - DAY for message in there)
 
 
 def test_it_leaves_the_next_minute_alone():

@@ -45,19 +45,23 @@ class Signer:
         self._host = host  # as in the Host header: with the port unless it is the scheme's own
         self._content_type = content_type
         self._clock = clock
+        self._second, self._stamp = -1, ""  # of the last call
         self._key: tuple[str, str, bytes] = ("", "", b"")  # secret, day and the key made from them
 
     def headers(self, target: str, body: bytes) -> dict[str, str]:
         """Every header of a call of `target`, such as `AmazonSQS.ReceiveMessage`, with this body."""
         credentials = self._credentials()
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
+        second = int(self._clock())
+        if self._second != second:
+            self._second, self._stamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        stamp = self._stamp
         signed = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
         signed["x-amz-target"] = target  # the names stay sorted, as the signature wants them
         names = ";".join(signed)
-        lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-        canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+        lines = "\n".join([f"{name}:{value}" for name, value in signed.items()])
+        canonical = f"POST\n/\n\n{lines}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
         day = stamp[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
