@@ -92,21 +92,28 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
     strips = png.Strips(data, route.rows, image)
     for strip, above in strips:
         deadline.check()
-        part = (0, above, *strip.size)
-        smaller = averageable(strip).reduce(route.shrink, part)
+        smaller = _blocks(strip, above, route.shrink)
         # Where the mean of a block's alpha is 255, less than half a level shines through.
         if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
             strips.opaque = False
-            smaller = averageable(png.with_alpha(strip)).reduce(route.shrink, part)
+            smaller = _blocks(png.with_alpha(strip), above, route.shrink)
         if canvas is None:
             canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
         if canvas.mode == "RGBX" != smaller.mode:
             canvas = canvas.convert("RGB").convert(smaller.mode)
+        top -= above if route.shrink == 1 else 0
         canvas.paste(smaller, (0, top))
         top += smaller.height
     assert canvas is not None  # a PNG has at least one row
     pixels = canvas.convert("RGB") if canvas.mode == "RGBX" else canvas
     return pixels, (0, 0, width / route.shrink, height / route.shrink)
+
+
+def _blocks(strip: Image.Image, above: int, shrink: int) -> Image.Image:
+    """The means of blocks of `shrink` x `shrink` pixels, below the rows that belong to the strip before; of
+    single pixels the whole strip: cutting those rows off would be a copy."""
+    pixels = averageable(strip)
+    return pixels if shrink == 1 else pixels.reduce(shrink, (0, above, *strip.size))
 
 
 def moments(

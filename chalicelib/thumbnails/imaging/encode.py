@@ -31,9 +31,7 @@ def is_smooth(image: Image.Image, settings: ThumbnailSettings) -> bool:
     return len(plain) < _SMOOTH * image.width * image.height
 
 
-def still(
-    image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes, smooth: bool
-) -> bytes:
+def still(image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes, smooth: bool) -> bytes:
     """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty."""
     if colour.is_opaque(image):
         mode = "L" if image.mode in ("L", "LA") else "RGB"

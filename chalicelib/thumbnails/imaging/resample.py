@@ -24,9 +24,11 @@ def resized(image: Image.Image, size: tuple[int, int], part: Part | None = None)
     changes. Transparent images are premultiplied."""
     if image.size == size and (part is None or part == (0, 0, *size)):
         return image
-    algorithm = lanczos() if image.mode in _VECTOR_MODES else None
+    algorithm = lanczos() if image.mode in (*_VECTOR_MODES, "La") else None
     if algorithm is None:
         return image.resize(size, Image.Resampling.LANCZOS, box=part)
+    if image.mode == "La":
+        return Image.merge("La", [resized(band, size, part) for band in image.split()])
     from cykooz_resizer import CropBox, ResizeOptions, Resizer
 
     crop = CropBox(part[0], part[1], part[2] - part[0], part[3] - part[1]) if part else None
