@@ -192,8 +192,8 @@ def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
 def resampler(request, monkeypatch):
     """arm64 has no wheel of the vectors; Pillow does the same there."""
     if request.param == "Pillow":
-        monkeypatch.setattr(resample, "lanczos", lambda: None)
-    elif resample.lanczos() is None:
+        monkeypatch.setattr(resample, "has_vectors", lambda: False)
+    elif not resample.has_vectors():
         pytest.skip("no vectors here")
 
 
@@ -212,6 +212,13 @@ def test_both_resamplers_agree_with_lanczos_in_double_precision(mode, part):
     if part is None and mode in ("L", "RGB"):
         exact = np.clip(lanczos(array(whole).reshape(811, 1203, -1), 101, 68), 0, 255)
         assert psnr(array(made).reshape(68, 101, -1), exact) > 50
+
+
+@pytest.mark.usefixtures("resampler")
+def test_both_resamplers_agree_when_they_are_soft():
+    whole = scene(1203, 811).convert("L")
+    expected = whole.resize((101, 68), Image.Resampling.BICUBIC)
+    assert psnr(raw(resample.resized(whole, (101, 68), soft=True)), raw(expected)) > 50
 
 
 def raw(image):
@@ -239,8 +246,21 @@ def test_a_progressive_jpeg_is_quartered_a_little_earlier():
 
 def test_a_small_webp_is_reduced_to_twice_its_size_and_a_large_one_to_its_own():
     data = encoded(scene(1300, 900), "webp")
-    assert route(data, ThumbnailSettings(sizes=(256,))).scaled == (512, 354)
-    assert route(data, ThumbnailSettings(sizes=(1024, 256))).scaled == (1024, 709)
+    for output in ("jpeg", "png"):
+        assert route(data, ThumbnailSettings(sizes=(256,), output=output)).scaled == (512, 354)
+        assert route(data, ThumbnailSettings(sizes=(1024, 256), output=output)).scaled == (1024, 709)
+
+
+@pytest.mark.usefixtures("resampler")
+def test_a_webp_is_decoded_in_planes_where_they_are_a_jpegs_small_enough_and_reduced_with_vectors():
+    lossy, lossless = (encoded(scene(1300, 900), "webp", lossless=lossless) for lossless in (False, True))
+
+    def kind(data, **settings):
+        return route(data, ThumbnailSettings(**settings)).kind
+
+    assert kind(lossy) == kind(lossy, output="jpeg") == ("planes" if resample.has_vectors() else "scaled")
+    assert kind(lossy, memory_budget=9_000_000) == "scaled"
+    assert kind(lossy, output="png") == kind(lossy, output="avif") == kind(lossless) == "scaled"
 
 
 @pytest.mark.parametrize("sizes", [(600, 301, 64), (64,)])

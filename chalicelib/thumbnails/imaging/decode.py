@@ -46,7 +46,8 @@ def _pixels(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -
     if route.kind == "strips":
         return _from_strips(image, data, route, deadline)
     if isinstance(image, ReducibleWebp):
-        return image.reduced(route.scaled, deadline), None
+        reduce = image.reduced_in_planes if route.kind == "planes" else image.reduced
+        return reduce(route.scaled, deadline), None
     pixels, part = _whole(image, data, deadline)
     return averageable(pixels), part
 

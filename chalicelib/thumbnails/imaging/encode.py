@@ -11,8 +11,8 @@ from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.imaging import colour
 from chalicelib.thumbnails.imaging.header import load_plugin
 
-# Huffman tables of its own cost a JPEG half of its encoding. They save a smooth picture 5 to 38 % of its bytes,
-# a busy one 1 to 3 %. Which it is tells the smallest thumbnail, without them: bytes a pixel.
+# Huffman tables of its own are half of a JPEG's time to encode. They save a smooth picture 5 to 38 % of its
+# bytes, a busy one 1 to 3 %. Which it is tells the smallest thumbnail without them, by its bytes a pixel.
 _SMOOTH = 0.18
 
 
@@ -24,7 +24,7 @@ def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
 
 
 def is_smooth(image: Image.Image, settings: ThumbnailSettings) -> bool:
-    """Whether a JPEG of a straight image, or of a larger one of the same picture, is worth tables of its own."""
+    """Whether a JPEG of this straight image, and larger ones of the same picture, get tables of their own."""
     if format_for(image, settings) != "jpeg":
         return False
     plain = still(image, "jpeg", settings, b"", smooth=False)
