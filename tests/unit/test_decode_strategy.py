@@ -51,7 +51,6 @@ def test_strips_put_together_are_the_picture(mode, rows):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
     strips = [strip.crop((0, above, *strip.size)) for strip, above in png.Strips(data, rows, header_of(data))]
-    strips = [png.with_alpha(strip) if strip.mode == "RGBX" else strip for strip in strips]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -212,6 +211,18 @@ def test_both_resamplers_agree_with_lanczos_in_double_precision(mode, part):
     if part is None and mode in ("L", "RGB"):
         exact = np.clip(lanczos(array(whole).reshape(811, 1203, -1), 101, 68), 0, 255)
         assert psnr(array(made).reshape(68, 101, -1), exact) > 50
+
+
+@pytest.mark.usefixtures("resampler")
+def test_alpha_is_multiplied_in_and_out_alike():
+    values = np.random.default_rng(1).integers(0, 256, (67, 101, 4), dtype=np.uint8)
+    image = Image.fromarray(values, "RGBA")
+    made, expected = colour.premultiplied(image), image.convert("RGBa")
+    assert made.mode == "RGBa"
+    assert (raw(made) == raw(expected)).all()
+    again = colour.straight(made)
+    assert again.mode == "RGBA"
+    assert np.abs(raw(again) - raw(expected.convert("RGBA"))).max() <= 1
 
 
 @pytest.mark.usefixtures("resampler")

@@ -90,31 +90,18 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    strips = png.Strips(data, route.rows, image)
-    for strip, above in strips:
+    for strip, above in png.Strips(data, route.rows, image):
         deadline.check()
-        smaller = _blocks(strip, above, route.shrink)
-        # Where the mean of a block's alpha is 255, less than half a level shines through.
-        if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
-            strips.opaque = False
-            smaller = _blocks(png.with_alpha(strip), above, route.shrink)
-        if canvas is None:
-            canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
-        if canvas.mode == "RGBX" != smaller.mode:
-            canvas = canvas.convert("RGB").convert(smaller.mode)
-        top -= above if route.shrink == 1 else 0
-        canvas.paste(smaller, (0, top))
-        top += smaller.height
+        pixels = averageable(strip)
+        if route.shrink > 1:
+            pixels = pixels.reduce(route.shrink, (0, above, *strip.size))
+        else:  # the row above is laid on itself: cutting it off would copy all
+            top -= above
+        canvas = canvas or Image.new(pixels.mode, (pixels.width, -(-height // route.shrink)))
+        canvas.paste(pixels, (0, top))
+        top += pixels.height
     assert canvas is not None  # a PNG has at least one row
-    pixels = canvas.convert("RGB") if canvas.mode == "RGBX" else canvas
-    return pixels, (0, 0, width / route.shrink, height / route.shrink)
-
-
-def _blocks(strip: Image.Image, above: int, shrink: int) -> Image.Image:
-    """The means of blocks of `shrink` x `shrink` pixels, below the rows that belong to the strip before; of
-    single pixels the whole strip: cutting those rows off would be a copy."""
-    pixels = averageable(strip)
-    return pixels if shrink == 1 else pixels.reduce(shrink, (0, above, *strip.size))
+    return canvas, (0, 0, width / route.shrink, height / route.shrink)
 
 
 def moments(

@@ -98,18 +98,13 @@ def mend_transparency(image: Image.Image, data: bytes) -> None:
 
 class Strips:
     """The picture of the file `data`, opened as `header`, from top to bottom, `rows` rows at a time: images,
-    and how many of their first rows (0 or 1) belong to the strip before.
-
-    RGBA comes as RGBX while `opaque` is left True: Pillow premultiplies RGBA whether it must or not, a third
-    of an opaque picture's time. Iterating raises OSError where the file ends early or does not inflate, and
-    what Pillow raises.
-    """
+    and how many of their first rows (0 or 1) belong to the strip before. Iterating raises OSError where the
+    file ends early or does not inflate, and what Pillow raises."""
 
     def __init__(self, data: bytes, rows: int, header: Image.Image) -> None:
         layout = _layout(data)
         assert layout is not None, "can_be_split() was not asked"
         self._data, self._rows, self._layout, self._header = data, rows, layout, header
-        self.opaque = True
 
     def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
         layout = self._layout
@@ -119,19 +114,13 @@ class Strips:
         for top in range(0, layout.height, self._rows):
             count = min(self._rows, layout.height - top)
             lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-            mode = "RGBX" if self.opaque and layout.mode == "RGBA" else layout.mode
-            strip = _decoded(mode, (layout.width, count + bool(above)), [above, *lines])
+            strip = _decoded(layout.mode, (layout.width, count + bool(above)), [above, *lines])
             if palette is not None:
                 strip.putpalette(palette.palette, palette.rawmode or palette.mode)
             if transparency is not None:
                 strip.info["transparency"] = transparency
             yield strip, int(bool(above))
             above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
-
-
-def with_alpha(strip: Image.Image) -> Image.Image:
-    """An RGBX strip as the RGBA it is."""
-    return Image.frombytes("RGBA", strip.size, strip.tobytes())
 
 
 def _decoded(mode: str, size: tuple[int, int], lines: list[bytes]) -> Image.Image:
