@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.config.thumbnails import Size, ThumbnailSettings
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging import colour, deadline, header, jpeg, png, resample
+from chalicelib.thumbnails.imaging.box import Box
+from chalicelib.thumbnails.imaging.picture import Reduced
 from chalicelib.thumbnails.make import make, opened
 from dev.pictures import array, decoded, encoded, lanczos, psnr, scene
 
@@ -242,17 +244,24 @@ def test_what_keeps_its_size_is_not_touched():
     assert resample.resized(whole, (60, 40), (0, 0, 60, 40)) is whole
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize(
-    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (6143, 2), (6144, 4), (12288, 8)]
+    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (5119, 2), (5120, 4), (10240, 8)]
 )
-def test_libjpeg_may_halve_down_to_one_and_a_half_times_the_thumbnail(width, shrink):
-    data = encoded(Image.new("RGB", (width, width // 3)), "jpeg")
+def test_libjpeg_halves_down_to_one_and_a_half_times_the_thumbnail_and_quarters_a_little_earlier(
+    width, shrink, progressive
+):
+    data = encoded(Image.new("RGB", (width, width // 3)), "jpeg", progressive=progressive)
     assert route(data, ThumbnailSettings(sizes=(1024, 64))).shrink == shrink
 
 
-def test_a_progressive_jpeg_is_quartered_a_little_earlier():
-    data = encoded(Image.new("RGB", (5120, 1280)), "jpeg", progressive=True)
-    assert route(data, ThumbnailSettings(sizes=(1024,))).shrink == 4
+@pytest.mark.usefixtures("resampler")
+@pytest.mark.parametrize("size", [(1024, 683), (1024, 40), (900, 600)])
+def test_a_small_size_comes_from_a_large_one_in_two_steps_as_in_one(size):
+    whole = scene(*size)
+    small = Reduced(whole, *whole.size).fit(Box(Size("", 256, 256, "inside"))).image
+    expected = whole.resize(small.size, Image.Resampling.LANCZOS)
+    assert psnr(array(small), array(expected)) > (44 if size[1] > 40 else 40)
 
 
 def test_a_small_webp_is_reduced_to_twice_its_size_and_a_large_one_to_its_own():

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.thumbnails.imaging.jpeg import segments
 from chalicelib.thumbnails.make import estimate, make
 from dev.pictures import array, decoded, encoded, lanczos, light, oriented, psnr, scene, unlight
 from tests.support.profiles import profile, swapped_profile
@@ -276,3 +277,24 @@ def test_an_animation_over_the_budget_shows_its_first_frame():
     data = film("gif")
     enough_for_one = estimate(data, ThumbnailSettings(sizes=(60,), animation="first"))
     assert one(data, 60, memory_budget=enough_for_one)[0].format == "jpeg"
+
+
+def tables(data):
+    """The Huffman tables of a JPEG."""
+    return [data[each.start : each.end] for each in segments(data) if each.marker == 0xC4]
+
+
+@pytest.mark.parametrize("sizes", [(600, 200), (600,), (200,)])
+def test_a_smooth_jpeg_has_huffman_tables_of_its_own_and_a_busy_one_the_standards(sizes):
+    gradient = Image.radial_gradient("L").resize((1200, 800)).convert("RGB")
+    noise = Image.effect_noise((1200, 800), 90).convert("RGB")
+    settings = ThumbnailSettings(sizes=sizes, output="jpeg")
+    smooth, busy = (make(encoded(each, "png"), settings) for each in (gradient, noise))
+    standard = tables(encoded(scene(), "jpeg"))
+    assert all(tables(made.data) == standard for made in busy)
+    assert all(sum(map(len, tables(made.data))) < sum(map(len, standard)) for made in smooth)
+
+
+def test_a_thumbnail_of_a_few_pixels_takes_no_huffman_tables_from_the_larger_ones():
+    (large, _) = make(encoded(scene(1200, 800), "png"), ThumbnailSettings(sizes=(300, 40), output="jpeg"))
+    assert tables(large.data) != tables(encoded(scene(), "jpeg"))
