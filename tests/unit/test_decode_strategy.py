@@ -246,13 +246,19 @@ def test_what_keeps_its_size_is_not_touched():
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize(
-    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (5119, 2), (5120, 4), (10240, 8)]
+    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (5119, 2), (5120, 4), (10239, 4), (12288, 8)]
 )
 def test_libjpeg_halves_down_to_one_and_a_half_times_the_thumbnail_and_quarters_a_little_earlier(
     width, shrink, progressive
 ):
     data = encoded(Image.new("RGB", (width, width // 3)), "jpeg", progressive=progressive)
     assert route(data, ThumbnailSettings(sizes=(1024, 64))).shrink == shrink
+
+
+def test_a_progressive_jpeg_goes_to_an_eighth_a_little_earlier():
+    for progressive in (False, True):
+        data = encoded(Image.new("RGB", (10240, 2560)), "jpeg", progressive=progressive)
+        assert route(data, ThumbnailSettings(sizes=(1024,))).shrink == (8 if progressive else 4)
 
 
 @pytest.mark.usefixtures("resampler")

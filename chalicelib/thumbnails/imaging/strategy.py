@@ -11,11 +11,11 @@ from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.imaging import jpeg, png, resample
 from chalicelib.thumbnails.imaging.webp import ReducibleWebp
 
-# libjpeg may halve a picture down to this many times the thumbnail: less leaves Lanczos nothing to weigh.
-# From 1/4 on it is worth more: a baseline JPEG takes three quarters of the time, a progressive one a fifth.
-# That is up to 5 dB further, which is sharp's; so it would be at 1.0 times for 0.84 of the time.
-_DRAFT_GAP = 1.5
-_QUARTER_GAP = 1.25
+# libjpeg may reduce a picture to 1/2, 1/4, 1/8 down to this many times the thumbnail: less leaves Lanczos
+# nothing to weigh. At 1/4 that is as close as sharp, for three quarters of a baseline JPEG's time and a fifth
+# of a progressive one's; at 1/2 it would be up to 9 dB worse, as at 1/8, for a twentieth of a baseline one's.
+_DRAFT_GAPS = {8: 1.5, 4: 1.25, 2: 1.5}
+_PROGRESSIVE_GAPS = _DRAFT_GAPS | {8: 1.25}
 # The same for a PNG's blocks, whose averages are not as good as libjpeg's.
 _BLOCK_GAP = 2.0
 # libwebp reduces to any size. Below this, to twice the thumbnail; else to the thumbnail itself.
@@ -50,8 +50,8 @@ def choose(image: Image.Image, data: bytes, wanted: tuple[int, int], settings: T
     if image.format == "JPEG":
         if jpeg.lacks_its_end(data):  # whether more is missing is told by every pixel
             return Route("draft")
-        gap = _QUARTER_GAP if ratio >= 4 * _QUARTER_GAP else _DRAFT_GAP
-        return Route("draft", next((by for by in (8, 4, 2) if ratio >= by * gap), 1))
+        gaps = _PROGRESSIVE_GAPS if "progressive" in image.info else _DRAFT_GAPS
+        return Route("draft", next((by for by, gap in gaps.items() if ratio >= by * gap), 1))
     if isinstance(image, ReducibleWebp):
         gap = min(_BLOCK_GAP if max(wanted) < _SMALL else 1.0, ratio)
         return Route(
