@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.config.thumbnails import Size, ThumbnailSettings
+from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.errors import Reject
 from chalicelib.thumbnails.imaging import colour, deadline, header, jpeg, png, resample
-from chalicelib.thumbnails.imaging.box import Box
-from chalicelib.thumbnails.imaging.picture import Reduced
 from chalicelib.thumbnails.make import make, opened
 from dev.pictures import array, decoded, encoded, lanczos, psnr, scene
 
@@ -259,15 +257,6 @@ def test_a_progressive_jpeg_goes_to_an_eighth_a_little_earlier():
     for progressive in (False, True):
         data = encoded(Image.new("RGB", (10240, 2560)), "jpeg", progressive=progressive)
         assert route(data, ThumbnailSettings(sizes=(1024,))).shrink == (8 if progressive else 4)
-
-
-@pytest.mark.usefixtures("resampler")
-@pytest.mark.parametrize("size", [(1024, 683), (1024, 40), (900, 600)])
-def test_a_small_size_comes_from_a_large_one_in_two_steps_as_in_one(size):
-    whole = scene(*size)
-    small = Reduced(whole, *whole.size).fit(Box(Size("", 256, 256, "inside"))).image
-    expected = whole.resize(small.size, Image.Resampling.LANCZOS)
-    assert psnr(array(small), array(expected)) > (44 if size[1] > 40 else 40)
 
 
 def test_a_small_webp_is_reduced_to_twice_its_size_and_a_large_one_to_its_own():

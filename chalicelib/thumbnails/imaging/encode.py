@@ -12,8 +12,9 @@ from chalicelib.thumbnails.imaging import colour
 from chalicelib.thumbnails.imaging.header import load_plugin
 
 # Huffman tables of its own are half of a JPEG's time to encode. They save a smooth picture 5 to 38 % of its
-# bytes, a busy one 1 to 3 %. Which it is, the smallest thumbnail's bytes tell without them.
-_HEADERS = 900  # bytes, and what a thumbnail of a few pixels is forgiven
+# bytes, a busy one 1 to 3 %. Which it is, the bytes of its smallest thumbnail tell, beyond so many for the
+# headers and for few pixels.
+_ANYWAY = 900
 
 
 def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
@@ -26,21 +27,20 @@ def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
 def still(
     image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes, smooth: bool | None
 ) -> tuple[bytes, bool | None]:
-    """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty; and whether it
-    is smooth, as another size of the same picture has told, or as this one does: `smooth` is None."""
+    """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty; and whether
+    the picture is smooth, as a smaller size of it has told (`smooth`), or as this one does."""
     if colour.is_opaque(image):
         mode = "L" if image.mode in ("L", "LA") else "RGB"
         image = image if image.mode == mode else image.convert(mode)
     elif form == "jpeg":
         image = colour.flattened(image, settings.background)
-    if form == "jpeg" and smooth is None:
-        data = _saved(image, form, settings, profile, {})
+    if form != "jpeg":
+        return _saved(image, form, settings, profile, {}), smooth
+    data = _saved(image, form, settings, profile, {"optimize": smooth is not False})
+    if smooth is None:
         # The power, because the larger a picture, the less there is in a pixel. Fitted to fifty photographs.
-        smooth = len(data) - len(profile) - _HEADERS < 1.5 * (image.width * image.height) ** 0.8
-        if not smooth:
-            return data, smooth
-    options: dict[str, object] = {"optimize": True} if form == "jpeg" and smooth else {}
-    return _saved(image, form, settings, profile, options), smooth
+        smooth = len(data) - len(profile) < _ANYWAY + 1.4 * (image.width * image.height) ** 0.8
+    return data, smooth
 
 
 def moving(

@@ -58,10 +58,7 @@ class Reduced:
         """The same reduced further."""
         if self.light:
             return self
-        image, size = self.image, box.scaled(self.width, self.height)
-        if image.width >= 3.5 * size[0]:  # in two steps: two thirds of the time, and 54 dB from one
-            image = resized(image, (2 * size[0], 2 * size[1]), soft=True)
-        return replace(self, image=resized(image, size))
+        return replace(self, image=resized(self.image, box.scaled(self.width, self.height)))
 
     def cut(self, box: Box) -> Image.Image:
         """The thumbnail for `box`, which is no larger than the box this was scaled to."""
