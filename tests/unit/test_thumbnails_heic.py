@@ -2,6 +2,7 @@
 pillow-heif, whose encoder is not deployed, and what it cannot write by hand (tests/support/heif.py)."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -124,16 +125,16 @@ def test_tiles_are_put_together(settings):
 @pytest.mark.parametrize(
     ("size", "numbers", "reason"),
     [
-        ((60000, 60000), range(1, 7), "Image size 60000x60000 exceeds the maximum"),
+        ((60000, 60000), range(1, 7), "60000 ?x ?60000"),
         ((600, 4000), range(1, 7), "Grid tiles do not cover whole image"),
-        ((600, 400), range(1, 6), "only 5 tile images in file"),
+        ((600, 400), range(1, 6), "only 5 tile images in file|its primary picture cannot be read"),
         ((600, 400), (1, 2, 3, 4, 5, 9), "Tile image ID=9 is not a proper image"),
         ((600, 400), (1, 2, 3, 4, 5, 7), "damaged or unsupported"),  # a grid of itself
     ],
 )
 def test_tiles_that_do_not_make_a_picture_are_refused(size, numbers, reason):
     data = heif.heif([*tiles(scene(600, 400)), heif.grid(3, 2, size, numbers)], primary=7)
-    assert reason in refused(data)
+    assert re.search(reason, refused(data))  # the two pinned versions differ
 
 
 def test_a_depth_map_beside_the_picture_changes_nothing():

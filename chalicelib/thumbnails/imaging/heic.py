@@ -24,4 +24,6 @@ def opened(data: bytes, deadline: Deadline) -> ImageFile.ImageFile:
     pi_heif.options.THUMBNAILS = False
     pi_heif.options.DECODE_THREADS = 1  # a function of 512 MB has a third of a processor
     image: ImageFile.ImageFile = pi_heif.HeifImageFile(TimedFile(data, deadline))
+    if not image.info["primary"]:  # libheif 1.23 leaves out what it cannot read, and pi-heif shows another
+        raise Reject("damaged or unsupported: its primary picture cannot be read", "damaged")
     return image
