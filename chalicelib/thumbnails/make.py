@@ -183,11 +183,11 @@ def _stills(source: Source, opened: Image.Image) -> Iterator[tuple[str, Thumbnai
     for box in source.boxes:
         base = base.fit(box)
         pictures.append(colour.straight(base.cut(box)))
-    code = thumbhash(pictures[-1])
-    for box, picture in zip(source.boxes, pictures, strict=True):
+    code, smooth = thumbhash(pictures[-1]), None
+    for box, picture in zip(source.boxes[::-1], pictures[::-1], strict=True):
         source.deadline.check()
         form = encode.format_for(picture, settings)
-        data = encode.still(picture, form, settings, profile)
+        data, smooth = encode.still(picture, form, settings, profile, smooth)
         yield box.size.name, _thumbnail(source, box, picture, form, data, code)
 
 

@@ -55,7 +55,15 @@ def _heic(photo: Image.Image) -> Iterator[tuple[str, bytes]]:
     """By pillow-heif, which brings the encoder that the deployed decoder lacks."""
     import pillow_heif
 
+    from tests.support import heif
+
     for name, options in (("heic", {}), ("heic 4:4:4", {"chroma": 444})):
         out = io.BytesIO()
         pillow_heif.from_pillow(photo).save(out, quality=80, **options)
         yield name, out.getvalue()
+    whole = photo.resize((144, 112))
+    quarters = [heif.encoded(whole.crop((x, y, x + 72, y + 56))) for y in (0, 56) for x in (0, 72)]
+    yield "heic tiles", heif.heif([*quarters, heif.grid(2, 2, (140, 110), range(1, 5))], primary=5)
+    out = io.BytesIO()
+    pillow_heif.encode("RGB;16", (72, 56), bytes(72 * 56 * 6), out)
+    yield "heic 10 bits", out.getvalue()

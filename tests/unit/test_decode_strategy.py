@@ -51,7 +51,6 @@ def test_strips_put_together_are_the_picture(mode, rows):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
     strips = [strip.crop((0, above, *strip.size)) for strip, above in png.Strips(data, rows, header_of(data))]
-    strips = [png.with_alpha(strip) if strip.mode == "RGBX" else strip for strip in strips]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -192,8 +191,8 @@ def test_a_jpeg_whose_sides_eight_does_not_divide_keeps_its_edges():
 def resampler(request, monkeypatch):
     """arm64 has no wheel of the vectors; Pillow does the same there."""
     if request.param == "Pillow":
-        monkeypatch.setattr(resample, "lanczos", lambda: None)
-    elif resample.lanczos() is None:
+        monkeypatch.setattr(resample, "has_vectors", lambda: False)
+    elif not resample.has_vectors():
         pytest.skip("no vectors here")
 
 
@@ -214,6 +213,25 @@ def test_both_resamplers_agree_with_lanczos_in_double_precision(mode, part):
         assert psnr(array(made).reshape(68, 101, -1), exact) > 50
 
 
+@pytest.mark.usefixtures("resampler")
+def test_alpha_is_multiplied_in_and_out_alike():
+    values = np.random.default_rng(1).integers(0, 256, (67, 101, 4), dtype=np.uint8)
+    image = Image.fromarray(values, "RGBA")
+    made, expected = colour.premultiplied(image), image.convert("RGBa")
+    assert made.mode == "RGBa"
+    assert (raw(made) == raw(expected)).all()
+    again = colour.straight(made)
+    assert again.mode == "RGBA"
+    assert np.abs(raw(again) - raw(expected.convert("RGBA"))).max() <= 1
+
+
+@pytest.mark.usefixtures("resampler")
+def test_both_resamplers_agree_when_they_are_soft():
+    whole = scene(1203, 811).convert("L")
+    expected = whole.resize((101, 68), Image.Resampling.BICUBIC)
+    assert psnr(raw(resample.resized(whole, (101, 68), soft=True)), raw(expected)) > 50
+
+
 def raw(image):
     return np.frombuffer(image.tobytes(), np.float32 if image.mode == "F" else np.uint8).astype(np.float64)
 
@@ -224,23 +242,40 @@ def test_what_keeps_its_size_is_not_touched():
     assert resample.resized(whole, (60, 40), (0, 0, 60, 40)) is whole
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize(
-    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (6143, 2), (6144, 4), (12288, 8)]
+    ("width", "shrink"), [(1500, 1), (3071, 1), (3072, 2), (5119, 2), (5120, 4), (10239, 4), (12288, 8)]
 )
-def test_libjpeg_may_halve_down_to_one_and_a_half_times_the_thumbnail(width, shrink):
-    data = encoded(Image.new("RGB", (width, width // 3)), "jpeg")
+def test_libjpeg_halves_down_to_one_and_a_half_times_the_thumbnail_and_quarters_a_little_earlier(
+    width, shrink, progressive
+):
+    data = encoded(Image.new("RGB", (width, width // 3)), "jpeg", progressive=progressive)
     assert route(data, ThumbnailSettings(sizes=(1024, 64))).shrink == shrink
 
 
-def test_a_progressive_jpeg_is_quartered_a_little_earlier():
-    data = encoded(Image.new("RGB", (5120, 1280)), "jpeg", progressive=True)
-    assert route(data, ThumbnailSettings(sizes=(1024,))).shrink == 4
+def test_a_progressive_jpeg_goes_to_an_eighth_a_little_earlier():
+    for progressive in (False, True):
+        data = encoded(Image.new("RGB", (10240, 2560)), "jpeg", progressive=progressive)
+        assert route(data, ThumbnailSettings(sizes=(1024,))).shrink == (8 if progressive else 4)
 
 
 def test_a_small_webp_is_reduced_to_twice_its_size_and_a_large_one_to_its_own():
     data = encoded(scene(1300, 900), "webp")
-    assert route(data, ThumbnailSettings(sizes=(256,))).scaled == (512, 354)
-    assert route(data, ThumbnailSettings(sizes=(1024, 256))).scaled == (1024, 709)
+    for output in ("jpeg", "png"):
+        assert route(data, ThumbnailSettings(sizes=(256,), output=output)).scaled == (512, 354)
+        assert route(data, ThumbnailSettings(sizes=(1024, 256), output=output)).scaled == (1024, 709)
+
+
+@pytest.mark.usefixtures("resampler")
+def test_a_webp_is_decoded_in_planes_where_they_are_a_jpegs_small_enough_and_reduced_with_vectors():
+    lossy, lossless = (encoded(scene(1300, 900), "webp", lossless=lossless) for lossless in (False, True))
+
+    def kind(data, **settings):
+        return route(data, ThumbnailSettings(**settings)).kind
+
+    assert kind(lossy) == kind(lossy, output="jpeg") == ("planes" if resample.has_vectors() else "scaled")
+    assert kind(lossy, memory_budget=9_000_000) == "scaled"
+    assert kind(lossy, output="png") == kind(lossy, output="avif") == kind(lossless) == "scaled"
 
 
 @pytest.mark.parametrize("sizes", [(600, 301, 64), (64,)])

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.thumbnails.imaging.jpeg import segments
 from chalicelib.thumbnails.make import estimate, make
 from dev.pictures import array, decoded, encoded, lanczos, light, oriented, psnr, scene, unlight
 from tests.support.profiles import profile, swapped_profile
@@ -276,3 +277,24 @@ def test_an_animation_over_the_budget_shows_its_first_frame():
     data = film("gif")
     enough_for_one = estimate(data, ThumbnailSettings(sizes=(60,), animation="first"))
     assert one(data, 60, memory_budget=enough_for_one)[0].format == "jpeg"
+
+
+def tables(data):
+    """The Huffman tables of a JPEG."""
+    return [data[each.start : each.end] for each in segments(data) if each.marker == 0xC4]
+
+
+STANDARD = tables(encoded(scene(), "jpeg"))
+
+
+@pytest.mark.parametrize("sizes", [(600, 200), (600, 40), (600,)])
+def test_a_smooth_jpeg_has_huffman_tables_of_its_own_in_every_size(sizes):
+    for smooth in (Image.radial_gradient("L").resize((1200, 800)).convert("RGB"), scene(1200, 800)):
+        made = make(encoded(smooth, "png"), ThumbnailSettings(sizes=sizes, output="jpeg"))
+        assert all(tables(each.data) != STANDARD for each in made)
+
+
+def test_a_busy_jpeg_has_them_in_its_smallest_size_alone():
+    noise = Image.effect_noise((1200, 800), 90).convert("RGB")
+    made = make(encoded(noise, "png"), ThumbnailSettings(sizes=(200, 600, 400), output="jpeg"))
+    assert [tables(each.data) == STANDARD for each in made] == [False, True, True]

@@ -45,7 +45,7 @@ CASES = {
     "png whole": ("png", "I;16", {"compress_level": 1}),
     "palette": ("gif", "P", {}),
     "webp by Pillow": ("webp", "RGBA", {"method": 0}),
-    "webp, reduced": ("webp", "RGB", {"method": 0}),
+    "webp, in planes or reduced by the output": ("webp", "RGB", {"method": 0}),
     "webp, lossless": ("webp", "RGB", {"method": 0, "lossless": True}),
     "avif": ("avif", "RGB", {"speed": 10}),
     "tiff": ("tiff", "RGBA", {"compression": "tiff_lzw"}),

@@ -2,7 +2,7 @@
 
 header    what the first bytes say: format, size, frames
 deadline  the clock that stops a decoder
-strategy  the cheapest way to decode, chosen from the header: draft, scaled, strips, or whole
+strategy  the cheapest way to decode, chosen from the header: draft, scaled, planes, strips, or whole
 cost      what that will take in memory
 decode    from bytes to an image of the largest thumbnail's size
 jpeg, png, gif, tiff, bmff, heic, webp (with libwebp)   what each format wants besides Pillow

@@ -21,13 +21,29 @@ def brands(data: bytes) -> frozenset[bytes]:
     return frozenset(data[place : place + 4] for place in (8, *range(16, end, 4)))
 
 
+def is_sequence(data: bytes) -> bool:
+    """Whether the file holds a film and no still."""
+    view = memoryview(data)
+    kinds = {kind for kind, _, _ in _boxes(view, 0, len(view))}
+    return b"moov" in kinds and b"meta" not in kinds
+
+
 def properties(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """(type, body) of every item property in the file."""
     view = memoryview(data)
-    return _boxes(view, 0, len(view), False)
+    return _properties(view, 0, len(view), False)
 
 
-def _boxes(view: memoryview, place: int, end: int, inside: bool) -> Iterator[tuple[bytes, memoryview]]:
+def _properties(view: memoryview, place: int, end: int, inside: bool) -> Iterator[tuple[bytes, memoryview]]:
+    for kind, start, last in _boxes(view, place, end):
+        if kind in _NESTED:
+            yield from _properties(view, start + _NESTED[kind], last, kind == b"ipco")
+        elif inside:
+            yield kind, view[start:last]
+
+
+def _boxes(view: memoryview, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """(type, start, end) of each box's body."""
     while place + 8 <= end:
         size, kind = int.from_bytes(view[place : place + 4], "big"), bytes(view[place + 4 : place + 8])
         head = 16 if size == 1 else 8
@@ -36,10 +52,7 @@ def _boxes(view: memoryview, place: int, end: int, inside: bool) -> Iterator[tup
         if size < head:
             return
         last = min(place + size, end)
-        if kind in _NESTED:
-            yield from _boxes(view, place + head + _NESTED[kind], last, kind == b"ipco")
-        elif inside:
-            yield kind, view[place + head : last]
+        yield kind, place + head, last
         place = last
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from PIL import Image, ImageChops, ImageCms
 
 from chalicelib.errors import Reject
+from chalicelib.thumbnails.imaging import resample
 
 # In an image's info, where its lowest value is white: Pillow inverts 8 bits, but no more.
 MIN_IS_WHITE = "min_is_white"
@@ -31,13 +32,13 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The image as L, RGB, RGBX, CMYK or LAB, or with (straight) alpha as LA or RGBA."""
+    """The image as L, RGB, CMYK or LAB, or with (straight) alpha as LA or RGBA."""
     if image.mode.startswith("I;16"):
         return _sixteen_bits(image)
     if has_alpha(image):
         mode = "LA" if image.mode in ("L", "LA", "La") else "RGBA"
         return image if image.mode == mode else image.convert(mode)
-    if image.mode in ("L", "RGB", "RGBX", "CMYK", "LAB"):
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return image
     if image.mode in ("I", "F"):
         # 32-bit values have no fixed white: the darkest becomes black, the brightest white.
@@ -66,11 +67,19 @@ def levelled(image: Image.Image, black: float, white: float) -> Image.Image:
 def premultiplied(image: Image.Image) -> Image.Image:
     """A plain image as its pixels may be averaged: the colour of a transparent pixel must not bleed into its
     neighbours."""
+    if image.mode == "RGBA" and resample.has_vectors():
+        from cykooz_resizer import AlphaMulDiv
+
+        return AlphaMulDiv().multiply_alpha_pil(image)
     return image.convert({"LA": "La", "RGBA": "RGBa"}[image.mode]) if image.mode in ("LA", "RGBA") else image
 
 
 def straight(image: Image.Image) -> Image.Image:
     """Premultiplied alpha undone; other modes as they are."""
+    if image.mode == "RGBa" and resample.has_vectors():
+        from cykooz_resizer import AlphaMulDiv
+
+        return AlphaMulDiv().divide_alpha_pil(image)
     if image.mode == "RGBa":
         return image.convert("RGBA")
     return image.convert("LA") if image.mode == "La" else image

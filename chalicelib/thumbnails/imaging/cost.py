@@ -66,6 +66,8 @@ def peak_bytes(
         decoding = decoded * 4 + route.rows * width * 20
     elif isinstance(image, ReducibleWebp):
         decoding = decoded * 7 + width * 400 + (width * height * 4 if image.lossless else 0)
+        if route.kind == "planes":
+            decoding += width * height * 3 // 2 + decoded * 4
     elif kind == "jpeg":
         coefficients = jpeg.coefficient_bytes(data, image.size, len(image.getbands()))
         decoding = decoded * stored + coefficients + (len(data) if coefficients else 0)

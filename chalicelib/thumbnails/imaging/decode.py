@@ -46,7 +46,8 @@ def _pixels(image: Image.Image, data: bytes, route: Route, deadline: Deadline) -
     if route.kind == "strips":
         return _from_strips(image, data, route, deadline)
     if isinstance(image, ReducibleWebp):
-        return image.reduced(route.scaled, deadline), None
+        reduce = image.reduced_in_planes if route.kind == "planes" else image.reduced
+        return reduce(route.scaled, deadline), None
     pixels, part = _whole(image, data, deadline)
     return averageable(pixels), part
 
@@ -89,24 +90,18 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    strips = png.Strips(data, route.rows, image)
-    for strip, above in strips:
+    for strip, above in png.Strips(data, route.rows, image):
         deadline.check()
-        part = (0, above, *strip.size)
-        smaller = averageable(strip).reduce(route.shrink, part)
-        # Where the mean of a block's alpha is 255, less than half a level shines through.
-        if strip.mode == "RGBX" and smaller.getchannel("X").getextrema() != (255, 255):
-            strips.opaque = False
-            smaller = averageable(png.with_alpha(strip)).reduce(route.shrink, part)
-        if canvas is None:
-            canvas = Image.new(smaller.mode, (smaller.width, -(-height // route.shrink)))
-        if canvas.mode == "RGBX" != smaller.mode:
-            canvas = canvas.convert("RGB").convert(smaller.mode)
-        canvas.paste(smaller, (0, top))
-        top += smaller.height
+        pixels = averageable(strip)
+        if route.shrink > 1:
+            pixels = pixels.reduce(route.shrink, (0, above, *strip.size))
+        else:  # the row above is laid on itself: cutting it off would copy all
+            top -= above
+        canvas = canvas or Image.new(pixels.mode, (pixels.width, -(-height // route.shrink)))
+        canvas.paste(pixels, (0, top))
+        top += pixels.height
     assert canvas is not None  # a PNG has at least one row
-    pixels = canvas.convert("RGB") if canvas.mode == "RGBX" else canvas
-    return pixels, (0, 0, width / route.shrink, height / route.shrink)
+    return canvas, (0, 0, width / route.shrink, height / route.shrink)
 
 
 def moments(

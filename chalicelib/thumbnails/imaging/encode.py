@@ -11,6 +11,11 @@ from chalicelib.config.thumbnails import ThumbnailSettings
 from chalicelib.thumbnails.imaging import colour
 from chalicelib.thumbnails.imaging.header import load_plugin
 
+# Huffman tables of its own are half of a JPEG's time to encode. They save a smooth picture 5 to 38 % of its
+# bytes, a busy one 1 to 3 %. Which it is, the bytes of its smallest thumbnail tell, beyond so many for the
+# headers and for few pixels.
+_ANYWAY = 900
+
 
 def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
     """The format of a straight image's thumbnail."""
@@ -19,14 +24,23 @@ def format_for(image: Image.Image, settings: ThumbnailSettings) -> str:
     return "jpeg" if colour.is_opaque(image) else "webp"
 
 
-def still(image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes) -> bytes:
-    """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty."""
+def still(
+    image: Image.Image, form: str, settings: ThumbnailSettings, profile: bytes, smooth: bool | None
+) -> tuple[bytes, bool | None]:
+    """A straight L, LA, RGB or RGBA image in format `form`, with `profile` unless it is empty; and whether
+    the picture is smooth, as a smaller size of it has told (`smooth`), or as this one does."""
     if colour.is_opaque(image):
         mode = "L" if image.mode in ("L", "LA") else "RGB"
         image = image if image.mode == mode else image.convert(mode)
     elif form == "jpeg":
         image = colour.flattened(image, settings.background)
-    return _saved(image, form, settings, profile, {})
+    if form != "jpeg":
+        return _saved(image, form, settings, profile, {}), smooth
+    data = _saved(image, form, settings, profile, {"optimize": smooth is not False})
+    if smooth is None:
+        # The power, because the larger a picture, the less there is in a pixel. Fitted to fifty photographs.
+        smooth = len(data) - len(profile) < _ANYWAY + 1.4 * (image.width * image.height) ** 0.8
+    return data, smooth
 
 
 def moving(
@@ -58,8 +72,6 @@ def _saved(
     out = io.BytesIO()
     if quality is not None:
         options = {"quality": quality, **options}
-    if form == "jpeg":
-        options["optimize"] = True  # 7 to 9 % fewer bytes for 1 to 8 % of the time, as sharp does it
     if profile:
         options = {"icc_profile": profile, **options}
     image.save(out, form.upper(), **options)

@@ -1,7 +1,7 @@
-"""libwebp's public decoder, by ctypes, from the library that Pillow's wheel brings and has loaded already.
+"""libwebp's public functions, by ctypes, from the library that Pillow's wheel brings and has loaded already.
 
-Structures and functions: src/webp/decode.h of libwebp 1.6.0, whose ABI's major version is 2 since 2012;
-libwebp itself refuses another one.
+Structures and functions: src/webp/decode.h and encode.h of libwebp 1.6.0, whose ABIs' major version is 2
+since 2012; libwebp itself refuses another one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import PIL
 
 PILLOW = Path(PIL.__file__)
-ABI_VERSION = 0x0209  # WEBP_DECODER_ABI_VERSION; the lower byte may differ
-_RGB = 0  # WEBP_CSP_MODE
+ABI_VERSION = 0x0209  # WEBP_DECODER_ABI_VERSION, and WEBP_ENCODER_ABI_VERSION: the lower byte may differ
+_RGB, _YUV = 0, 11  # WEBP_CSP_MODE
 # VP8StatusCode
 _OK, _OUT_OF_MEMORY, _SUSPENDED = 0, 1, 5
 # A file is handed over in so many pieces; before each, the caller may stop it.
@@ -34,9 +34,19 @@ class Features(ctypes.Structure):
 
 
 class _Pixels(ctypes.Structure):
-    """WebPRGBABuffer, and what the union with WebPYUVABuffer is longer."""
+    """WebPRGBABuffer."""
 
-    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t), ("longer", c_uint32 * 14))
+    _fields_ = (("rgba", c_void_p), ("stride", c_int), ("size", c_size_t))
+
+
+class _Planes(ctypes.Structure):
+    """WebPYUVABuffer."""
+
+    _fields_ = (("planes", c_void_p * 4), ("strides", c_int * 4), ("sizes", c_size_t * 4))
+
+
+class _Memory(ctypes.Union):
+    _fields_ = (("pixels", _Pixels), ("planes", _Planes))
 
 
 class _Output(ctypes.Structure):
@@ -44,7 +54,7 @@ class _Output(ctypes.Structure):
 
     _fields_ = (
         *_ints("colorspace width height is_external_memory"),
-        ("pixels", _Pixels),
+        ("memory", _Memory),
         ("pad", c_uint32 * 4),
         ("private_memory", c_void_p),
     )
@@ -67,6 +77,21 @@ class _Config(ctypes.Structure):
     _fields_ = (("input", Features), ("output", _Output), ("options", _Options))
 
 
+class _Picture(ctypes.Structure):
+    """WebPPicture, up to what its own functions alone look at."""
+
+    _fields_ = (
+        *_ints("use_argb colorspace width height"),
+        ("planes", c_char_p * 3),
+        *_ints("y_stride uv_stride"),
+        ("alpha", c_void_p),
+        ("alpha_stride", c_int),
+        ("pad", c_uint32 * 2),
+        ("argb", c_void_p),
+        ("rest", c_uint32 * 60),
+    )
+
+
 class Library:
     """The functions of the libwebp at `path`. Raises OSError where it cannot be used."""
 
@@ -80,6 +105,9 @@ class Library:
             self._start = self._function("WebPIDecode", c_void_p, c_char_p, c_size_t, POINTER(_Config))
             self._update = self._function("WebPIUpdate", c_int, c_void_p, c_char_p, c_size_t)
             self._delete = self._function("WebPIDelete", None, c_void_p)
+            self._picture = self._function("WebPPictureInitInternal", c_int, POINTER(_Picture), c_int)
+            self._convert = self._function("WebPPictureYUVAToARGB", c_int, POINTER(_Picture))
+            self._free = self._function("WebPPictureFree", None, POINTER(_Picture))
         except AttributeError as error:
             raise OSError(f"not the libwebp expected: {error}") from error
         self._config()
@@ -111,10 +139,40 @@ class Library:
         options.use_scaling, options.scaled_width, options.scaled_height = 1, width, height
         options.bypass_filtering = 1
         output.colorspace, output.is_external_memory = _RGB, 1
-        address = ctypes.addressof((ctypes.c_char * len(pixels)).from_buffer(pixels))
-        output.pixels = _Pixels(address, width * 3, len(pixels))
+        output.memory.pixels = _Pixels(_address(pixels), width * 3, len(pixels))
         self._run(config, data, end, check)
         return pixels
+
+    def planes(
+        self, data: bytes, end: int, size: tuple[int, int], check: Callable[[], None]
+    ) -> list[bytearray]:
+        """Brightness and both colours of the lossy picture in data[:end], as the file has them. `size` is
+        the picture's."""
+        config = self._config()
+        config.options.bypass_filtering = 1
+        config.output.colorspace, config.output.is_external_memory = _YUV, 1
+        memory = config.output.memory.planes
+        made = []
+        for number, (width, height) in enumerate(plane_sizes(size)):
+            made.append(bytearray(width * height))
+            memory.planes[number] = _address(made[-1])
+            memory.strides[number], memory.sizes[number] = width, width * height
+        self._run(config, data, end, check)
+        return made
+
+    def bgrx(self, planes: list[bytes], size: tuple[int, int]) -> bytes:
+        """Such planes of a picture of `size` as pixels, as its decoder makes them."""
+        picture = _Picture()
+        if not self._picture(byref(picture), ABI_VERSION):
+            raise OSError("libwebp has another ABI")
+        picture.width, picture.height, picture.planes = *size, tuple(planes)
+        picture.y_stride, picture.uv_stride = size[0], (size[0] + 1) // 2
+        if not self._convert(byref(picture)):
+            raise MemoryError
+        try:
+            return ctypes.string_at(picture.argb, 4 * size[0] * size[1])
+        finally:
+            self._free(byref(picture))
 
     def _run(self, config: _Config, data: bytes, end: int, check: Callable[[], None]) -> None:
         """Fills the memory that the configuration names."""
@@ -134,6 +192,16 @@ class Library:
             raise MemoryError
         if status != _OK:
             raise OSError("failed to read next frame")  # as Pillow says it
+
+
+def plane_sizes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Of a lossy picture of `size`: brightness, and both colours at half of it."""
+    half = (size[0] + 1) // 2, (size[1] + 1) // 2
+    return size, half, half
+
+
+def _address(memory: bytearray) -> int:
+    return ctypes.addressof((ctypes.c_char * len(memory)).from_buffer(memory))
 
 
 @cache

@@ -15,7 +15,8 @@ from threading import Lock
 
 from chalicelib.config.thumbnails import MB, ThumbnailSettings
 
-_STATUS = Path("/proc/self/status")
+_PAGES = Path("/proc/self/statm")  # proc(5): in pages, resident is the second number, data the sixth
+_IS_THERE = _PAGES.exists()
 # What threads, the interpreter and requests may want meanwhile; and what the kernel keeps besides the pages.
 _BESIDE, _MARGIN = 64 * MB, 16 * MB
 _lock = Lock()
@@ -31,7 +32,7 @@ def limited(settings: ThumbnailSettings) -> Iterator[None]:
     """
     global _inside, _before
     with _lock:
-        if not _inside and _STATUS.exists():
+        if not _inside and _IS_THERE:
             _before = resource.getrlimit(resource.RLIMIT_DATA)
             most = _most(settings)
             limits = [limit for limit in (most, *_before) if limit != resource.RLIM_INFINITY]
@@ -42,13 +43,13 @@ def limited(settings: ThumbnailSettings) -> Iterator[None]:
     finally:
         with _lock:
             _inside -= 1
-            if not _inside and _STATUS.exists():
+            if not _inside and _IS_THERE:
                 resource.setrlimit(resource.RLIMIT_DATA, _before)
 
 
 def _most(settings: ThumbnailSettings) -> int:
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    resident, data = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmData"))  # from kB
+    pages = _PAGES.read_bytes().split()
+    resident, data = (int(pages[place]) * resource.getpagesize() for place in (1, 5))
     growth = settings.memory_budget + settings.waiting_budget + _BESIDE
     if settings.process_limit:
         growth = min(growth, max(settings.process_limit - resident - _MARGIN, 0))

@@ -20,7 +20,7 @@ try:
     # 2.7 times as fast as the system's zlib: a third of a PNG's time (benchmarks/results/thumbnails.json).
     from isal import isal_zlib
 except ImportError:
-    _inflater: Callable[[], Any] = zlib.decompressobj
+    _inflater: Callable[[int], Any] = zlib.decompressobj
     _DAMAGED: type[Exception] = zlib.error
 else:
     _inflater = isal_zlib.decompressobj
@@ -98,18 +98,13 @@ def mend_transparency(image: Image.Image, data: bytes) -> None:
 
 class Strips:
     """The picture of the file `data`, opened as `header`, from top to bottom, `rows` rows at a time: images,
-    and how many of their first rows (0 or 1) belong to the strip before.
-
-    RGBA comes as RGBX while `opaque` is left True: Pillow premultiplies RGBA whether it must or not, a third
-    of an opaque picture's time. Iterating raises OSError where the file ends early or does not inflate, and
-    what Pillow raises.
-    """
+    and how many of their first rows (0 or 1) belong to the strip before. Iterating raises OSError where the
+    file ends early or does not inflate, and what Pillow raises."""
 
     def __init__(self, data: bytes, rows: int, header: Image.Image) -> None:
         layout = _layout(data)
         assert layout is not None, "can_be_split() was not asked"
         self._data, self._rows, self._layout, self._header = data, rows, layout, header
-        self.opaque = True
 
     def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
         layout = self._layout
@@ -119,19 +114,13 @@ class Strips:
         for top in range(0, layout.height, self._rows):
             count = min(self._rows, layout.height - top)
             lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-            mode = "RGBX" if self.opaque and layout.mode == "RGBA" else layout.mode
-            strip = _decoded(mode, (layout.width, count + bool(above)), [above, *lines])
+            strip = _decoded(layout.mode, (layout.width, count + bool(above)), [above, *lines])
             if palette is not None:
                 strip.putpalette(palette.palette, palette.rawmode or palette.mode)
             if transparency is not None:
                 strip.info["transparency"] = transparency
             yield strip, int(bool(above))
             above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
-
-
-def with_alpha(strip: Image.Image) -> Image.Image:
-    """An RGBX strip as the RGBA it is."""
-    return Image.frombytes("RGBA", strip.size, strip.tobytes())
 
 
 def _decoded(mode: str, size: tuple[int, int], lines: list[bytes]) -> Image.Image:
@@ -172,8 +161,22 @@ class _Inflated:
         self._pieces = itertools.chain.from_iterable(
             (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE)) for chunk in chunks
         )
-        self._inflate = _inflater()
+        # Without zlib's header and checksum (RFC 1950): the sum is known only at the end, when all rows are
+        # there, and takes three percent of the time.
+        self._inflate = _inflater(-zlib.MAX_WBITS)
         self._waiting: bytes | memoryview = b""
+        while len(self._waiting) < 2:
+            self._waiting = bytes(self._waiting) + self._next()
+        method, flags = self._waiting[:2]
+        if method & 15 != 8 or (method << 8 | flags) % 31 or flags & 32:
+            raise OSError("broken data stream: no zlib header")
+        self._waiting = self._waiting[2:]
+
+    def _next(self) -> memoryview:
+        following = next(self._pieces, None)
+        if following is None or self._inflate.eof:
+            raise OSError("image file is truncated")
+        return following
 
     def read(self, size: int) -> list[bytes]:
         """Exactly `size` bytes, in parts. Raises OSError where the file has fewer or cannot be inflated."""
@@ -188,8 +191,5 @@ class _Inflated:
                 parts.append(part)
                 size -= len(part)
             elif not self._waiting:  # isal may hold output back after it has taken all input
-                following = next(self._pieces, None)
-                if following is None or self._inflate.eof:
-                    raise OSError("image file is truncated")
-                self._waiting = following
+                self._waiting = self._next()
         return parts
