@@ -333,6 +333,37 @@ def test_a_downstream_that_fails_or_is_slow_loses_nothing_and_one_that_refuses_h
     assert words["post/again.jpg"] == {("Processed", "posted")}
 
 
+def test_a_database_that_is_slow_or_down_loses_no_row_and_one_that_refuses_has_its_words_in_the_letter(
+    acts, downstreams, photographs
+):
+    def reasons(key):
+        return {line["reason"] for line in lines_of(acts, key) if line["outcome"] == "retry"}
+
+    made = connected(downstreams.database)
+    made.cursor().execute("lock table uploads")  # nobody's insert ends while it is held
+    upload(acts, photographs, "sql/slow.jpg")
+    ticks_until(acts, lambda: reasons("sql/slow.jpg"), "a try that waited too long")
+    assert all("timed out" in one for one in reasons("sql/slow.jpg"))
+    made.rollback()
+    made.cursor().execute("alter table uploads rename to away")
+    made.commit()
+    upload(acts, photographs, "sql/down.jpg")
+    ticks_until(acts, lambda: reasons("sql/down.jpg"), "a try that failed")
+    assert any('relation "uploads" does not exist' in one for one in reasons("sql/down.jpg"))
+    made.cursor().execute("alter table away rename to uploads")
+    made.commit()
+    both = {"sql/slow.jpg", "sql/down.jpg"}
+    ticks_until(acts, lambda: both <= downstreams.sql_rows(), "both rows")
+
+    made.cursor().execute("alter table uploads add check (key not like '%refused%')")
+    made.commit()
+    made.close()
+    upload(acts, photographs, "sql/refused.jpg")
+    ticks_until(acts, lambda: "sql/refused.jpg" in acts.dead_letters(), "its letter")
+    assert "violates check constraint" in acts.dead_letters()["sql/refused.jpg"]
+    assert not both & set(acts.dead_letters())
+
+
 def test_thumbnails_go_with_their_object_and_the_bus_is_told(acts, downstreams, photographs, aws):
     upload(acts, photographs, "avatars/gone.jpg")
     ticks_until(acts, lambda: acts.thumbnails_of("avatars/gone.jpg"), "its thumbnail")
