@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 
 import boto3
 import pytest
 
 from chalicelib.config.stage import queue_name
+from dev import photos
 from dev.local_aws import client_environment
+from dev.pipeline import SCHEDULED_EVENT
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.deploying import stack
-from tests.support.deployment import deploy, inventory, quiet, redeploy, remains
+from tests.support.deployment import (
+    CACHE,
+    deploy,
+    inventory,
+    nobody_consumes,
+    quiet,
+    redeploy,
+    remains,
+    wait_for,
+)
 
 URL = os.environ.get("SECOND_OPINION_LOCALSTACK", "")
 pytestmark = [
@@ -113,3 +126,75 @@ def deploy_again(pipeline, told):
     pipeline.stage.record({"KMS_KEY_ARN": ""}, {})
     deploying.deploy(pipeline.stage, told.append, tls_only=False)
     return pipeline
+
+
+# The deployed code over LocalStack's queues and buckets: LocalStack itself runs functions only in Docker.
+FUNCTIONS = """
+import json, sys
+import boto3
+from chalice.local import LambdaContext
+import app
+from chalicelib.config import Config
+
+def call(function, event):
+    memory, seconds = given[function]
+    return app.app.handler_map[function](event, LambdaContext(function, memory, 1000 * seconds))
+
+config, given = Config.from_env(), json.loads(sys.argv[1])
+tick = call("drain", given["scheduled"])
+asked = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 5, "MessageAttributeNames": ["All"]}
+sqs = boto3.client("sqs")
+answer = sqs.receive_message(QueueUrl=config.destination_queue_url, **asked)
+records = [
+    {
+        "messageId": one["MessageId"],
+        "receiptHandle": one["ReceiptHandle"],
+        "body": one["Body"],
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {
+            name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+            for name, value in one.get("MessageAttributes", {}).items()
+        },
+        "eventSource": "aws:sqs",
+    }
+    for one in answer.get("Messages", [])
+]
+consumed = call("consume", {"Records": records})
+for record in records:  # as Lambda does when the function returns
+    sqs.delete_message(QueueUrl=config.destination_queue_url, ReceiptHandle=record["receiptHandle"])
+print(json.dumps({"tick": tick, "consumed": consumed}), file=sys.stderr)
+"""
+
+
+def test_an_upload_goes_through_localstacks_queues_to_its_thumbnails(tmp_path):
+    """S3's own message, our lean client's calls, consume's deletes."""
+    pipeline = deploy(tmp_path, "through", S3_NOTIFIES="queue")
+    key = "photos/a b+c.jpg"
+    pipeline.upload(key, (photos.photos(CACHE) / "rocket.jpg").read_bytes())
+
+    limits = {
+        function: [
+            pipeline.stage.function_setting(function, f"lambda_{name}") for name in ("memory_size", "timeout")
+        ]
+        for function in ("drain", "consume")
+    }
+
+    def made():
+        """A tick and a batch: the first tick may find S3's test message alone."""
+        done = subprocess.run(
+            [sys.executable, "-c", FUNCTIONS, json.dumps({"scheduled": SCHEDULED_EVENT, **limits})],
+            cwd=pipeline.stage.root,
+            env={**os.environ, **pipeline.stage.environment()},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stderr.splitlines()[-1])
+        assert said["tick"]["errors"] == [], said
+        return said["consumed"]["done"]
+
+    with nobody_consumes(pipeline):
+        wait_for(made, "the upload to be done")
+    assert list(pipeline.thumbnails_of(key)) == [f"{key}_64.jpg", f"{key}_256.jpg"]
+    assert (pipeline.waiting(), pipeline.depth("destination"), pipeline.depth("dead_letter")) == (0, 0, 0)
+    assert destroying.destroy(pipeline.stage, quiet, force=True) == []
