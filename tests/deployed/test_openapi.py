@@ -71,6 +71,7 @@ def _as_before(url):
 
 @pytest.mark.aws
 @pytest.mark.deploy
+@pytest.mark.long
 @pytest.mark.xdist_group("deployed_looked_at")
 def test_no_request_makes_the_api_fail_or_answer_what_it_does_not_document(deployed, photographs, tmp_path):
     """Generated requests, good and bad, to the real routes over the local AWS."""
