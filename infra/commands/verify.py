@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -47,6 +48,7 @@ ID = re.compile(r"[0-9a-f]{32}")
 # What one object may take at the most when nothing waits ahead of it, in seconds: two minutes' ticks, a poll.
 PROMISES = {"waited_in_source": 120.0, "waited_in_destination": 30.0, "worked": 20.0}
 PATIENCE_S, LOOK_EVERY_S = 240.0, 3.0
+TICK_LOOKS = 7  # longer than a tick's last polls, and than the status keeps what it has read
 THROTTLED, HEALTH_ASKED = 429, 5  # anybody may ask for /health, a few times a second in all
 DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
 
@@ -439,16 +441,22 @@ def _upload(attempt: Attempt) -> str:
         f"{name.replace('_', ' ')} {legs[name] if legs[name] is not None else 'not known'} s of {most:g}"
         for name, most in PROMISES.items()
     )
-    text = f"{len(found['thumbnails'])} thumbnails; {told}{_lateness(attempt)}"
+    late = _lateness(attempt, times.moment(found["legs"].get("forwarded")))
+    text = f"{len(found['thumbnails'])} thumbnails; {told}{late}"
     if slow:
         raise Wrong(f"slower than promised: {text}")
     return text
 
 
-def _lateness(attempt: Attempt) -> str:
-    """How long after its minute the last tick ended and how long it ran."""
-    tick = attempt.api.answered("status").get("last_tick") or {}
-    at = times.moment(tick.get("at"))
+def _lateness(attempt: Attempt, forwarded: datetime | None) -> str:
+    """How long after its minute the tick ended and how long it ran: its line comes when it ends, soon after
+    what it forwarded."""
+    for _ in range(TICK_LOOKS):
+        tick = attempt.api.answered("status").get("last_tick") or {}
+        at = times.moment(tick.get("at"))
+        if at and (not forwarded or at >= forwarded):
+            break
+        attempt.sleep(LOOK_EVERY_S)
     if at is None or tick.get("seconds") is None:
         return "; when the tick began is not known"
     return f"; the last tick began {max(0.0, at.timestamp() % 60 - tick['seconds']):.1f} s after a minute"
