@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from chalice.app import Request
 
-from chalicelib import times
 from chalicelib.api.views import config
 from chalicelib.aws import clients
 from chalicelib.telemetry import logs
@@ -32,10 +31,5 @@ def audited(
 
     by = caller(request)
     logs.line(message, **{**answer, "by": by, "note": note or None})
-    at = times.iso(times.now())
-    changes.record(
-        {"at": at, "by": by, "did": message, "what": what or None, "note": note or None},
-        clients.s3(),
-        config(),
-    )
+    changes.record(by, message, what, note, clients.s3(), config())
     return answer

@@ -171,6 +171,11 @@ def run_job(job_id: str, s3control: S3ControlClient, config: Config) -> JobChang
     return {"id": job_id, "status": batch_jobs.run(s3control, config, job_id)}
 
 
+def in_words(body: Mapping[str, Any], job_id: str) -> str:
+    """Which job was asked for by a request that made this one."""
+    return " ".join(filter(None, (str(body["kind"]), job_id, body.get("description"))))
+
+
 def note_of(body: Any) -> str:
     """Why a job is run, where {"note": "..."} says so. Raises BadRequest."""
     return Body.of(body, "note", optional=True).text("note", MAX_DESCRIPTION, "")

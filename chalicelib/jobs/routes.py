@@ -35,7 +35,7 @@ def post_job(body: JobRequest) -> CreatedJob:
     made = commands.create_job(body, clients.s3(), clients.s3control(), config())
     if made["id"] is None:  # only checked
         return made
-    what = " ".join(filter(None, (str(body["kind"]), made["id"], body.get("description"))))
+    what = commands.in_words(body, made["id"])
     return audited(routes.current_request, "job created", made, what)
 
 

@@ -50,12 +50,14 @@ class ChangesQuery(TypedDict, total=False):
     limit: Annotated[int, schema(minimum=1, maximum=MOST)]
 
 
-def record(change: Change, s3: S3Client, config: Config) -> None:
-    """Write it down. The change is made by now, so a failure is only logged."""
+def record(by: str, did: str, what: str, note: str | None, s3: S3Client, config: Config) -> None:
+    """Write down a change of just now. It is made, so a failure is only logged."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     if not config.reports_bucket:
         return
+    at = times.iso(times.now())
+    change: Change = {"at": at, "by": by, "did": did, "what": what or None, "note": note or None}
     key = f"{PREFIX}{change['at']}~{secrets.token_hex(4)}.json"
     body = json.dumps(change, ensure_ascii=False).encode()
     try:

@@ -18,7 +18,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from chalicelib import times
 from chalicelib.aws import clients
 from chalicelib.config import Config
 from chalicelib.jobs import batch_jobs, report_pages
@@ -253,8 +252,7 @@ def _create(stage: str, body: dict[str, Any], options: dict[str, Any]) -> None:
     with err.status("Checking ..."):
         created = job_commands.create_job(body, clients.s3(), clients.s3control(), config, in_request=False)
     if created["id"]:
-        what = " ".join(filter(None, (body["kind"], created["id"], body.get("description"))))
-        _changed(config, "job created", what)
+        _changed(config, "job created", job_commands.in_words(body, created["id"]))
     _print_pairs({name: value for name, value in created.items() if value is not None})
     if options.get("run_now") and created["id"]:
         control = clients.s3control()
@@ -280,11 +278,8 @@ def _changed(config: Config, did: str, what: str, note: str = "") -> None:
         by = deploying.current_account().caller
     except CommandError:
         by = "not known"
-    at = times.iso(times.now())
     with redirect_stdout(sys.stderr):  # the output is the answer alone
-        changes.record(
-            {"at": at, "by": by, "did": did, "what": what, "note": note or None}, clients.s3(), config
-        )
+        changes.record(by, did, what, note, clients.s3(), config)
 
 
 def _follow(

@@ -41,8 +41,12 @@ def handlers(root: Path) -> dict[str, list[str]]:
 
     All REST routes are one Lambda function, which Chalice names `api_handler`.
     """
+    return _handlers(_modules(root))
+
+
+def _handlers(modules: dict[str, _Module]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for module in _modules(root).values():
+    for module in modules.values():
         for name, dotted in module.bound.items():
             found.setdefault(name, []).extend(dotted)
     return found
@@ -54,7 +58,7 @@ def calls(root: Path) -> dict[str, Calls]:
     Raises CommandError for a client of nobody knows which service.
     """
     modules = _modules(root)
-    return {name: _calls(modules, entries) for name, entries in handlers(root).items()}
+    return {name: _calls(modules, entries) for name, entries in _handlers(modules).items()}
 
 
 def calls_from(root: Path, function: str) -> Calls:
