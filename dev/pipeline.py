@@ -41,6 +41,7 @@ SCHEDULED_EVENT = {
     "resources": [],
     "detail": {},
 }
+LATE_EVENT = {**SCHEDULED_EVENT, "time": "2000-01-01T00:00:00Z"}  # which a tick leaves to its own minute
 
 
 @dataclass
@@ -83,17 +84,22 @@ class Pipeline:
 
         While the schedule's own tick runs, ours waits: only one may run at a time.
         """
-        answer = self._invoke_drain()
+        answer = self._invoke("drain", SCHEDULED_EVENT)
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
             raise CommandError(f"the drain failed: {result.get('errorMessage', result)}")
         return result
 
-    def _invoke_drain(self) -> InvocationResponseTypeDef:
+    def await_ticks(self) -> None:
+        """Wait for the ticks that the schedule has begun: behind them runs one too late to do anything."""
+        for shard in self.stage.drains():
+            self._invoke(shard, LATE_EVENT)
+
+    def _invoke(self, shard: str, event: dict[str, Any]) -> InvocationResponseTypeDef:
         while True:
             try:
                 return self._lambda.invoke(
-                    FunctionName=self.stage.function_name("drain"), Payload=json.dumps(SCHEDULED_EVENT)
+                    FunctionName=self.stage.function_name(shard), Payload=json.dumps(event)
                 )
             except self._lambda.exceptions.TooManyRequestsException:
                 time.sleep(0.5)

@@ -22,7 +22,7 @@ from infra.commands import audit
 from infra.deploying import deploy as deploying
 from infra.local_api import local_api
 from infra.permissions import own_actions
-from tests.support.deployment import only_our_ticks, quiet, rest, wait_for, without
+from tests.support.deployment import only_our_ticks, quiet, rest, ticks_until, wait_for, without
 from tests.support.postgresql import connected, postgresql
 from tests.support.receiver import receiver
 
@@ -198,16 +198,6 @@ def acts(downstreams, tmp_path_factory):
     pipeline = Pipeline(made)
     with only_our_ticks(pipeline):
         yield pipeline
-
-
-def ticks_until(pipeline, condition, what):
-    def ticked():
-        if pipeline.waiting():
-            result = pipeline.tick()
-            assert result["forwarded"] <= result["capacity"]
-        return condition()
-
-    wait_for(ticked, what)
 
 
 def lines_of(pipeline, key):

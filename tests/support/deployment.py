@@ -43,11 +43,12 @@ def invoke(pipeline: Pipeline, function: str, payload: object) -> tuple[Any, boo
 
 @contextlib.contextmanager
 def only_our_ticks(pipeline: Pipeline) -> Iterator[None]:
-    """The one-minute rules are off inside the block."""
+    """The one-minute rules are off inside the block, and no tick of theirs runs any more."""
     events = boto3.client("events")
     for rule in pipeline.stage.rules():
         events.disable_rule(Name=rule)
     try:
+        pipeline.await_ticks()
         yield
     finally:
         for rule in pipeline.stage.rules():
@@ -164,6 +165,18 @@ def finish(pipeline: Pipeline, uploads: list[Upload]):
         return all(upload.ended for upload in uploads)
 
     wait_for(all_ended, [upload.key for upload in uploads if not upload.ended])
+
+
+def ticks_until(pipeline: Pipeline, condition: Callable[[], object], what: str) -> None:
+    """Ticks by hand while something waits, until the condition holds."""
+
+    def ticked():
+        if pipeline.waiting():
+            result = pipeline.tick()
+            assert result["forwarded"] <= result["capacity"]
+        return condition()
+
+    wait_for(ticked, what)
 
 
 def send(pipeline: Pipeline, queue: str, *bodies: str):
