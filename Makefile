@@ -36,7 +36,7 @@ status: setup ## the page of a deployed stage, with your own AWS credentials: ma
 	@$(BIN)/python -m infra status --stage $(STAGE) --port $(PORT)
 
 test-unit: setup ## the quick loop: no local AWS, nothing deployed: make test-unit ARGS="-k drain"
-	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow" $(ARGS)
+	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow and not long" $(ARGS)
 
 test: check ## everything but what is long: lint, types, tests
 	@echo "1/3 Unit tests"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -26,6 +27,11 @@ LAID_DOWN = {
 
 def scene(width: int = 600, height: int = 400) -> Image.Image:
     """RGB, different in every corner, with soft and with fine detail."""
+    return _scene(width, height).copy()
+
+
+@functools.lru_cache(maxsize=16)
+def _scene(width: int, height: int) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
     red = 255 * x / width
     green = 255 * y / height

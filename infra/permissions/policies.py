@@ -314,10 +314,13 @@ def _actions_and_unknown(found: aws_calls.Calls, also: Mapping[str, str]) -> tup
     return actions, unknown
 
 
+_builder = functools.cache(PolicyBuilder)  # one session, which reads each of botocore's files once
+
+
 @functools.cache  # Chalice makes a client for each question
 def _known(service: str, method: str) -> frozenset[str]:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints about a service it does not know
-        policy = PolicyBuilder().build_policy_from_api_calls({service: {method}})
+        policy = _builder().build_policy_from_api_calls({service: {method}})
     return frozenset(action for statement in policy["Statement"] for action in statement["Action"])
 
 

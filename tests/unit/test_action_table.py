@@ -280,6 +280,7 @@ def stage(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_consumes_policy_is_the_union_of_the_lines_needs(stage):
     deploying.check_settings(stage, stage.environment(), ACCOUNT)
     statements = policies.documents(stage, ACCOUNT)["consume"]["Statement"]

@@ -100,6 +100,7 @@ def test_what_a_tick_holds_in_its_hands_counts_in_the_minutes_to_drain(client, q
     assert answer["drain"]["minutes"] == 2
 
 
+@pytest.mark.slow
 def test_a_queue_of_a_million_costs_the_status_no_call_more_than_an_empty_one(client, queues):
     client.http.get("/status")
     empty = dict(queues.calls)

@@ -114,6 +114,7 @@ def test_chalice_makes_a_rule_for_enqueue_and_asks_nothing_of_the_bucket(monkeyp
     assert of["CloudWatchEventConfig"].handler_string == "app.enqueue"
 
 
+@pytest.mark.slow
 def test_enqueue_has_the_same_policy_whoever_calls_it(tmp_path):
     account = Account("123456789012", "eu-central-1")
     stage = workspace.make(tmp_path / "app", {}, "dev")

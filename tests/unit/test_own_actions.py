@@ -67,6 +67,7 @@ def own(stage, text, name="index", **settings):
 ROW = (EXAMPLES / "row.py").read_text()
 
 
+@pytest.mark.slow
 def test_new_action_writes_an_action_that_works_and_its_test_that_passes(stage):
     files = new_action.write(stage.root, "index")
     assert [str(file.relative_to(stage.root)) for file in files] == [

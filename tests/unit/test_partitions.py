@@ -14,6 +14,8 @@ from infra.errors import CommandError
 from infra.permissions import policies
 from infra.stage import Account
 
+pytestmark = pytest.mark.slow
+
 REGIONS = {
     "eu-central-1": ("aws", "amazonaws.com"),
     "cn-north-1": ("aws-cn", "amazonaws.com.cn"),

@@ -11,6 +11,8 @@ from infra.permissions import policies
 from tests.support.chalice import chalice, clone
 from tests.support.deployment import ACCOUNT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fresh(tmp_path):

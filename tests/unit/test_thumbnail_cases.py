@@ -83,6 +83,7 @@ print(round(resident("VmHWM") - before), file=sys.stderr)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux's limit")
+@pytest.mark.slow
 @pytest.mark.parametrize("function_bytes", [0, 256 * 1024 * 1024])
 def test_a_stream_far_larger_than_its_container_says_is_stopped_by_the_processs_limit(
     tmp_path, function_bytes

@@ -90,10 +90,10 @@ def test_the_format_is_told_by_content_and_only_those_set_are_opened():
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "avif", "tiff"])
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
-def test_a_file_cut_short_is_refused(form, share):
+def test_a_file_cut_short_is_refused(form):
     whole = encoded(scene(1200, 800), form)
-    reason(whole[: int(len(whole) * share)])
+    for share in (0.02, 0.3, 0.6, 0.95):
+        assert reason(whole[: int(len(whole) * share)])
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png"])
