@@ -236,6 +236,11 @@ class Config:
                 "another; use another bucket, or an IMAGES_PREFIX and a THUMBNAILS_PREFIX of which neither "
                 "begins with the other"
             )
+        if self.reports_bucket == self.images_bucket:
+            raise ConfigError(
+                f"IMAGES_BUCKET is REPORTS_BUCKET ({self.images_bucket!r}): every dead letter filed there "
+                "would be an event; use another bucket"
+            )
         if self.capacity_bytes and not self.spread:
             raise ConfigError(
                 "CAPACITY_BYTES is set and SPREAD is 'off': bytes are counted by the clock that spreads; set "

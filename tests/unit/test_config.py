@@ -38,6 +38,7 @@ def test_an_empty_setting_is_an_unset_one():
         ("THUMBNAIL_SIZES", "256,big", "THUMBNAIL_SIZES is '256,big': expected pixels from 1 to 8192"),
         ("THUMBNAIL_SIZES", "256,256", "THUMBNAIL_SIZES is '256,256': expected each size once"),
         ("THUMBNAILS_BUCKET", "images", "THUMBNAILS_BUCKET is IMAGES_BUCKET ('images')"),
+        ("REPORTS_BUCKET", "images", "IMAGES_BUCKET is REPORTS_BUCKET ('images')"),
         ("MAX_TRIES", "0", "MAX_TRIES is '0'"),
     ],
 )
