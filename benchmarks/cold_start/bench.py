@@ -66,6 +66,7 @@ def first_calls(settings: dict[str, str]) -> dict[str, tuple[str, object]]:
         "enqueue": ("app.enqueue", events.uploaded(bucket, ["photo.jpg"])),
         "drain": ("app.drain", events.TICK),
         "consume": ("app.consume", events.sqs_batch("destination", [events.body(bucket, "photo.jpg")])),
+        "letters": ("app.letters", events.sqs_batch("dead_letter", [events.body(bucket, "photo.jpg")])),
         "backfill": ("app.backfill", events.batch_task(bucket, "photo.jpg")),
         "api_handler": ("app.app", events.rest("GET", "/health")),
     }

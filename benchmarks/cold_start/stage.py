@@ -1,4 +1,4 @@
-"""A stage on the local AWS to start functions in: three buckets, three queues, one photograph."""
+"""A stage on the local AWS to start functions in: three buckets, four queues, one photograph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings_of(aws: LocalAws, s3: S3Client, sqs: SQSClient) -> dict[str, str]:
     s3.put_object(Bucket="bench-images", Key="photo.jpg", Body=photograph.read_bytes())
     queues = {
         f"{name.upper()}_QUEUE_URL": sqs.create_queue(QueueName=f"bench-{name.lower()}")["QueueUrl"]
-        for name in ("source", "destination", "dead_letter")
+        for name in ("source", "bulk", "destination", "dead_letter")
     }
     access = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     return {
