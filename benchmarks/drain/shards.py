@@ -13,16 +13,21 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.drain.throttle import MB_PER_VCPU
 from chalicelib.capacity import share
 from chalicelib.config import Config
 from chalicelib.drain import tick
+from dev.workspace import ROOT
+from infra.stage import Stage
 
 RESULTS = Path(__file__).parents[1] / "results" / "drain-shards.json"
 EVENTS = 1_000_000
 SHARDS = 20
 LATENCY_S = 0.010
-CPU_PER_EVENT_S = 120e-6  # twice what `make bench-drain` measures here
-VCPU = 256 / 1769  # of a function of 256 MB
+CPU_PER_EVENT_S = 120e-6  # three times what `make bench-drain` measures
+STAGE = Stage(ROOT, "local")
+TIMEOUT_S = STAGE.function_setting("drain", "lambda_timeout")
+VCPU = STAGE.function_setting("drain", "lambda_memory_size") / MB_PER_VCPU
 HOST = "https://sqs.eu-central-1.amazonaws.com/123456789012"
 
 
@@ -66,8 +71,7 @@ class CountedSqs:
         self._backlog.in_flight += count
         self._backlog.most_in_flight = max(self._backlog.most_in_flight, self._backlog.in_flight)
         await self._call(count)
-        body = '{"Bucket": "images", "Key": "a.jpg"}'
-        return {"Messages": [{"ReceiptHandle": str(i), "Body": body} for i in range(count)]}
+        return {"Messages": [message(number) for number in range(count)]}
 
     async def send_message_batch(self, *, Entries: list[Any], **_: object) -> dict[str, Any]:  # noqa: N803
         await self._call(len(Entries))
@@ -84,12 +88,22 @@ class CountedSqs:
         await asyncio.sleep(self._cpu_free_at - now + LATENCY_S)
 
 
-async def minute(backlog: Backlog) -> list[tick.TickResult]:
+def message(number: int) -> dict[str, Any]:
+    """As the drain receives it: with what it asks SQS for."""
+    return {
+        "MessageId": f"00000000-0000-4000-8000-{number:012}",
+        "ReceiptHandle": str(number),
+        "Body": '{"Bucket": "images", "Key": "a.jpg"}',
+        "Attributes": {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"},
+    }
+
+
+async def minute(backlog: Backlog, capacity: int = EVENTS) -> list[tick.TickResult]:
     """One tick of every shard, at the same time."""
     time = asyncio.get_running_loop().time
     config = Config("images", "thumbnails", f"{HOST}/source", f"{HOST}/destination", f"{HOST}/dead", "bench")
     ticks = [
-        tick.tick(CountedSqs(backlog), config, share(EVENTS, SHARDS, shard), lambda: 60 - time())  # type: ignore[arg-type]
+        tick.tick(CountedSqs(backlog), config, share(capacity, SHARDS, shard), lambda: TIMEOUT_S - time())  # type: ignore[arg-type]
         for shard in range(SHARDS)
     ]
     return await asyncio.gather(*ticks)
