@@ -1,6 +1,12 @@
 """What happens next is said by an error's class: try again (Retry) or never again (Reject)."""
 
+from __future__ import annotations
+
+import re
+from datetime import timedelta
 from typing import NotRequired, TypedDict
+
+from chalicelib import times
 
 
 class Error(TypedDict):
@@ -18,24 +24,47 @@ class ConfigError(ValueError):
 class Retry(Exception):
     """This may work later: the message stays in its queue and comes back.
 
-    `after` is in how many seconds at the earliest, where the downstream said so; else 0.
+    `after` is in how many seconds at the earliest, where the downstream said so: a number, a timedelta, or
+    the text of its Retry-After. Raises TypeError for anything else.
     """
 
-    def __init__(self, reason: str = "", after: float = 0.0) -> None:
+    def __init__(self, reason: object = "", after: float | str | timedelta | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = _seconds(after)
 
 
 class Reject(Exception):
     """This can never work: the message goes to the dead-letter queue with `reason`, one plain line.
 
-    `code` is the same for all of a kind (docs/troubleshooting.md): letters are counted and found by it.
+    `code` is the same for all of a kind (docs/troubleshooting.md): letters are counted and found by it. It
+    becomes one: "Not found" is "not-found".
     """
 
-    def __init__(self, reason: str, code: str = "rejected") -> None:
+    def __init__(self, reason: object, code: object = "rejected") -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.code = code
+        self.reason = "" if reason is None else str(reason)
+        self.code = _code("" if code is None else str(code))
+
+
+def _seconds(after: float | str | timedelta | None) -> float:
+    """Never below 0."""
+    if after is None:
+        return 0.0
+    if isinstance(after, str):
+        return times.asked_s(after)
+    try:
+        found = after.total_seconds() if isinstance(after, timedelta) else float(after)
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError):
+        raise TypeError(f"Retry's after is {after!r:.100}: expected seconds") from None
+    return found if found > 0 else 0.0  # what is no number is not
+
+
+def _code(text: str) -> str:
+    """A letter's code: at most 40 lower-case letters, digits and hyphens, the first one a letter."""
+    plain = re.sub("[^a-z0-9]+", "-", text[:200].lower()).lstrip("-0123456789")
+    return plain[:40].rstrip("-") or "rejected"
 
 
 class TickFailed(Retry):

@@ -62,3 +62,19 @@ def duration(seconds: float) -> str:
             rest = whole % large // small
             return f"{whole // large:,} {name}" + (f" {rest} {part}" if rest else "")
     return f"{whole} s"
+
+
+def asked_s(retry_after: str) -> float:
+    """The seconds of HTTP's Retry-After, a number or a date; 0 for one that says neither.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    from email.utils import parsedate_to_datetime  # only who is asked to wait needs it
+
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now()).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0

@@ -47,6 +47,7 @@ from chalicelib.consume.outcomes import (
 from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
 from chalicelib.queues import word
+from chalicelib.queues.letters import MAX_REASON
 from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs, metrics
 
@@ -219,7 +220,7 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
             if not one.results and circuit.is_open:
                 one.not_tried("the downstream fails: paused", wait_s)
                 return one
-            one.results.append(batch.action(created, delivery))
+            one.results.append(_result(batch.action(created, delivery)))
             circuit.succeeded()
             one.words.append(_word(word.PROCESSED, created, delivery, of, one.results[-1]))
             now = times.now()
@@ -228,9 +229,9 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
                 one.seconds.append(took)
     except Reject as e:
         one.rejected(e.code, e.reason)
-    except Exception as e:  # noqa: BLE001  whatever it is, only this message is held up, and it comes again
+    except BaseException as e:  # noqa: BLE001  SystemExit, too: only this message is held up, and it comes again
         trace = _trace(e)
-        reason = f"{type(e).__name__}: {e}"
+        reason = _reason(e)
         batch.circuit.of(one.line).failed(delivery.tries, reason)
         after_s = e.after if isinstance(e, Retry) else 0.0
         one.failed(reason, batch.config, delivery.started, after_s)
@@ -239,6 +240,16 @@ def _attempt(record: Mapping[str, Any], batch: _Batch) -> Ended:
     elif one.state != DONE:
         _log_failure(created, delivery, one, trace)
     return one
+
+
+def _result(returned: object) -> ActionResult:
+    """What the action returned. Raises TypeError where that is neither an ActionResult nor nothing."""
+    if returned is None:
+        return ActionResult()
+    if not isinstance(returned, ActionResult):
+        kind = type(returned).__name__
+        raise TypeError(f"the action returned {kind}: expected an ActionResult, or None")
+    return returned
 
 
 def _word(
@@ -253,7 +264,7 @@ def _word(
         version_id=created.version_id,
         action=of.action,
         line=of.line or None,
-        result=result.result if result else None,
+        result=outcomes.short(result.result) if result else None,
         says=outcomes.short(result.says) or None if result else None,
         outputs=[asdict(output) for output in result.outputs] if result else (),
         tries=delivery.tries,
@@ -347,7 +358,17 @@ def _end_process() -> None:
     os._exit(1)
 
 
+def _reason(error: BaseException) -> str:
+    """Its class, and what it says, if that can be asked."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  an error of its own making
+        said = "it cannot be put into words"
+    return f"{type(error).__name__}: {said}"[:MAX_REASON]
+
+
 def _trace(error: BaseException) -> str:
+    """Where it happened, of a length that a log takes."""
     if isinstance(error, Retry):
         return ""
-    return "".join(traceback.format_exception(error, limit=-5))
+    return "".join(part[:1000] for part in traceback.format_exception(error, limit=-5))[:8000]

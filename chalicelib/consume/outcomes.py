@@ -6,7 +6,7 @@ lines about one object, whatever characters its key has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from chalicelib.telemetry import logs
 
 MESSAGE = "event"
 MOST_SAID = 1000  # characters of what an action says
+MOST_LISTED = 50  # thumbnails in a line, which a log takes up to 256 KB long
 DONE, REJECTED, RETRY, UNTRIED, IGNORED = "done", "rejected", "retry", "untried", "ignored"
 OUTCOMES = (DONE, REJECTED, RETRY, UNTRIED, IGNORED)
 FINISHED = (DONE, IGNORED)  # nothing is left to be done
@@ -62,18 +63,27 @@ class Output:
     bytes: int = 0
     thumbhash: str = ""  # in base64
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What an action did for one event: the one shape that log, metrics, trace and page read."""
+    """What an action did for one event: the one shape that log, metrics, trace and page read.
+
+    Raises TypeError for a field of another kind: the action learns of it, and not what comes after.
+    """
 
     result: str = "done"  # one word: made, unchanged, superseded, logged, started, or one's own
-    outputs: tuple[Output, ...] = ()  # what is there now
+    outputs: Sequence[Output] = ()  # what is there now
     bytes_in: int = 0
     width: int = 0  # of the picture, upright, in pixels; 0 where none was looked at
     height: int = 0
     new: bool = True  # false where the outputs were there before
     says: str = ""  # one line for whoever asks what became of the object, such as the downstream's answer
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     @property
     def thumbnails(self) -> tuple[str, ...]:
@@ -90,6 +100,22 @@ class ActionResult:
         return self.outputs[0].thumbhash if self.outputs else ""
 
 
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "Sequence[Output]": (tuple, list),
+}
+
+
+def _check(made: Output | ActionResult) -> None:
+    for name, kind in type(made).__annotations__.items():
+        value: Any = getattr(made, name)
+        right = isinstance(value, _KINDS[kind])
+        if not right or (name == "outputs" and not all(isinstance(one, Output) for one in value)):
+            raise TypeError(f"{type(made).__name__}.{name} is {value!r:.100}: expected {kind}")
+
+
 def line(
     created: ObjectCreated,
     delivery: Delivery,
@@ -103,7 +129,7 @@ def line(
     logs.line(
         MESSAGE,
         outcome=outcome,
-        result=work.result,
+        result=short(work.result),
         id=created.identity,
         object=created.object_id,
         bucket=created.bucket,
@@ -116,7 +142,7 @@ def line(
         forwarded=times.iso(delivery.forwarded),
         started=times.iso(delivery.started),
         seconds=times.waited_s(created.event_time, now),
-        thumbnails=list(work.thumbnails),
+        thumbnails=[key[:MOST_SAID] for key in work.thumbnails[:MOST_LISTED]],
         bytes_in=work.bytes_in,
         bytes_out=work.bytes_out,
         width=work.width,

@@ -42,7 +42,7 @@ class Ended:
 
     def rejected(self, code: str, reason: str) -> None:
         """It never works."""
-        self.state, self.code, self.reason = REJECTED, code, reason
+        self.state, self.code, self.reason = REJECTED, code, reason[: letters.MAX_REASON]
 
     def failed(self, reason: str, config: Config, now: datetime, after_s: float = 0.0) -> None:
         """This try failed; another one may not, until there were MAX_TRIES.

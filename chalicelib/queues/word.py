@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 VERSION = 1
 PROCESSED, REJECTED, IGNORED = "Object Processed", "Object Rejected", "Object Ignored"
-MOST_OUTPUTS = 50  # an event of more would not fit: AWS takes 256 KB
+MOST_OUTPUTS = 50
+MOST_OUTPUTS_BYTES = 100_000  # AWS takes 256 KB an event, and what it does not take would be told for ever
 TIMES = ("uploaded", "forwarded", "started", "ended")
 
 
@@ -47,9 +49,20 @@ def detail(
         "line": line,
         "result": result,
         "says": says,
-        "outputs": list(outputs[:MOST_OUTPUTS]),
+        "outputs": _fitting(outputs[:MOST_OUTPUTS]),
         "code": code,
         "reason": reason,
         "tries": tries,
         "times": {name: times.get(name) for name in TIMES},
     }
+
+
+def _fitting(outputs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first of them, as many as an event takes."""
+    fitting, left = list[Mapping[str, Any]](), MOST_OUTPUTS_BYTES
+    for one in outputs:
+        left -= len(json.dumps(one))
+        if left < 0:
+            break
+        fitting.append(one)
+    return fitting

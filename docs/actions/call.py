@@ -48,6 +48,5 @@ def put_upload(
     if answer.status in (400, 413, 422):
         raise Reject(f"{says}: {answer.data[:200]!r}", "refused-by-api")
     if answer.status >= 300:
-        asked = answer.headers.get("Retry-After", "")
-        raise Retry(says, after=float(asked) if asked.isascii() and asked.isdigit() else 0.0)
+        raise Retry(says, after=answer.headers.get("Retry-After"))
     return ActionResult("told", says=says)

@@ -173,7 +173,7 @@ def test_of_an_answer_two_kilobytes_are_read_and_the_status_counts(poster):
     [("120", 120), ("", 0), ("soon", 0), ("-5", 0), ("9" * 400, 999_999_999), ("1.5", 0)],
 )
 def test_retry_after_is_a_number_of_seconds(text, seconds):
-    assert post.asked_s(text) == seconds
+    assert Retry("", after=text).after == seconds
 
 
 def test_retry_after_may_be_a_date_and_reaches_the_retry(poster):

@@ -1,12 +1,13 @@
 """consume: each message settled by itself, right whether or not Lambda knows of partial failures."""
 
+import asyncio
 import hashlib
 import json
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from chalicelib.consume.circuit import HOLD, OPENS_AFTER, Circuit
 from chalicelib.consume.outcomes import ActionResult, Output
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
+from chalicelib.letters import store
 from chalicelib.queues.batching import MAX_BYTES
 from chalicelib.queues.tries import BULK, Tries
 from chalicelib.times import moment
@@ -423,3 +425,114 @@ def test_a_duplicate_counts_as_done_but_not_as_made(destination, capsys):
     destination.poll()
     (line,) = lines(capsys, "consumed")
     assert (line["Done"], line["Thumbnails"]) == (1, 0)
+
+
+class Wordless(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (asyncio.CancelledError("the loop is gone"), "CancelledError: the loop is gone"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (BaseExceptionGroup("several", [GeneratorExit()]), "BaseExceptionGroup: several (1 sub-exception)"),
+        (Wordless(), "Wordless: it cannot be put into words"),
+        (ValueError("x" * 3_000_000), "ValueError: " + "x" * 988),
+        (Retry(ValueError("an error as a reason")), "Retry: an error as a reason"),
+    ],
+)
+def test_whatever_an_action_raises_is_one_failed_try_of_its_own_message(destination, capsys, error, reason):
+    destination.fill("a", "b", "c")
+    destination.fails = {"b": error}
+    assert destination.poll() == counts(done=2, retry=1)
+    assert (sorted(destination.done), len(destination.queue.ready)) == (["a", "c"], 0)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [found for one in lines if (found := outcomes.read(one)) and found["outcome"] == "retry"]
+    assert line["reason"] == reason
+    assert max(map(len, lines)) < 256_000, "a line that a log takes"
+
+
+@pytest.mark.parametrize(
+    ("code", "filed"),
+    [
+        ("too-small", "too-small"),
+        ("Not found", "not-found"),
+        ("404 / gone!", "gone"),
+        ("a\x00b\ud800", "a-b"),
+        ("n" * 1_000_000, "n" * 40),
+        (None, "rejected"),
+        (5, "rejected"),
+        ("", "rejected"),
+    ],
+)
+@pytest.mark.parametrize("reason", ["no", ValueError("no"), None, b"no", "n\x00\ud800\n" * 500_000])
+def test_whatever_an_action_rejects_with_is_one_letter_of_its_own_message(destination, code, filed, reason):
+    destination.fill("a", "b", "c")
+    destination.fails = {"b": Reject(reason, code)}
+    assert destination.poll() == counts(done=2, rejected=1)
+    (letter,) = destination.dead.ready
+    assert letter.attributes["Code"]["StringValue"] == filed
+    assert store.is_code(filed)
+    assert letter.attributes["Reason"]["StringValue"].isprintable()
+
+
+@pytest.mark.parametrize("returned", [{"result": "made"}, "made", True, ("made",), object()])
+def test_an_action_that_returns_another_thing_learns_of_it_and_costs_nobody_else(destination, returned):
+    destination.fill("a", "b", "c")
+    own = destination.action
+    destination.action = lambda created, delivery: returned if created.key == "b" else own(created, delivery)
+    assert destination.poll() == counts(done=2, retry=1)
+    (message,) = destination.source.messages()
+    said = f"TypeError: the action returned {type(returned).__name__}: expected an ActionResult, or None"
+    assert Tries.read(message.attributes).reason == said
+
+
+def test_an_action_that_returns_nothing_has_done_its_work(destination):
+    destination.fill("a", "b")
+    destination.action = lambda created, delivery: None
+    assert destination.poll() == counts(done=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"says": None}, "ActionResult.says is None: expected str"),
+        ({"result": 5}, "ActionResult.result is 5: expected str"),
+        ({"bytes_in": float("nan")}, "ActionResult.bytes_in is nan: expected int"),
+        (
+            {"outputs": output("a")},
+            "ActionResult.outputs is Output(bucket='thumbnails', key='a', size='256', ",
+        ),
+        ({"outputs": ["a.jpg"]}, "ActionResult.outputs is ['a.jpg']: expected Sequence[Output]"),
+    ],
+)
+def test_a_field_of_another_kind_is_refused_in_the_action_itself(fields, said):
+    with pytest.raises(TypeError) as refused:
+        ActionResult(**fields)
+    assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [
+        (60, 60),
+        (1.5, 1.5),
+        ("60", 60),
+        (timedelta(minutes=2), 120),
+        (None, 0),
+        (-5, 0),
+        (float("nan"), 0),
+        ("soon", 0),
+        (10**400, float("inf")),
+    ],
+)
+def test_a_retry_takes_whatever_says_how_many_seconds(after, seconds):
+    assert Retry("later", after=after).after == seconds
+
+
+def test_a_retry_after_what_is_no_time_is_refused_where_it_is_raised():
+    with pytest.raises(TypeError, match="Retry's after is \\[60\\]: expected seconds"):
+        raise Retry("later", after=[60])

@@ -16,7 +16,7 @@ from chalicelib.errors import ConfigError, Reject, Retry
 from chalicelib.events import ObjectCreated
 from chalicelib.letters import filing
 from chalicelib.queues import letters as letter_messages
-from chalicelib.queues.word import MOST_OUTPUTS
+from chalicelib.queues.word import MOST_OUTPUTS, detail
 from dev.fake_boto3 import FakeBotoSqs, FakeEvents, FakeS3, client_error
 from dev.fake_sqs.queues import Queues
 from dev.workspace import ROOT
@@ -285,3 +285,11 @@ def test_a_bus_without_anybody_who_files_letters_is_refused():
 def test_a_bus_that_can_be_none_is_refused():
     with pytest.raises(ConfigError, match="EVENTS_BUS is 'a bus': expected an EventBridge bus's name or ARN"):
         Config.from_env({**GOOD, "EVENTS_BUS": "a bus"})
+
+
+def test_of_outputs_are_told_as_many_as_an_event_takes():
+    many = [{"bucket": "b", "key": "\u00e9" * 1024 * number} for number in range(1, 40)]
+    told = detail("dev", id="1", bucket="b", key="k", times={}, outputs=many)["outputs"]
+    assert told == many[: len(told)]
+    assert 0 < len(told) < MOST_OUTPUTS
+    assert len(Word("Object Processed", {"outputs": told}).text.encode()) < bus.MOST_BYTES

@@ -4,8 +4,8 @@ A file has `NEEDS`, what it may do, as IAM action -> the setting that names on w
 to be set; and `action(config)`, called once a process, which returns the function of (created, delivery)
 that does one event's work. What somebody adds here is theirs: no later version of ours touches it.
 
-An action must be idempotent: the queues deliver at least once. It returns when the event's work is
-done, raises Reject when it never can be, and anything else when a later try may succeed.
+An action must be idempotent: the queues deliver at least once. It returns, an ActionResult or nothing, when
+the event's work is done, raises Reject when it never can be, and anything else when a later try may succeed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chalicelib.config import Config
 from chalicelib.consume.outcomes import ActionResult, Delivery
 from chalicelib.events import ObjectCreated
 
-Action = Callable[[ObjectCreated, Delivery], ActionResult]
+Action = Callable[[ObjectCreated, Delivery], ActionResult | None]
 
 
 def action_for(config: Config) -> Action:
@@ -28,7 +28,7 @@ def action_for(config: Config) -> Action:
     """
     loaded = cache(_load)  # by line: those that are never asked for cost nothing
 
-    def act(created: ObjectCreated, delivery: Delivery) -> ActionResult:
+    def act(created: ObjectCreated, delivery: Delivery) -> ActionResult | None:
         return loaded(config.of_key(created.key))(created, delivery)
 
     return act if config.lines else _load(config)

@@ -15,7 +15,6 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from functools import partial
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
@@ -188,8 +187,8 @@ def _body(created: ObjectCreated) -> str:
 
 def _ask(
     http: urllib3.PoolManager, url: str, body: bytes, headers: dict[str, str], within_s: float
-) -> tuple[int, float, str]:
-    """The answer's status, the seconds it asks to wait, and the beginning of its text."""
+) -> tuple[int, str | None, str]:
+    """The answer's status, its Retry-After, and the beginning of its text."""
     answer = http.request(
         "POST",
         url,
@@ -214,15 +213,4 @@ def _ask(
         if ends:
             ends.cancel()
         answer.close()
-    return answer.status, asked_s(answer.headers.get("Retry-After", "")), text.decode(errors="replace")
-
-
-def asked_s(retry_after: str) -> float:
-    """The seconds of a Retry-After, a number or a date; 0 for one that says neither."""
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - times.now()).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
+    return answer.status, answer.headers.get("Retry-After"), text.decode(errors="replace")
