@@ -32,12 +32,12 @@ def iso(at: datetime | None) -> str | None:
 
 
 def moment(text: object) -> datetime | None:
-    """An ISO 8601 text with its zone; None for anything else."""
+    """An ISO 8601 text with its zone, in UTC; None for anything else."""
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return at.astimezone(UTC) if at and at.tzinfo else None
+    except (ValueError, OverflowError):  # in its zone it may be of the year 9999, and in UTC of none
         return None
-    return at if at and at.tzinfo else None
 
 
 def waited_s(start: str | datetime | None, end: str | datetime | None) -> float | None:
@@ -76,5 +76,5 @@ def asked_s(retry_after: str) -> float:
         return float(text[:9])
     try:
         return max(0.0, (parsedate_to_datetime(text) - now()).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -151,7 +151,7 @@ def encoded(key: str) -> str:
 def put(s3: S3Client, bucket: str, letter: Letter) -> str:
     """File it; returns its store key. The same letter again is the same object."""
     key = store_key(letter)
-    body = json.dumps(letter, ensure_ascii=False, indent=1).encode()
+    body = json.dumps(letter, ensure_ascii=False, indent=1).encode(errors="replace")
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
     return key
 
