@@ -159,8 +159,21 @@ def short(text: str) -> str:
     return line[:MOST_SAID]
 
 
+# What everybody may ask of such a line.
+KINDS: logs.Kinds = {
+    **dict.fromkeys(("at", "outcome", "id", "object", "key", "message_id"), str),
+    "tries": int,
+    "seconds": (*logs.NUMBER, type(None)),
+    "thumbnails": list,
+}
+
+
+def is_line(found: Mapping[str, Any]) -> bool:
+    """Whether the fields of a log line are an event's."""
+    return logs.is_one(found, MESSAGE, KINDS) and found["outcome"] in OUTCOMES
+
+
 def read(text: str) -> dict[str, Any] | None:
     """The line's fields; None for any other line of the log."""
     found = logs.read(text)
-    mine = found and found.get("message") == MESSAGE and found.get("outcome") in OUTCOMES
-    return found if mine else None
+    return found if found and is_line(found) else None

@@ -55,7 +55,7 @@ def largest(client: CloudWatchLogsClient, config: Config, now: datetime) -> Grou
         if found.lines
         else times.iso(now),
         "uploads": len(keys),
-        "bulk": sum(int(line.get("bulk", 0)) for line in found.lines),
+        "bulk": sum(line["bulk"] for line in found.lines if isinstance(line.get("bulk"), int)),
         "largest": [
             {"group": group, "uploads": count, "percent": round(100 * count / len(keys), 1)}
             for group, count in first

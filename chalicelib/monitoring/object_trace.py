@@ -136,7 +136,7 @@ def _evidence(
 
 
 def _is_outcome(line: Mapping[str, Any], key: str) -> bool:
-    return line.get("message") == outcomes.MESSAGE and line.get("key") == key
+    return outcomes.is_line(line) and line["key"] == key
 
 
 def _object(head: Mapping[str, Any]) -> SourceObject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import times
@@ -24,3 +25,21 @@ def read(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+Kinds = Mapping[str, type | tuple[type, ...]]  # of a line's fields
+NUMBER = (int, float)
+
+
+def is_one(line: Mapping[str, Any], message: str, kinds: Kinds) -> bool:
+    """Whether the line has this message, and each of the fields in its kind.
+
+    So what another version wrote, or an own action prints, is no trouble for who reads the log.
+    """
+    return line.get("message") == message and all(isinstance(line.get(name), kinds[name]) for name in kinds)
+
+
+def read_one(text: str, message: str, kinds: Kinds) -> dict[str, Any] | None:
+    """The fields of such a line; None for any other."""
+    found = read(text)
+    return found if found and is_one(found, message, kinds) else None

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 MOST_SHOWN = 10  # problems of one kind
+READ: Mapping[str, logs.Kinds] = {
+    "enqueued": {"enqueued": int, "uploads": list},
+    "tasks": {"tasks": list},
+    "event": {"id": str, "outcome": str},
+    "tick": {
+        **dict.fromkeys(("at", "scheduled"), str),
+        **dict.fromkeys(("shard", "capacity", "received", "forwarded"), int),
+    },
+}
 # A message that the drain received is in one of these of its tick's line.
 PARTS = ("forwarded", "rejected", "split", "ignored", "postponed", "renewed", "returned", "failed")
 
@@ -57,12 +66,16 @@ def audit(lines: Iterable[Mapping[str, Any]]) -> Audit:
     found = Audit()
     minutes: dict[tuple[int, str], int] = Counter()
     for line in lines:
-        kind = line.get("message")
-        if kind == "enqueued":
+        kind = str(line.get("message"))
+        if kind not in READ:
+            continue
+        if not logs.is_one(line, kind, READ[kind]):
+            found.unknown["lines of another version, or of an own action: not read"] += 1
+        elif kind == "enqueued":
             _enqueued(line, found)
         elif kind == "tasks":
             found.queued.update(
-                task["id"] for task in line.get("tasks", ()) if str(task.get("said")).startswith("queued")
+                task["id"] for task in _named(line["tasks"]) if str(task.get("said")).startswith("queued")
             )
         elif kind == "event":
             found.fates[line["id"]][line["outcome"]] += 1
@@ -90,10 +103,14 @@ def audit(lines: Iterable[Mapping[str, Any]]) -> Audit:
 
 
 def _enqueued(line: Mapping[str, Any], found: Audit) -> None:
-    named = [upload["id"] for upload in line.get("uploads", ())]
+    named = [upload["id"] for upload in _named(line["uploads"])]
     found.queued.update(named)
-    if line.get("enqueued", 0) > len(named):
+    if line["enqueued"] > len(named):
         found.unknown["events queued whose ids the log does not name"] += line["enqueued"] - len(named)
+
+
+def _named(those: Iterable[Any]) -> list[Mapping[str, Any]]:
+    return [one for one in those if isinstance(one, dict) and isinstance(one.get("id"), str)]
 
 
 def _tick(line: Mapping[str, Any], found: Audit) -> None:

@@ -157,6 +157,34 @@ def test_the_lines_about_one_object_are_found_whatever_its_name(client, config):
     assert [line["key"] for line in found.lines] == [key]
 
 
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"message_id": None},
+        {"tries": "1"},
+        {"seconds": "61.5"},
+        {"thumbnails": None},
+        {"outcome": ["done"]},
+        {"key": 5},
+        {"at": None},
+    ],
+)
+def test_what_an_own_action_prints_like_a_line_of_ours_is_no_trouble(client, config, spoiled):
+    write(client, config, "consume", (5, event("a.jpg")), (4, {**event("b.jpg"), **spoiled}))
+    assert [one["key"] for one in recents.recent(None, client, config, NOW)["objects"]] == ["a.jpg"]
+
+
+def test_lines_of_another_version_are_passed_over(client, config):
+    write(
+        client, config, "drain", (70, tick(70, forwarded=7)), (10, {"message": "tick", "stopped": ["empty"]})
+    )
+    write(client, config, "enqueue", (5, {"message": "enqueued", "uploads": ["a.jpg"]}))
+    found = log_search.last_tick(client, config, NOW)
+    assert found["forwarded"] == 7
+    assert groups.largest(client, config, NOW)["uploads"] == 0
+    assert recents.waiting(client, config, NOW, 10)["uploads"] == 0
+
+
 @pytest.mark.parametrize("limit", ["0", "101", "x"])
 def test_a_limit_that_is_none_is_refused_by_its_field(config, limit):
     with pytest.raises(BadRequest) as refused:

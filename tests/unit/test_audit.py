@@ -51,6 +51,31 @@ def test_what_must_not_be_is_a_problem(lines, problem):
     assert audit(lines).problems == [problem]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"message": "event", "outcome": "done"},
+        {"message": "event", "id": 5, "outcome": "done"},
+        {"message": "tick"},
+        {
+            "message": "tick",
+            "at": "now",
+            "shard": 0,
+            "scheduled": "",
+            "capacity": 1,
+            "received": 1,
+            "forwarded": "1",
+        },
+        {"message": "enqueued", "enqueued": 1},
+        {"message": "tasks", "tasks": "all"},
+    ],
+)
+def test_a_line_of_another_version_is_counted_and_not_read(line):
+    found = audit([line, event("a")])
+    assert (found.problems, found.done) == ([], 1)
+    assert found.unknown == {"lines of another version, or of an own action: not read": 1}
+
+
 def test_a_repeated_minute_that_forwarded_nothing_is_right():
     assert audit([tick(3), tick(0, stopped="repeated")]).problems == []
 
