@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
 from chalicelib.config import Config, table
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
+# Nobody waits a minute to be told that there is no network.
+PATIENCE = BotoConfig(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
 
@@ -194,7 +197,7 @@ def current_account() -> Account:
     if not session.region_name:
         raise CommandError("no region: set AWS_DEFAULT_REGION, or a region in the AWS profile")
     try:
-        identity = boto3.client("sts").get_caller_identity()
+        identity = boto3.client("sts", config=PATIENCE).get_caller_identity()
     except Exception as e:  # every way in which credentials can be missing or refused
         raise CommandError(f"the AWS credentials do not work: {e}") from e
     arn = identity["Arn"]
