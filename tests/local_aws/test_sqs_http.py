@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.aws.lean import connect
 from chalicelib.aws.lean.connect import AwsEnvironment
-from chalicelib.aws.lean.http1 import Http1
+from chalicelib.aws.lean.http1 import ADMISSION, Http1
 from chalicelib.aws.lean.json_calls import ATTEMPTS, CallFailed
 from chalicelib.aws.lean.signing import Credentials, Signer
 from chalicelib.aws.lean.sqs import AsyncSqs
@@ -189,8 +189,15 @@ async def serving(handle, ask):
         return await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
 
-def posted(*answers, posts=1, within_s=5.0):
-    """What `posts` posts in turn give when the server writes these answers, and how many connections came."""
+def whole(answer):
+    return [answer]
+
+
+def posted(*answers, posts=1, within_s=5.0, pieces=whole, after_s=0.0):
+    """What `posts` posts in turn give when the server writes these answers, and how many connections came.
+
+    It writes each after so many seconds, and in such `pieces`.
+    """
     connections = 0
     to_write = list(answers)
 
@@ -204,7 +211,10 @@ def posted(*answers, posts=1, within_s=5.0):
                 return
             await reader.readexactly(int(head.rpartition(b"content-length: ")[2]))
             answer = to_write.pop(0)
-            writer.write(answer)
+            await asyncio.sleep(after_s)
+            for number, piece in enumerate(pieces(answer)):
+                await asyncio.sleep(0.002 if number else 0)
+                writer.write(piece)
             if not answer or b"close" in answer:
                 break
         writer.close()
@@ -231,9 +241,92 @@ def test_a_connection_that_the_server_closes_is_not_used_again():
     assert posted(closing, PLAIN, posts=2) == ([(200, b"{}")] * 2, 2)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{} \r\n1\r\n \r\n0\r\n\r\n"
+
+
 def test_chunked_answers_are_read():
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{} \r\n1\r\n \r\n0\r\n\r\n"
-    assert posted(chunked, PLAIN, posts=2) == ([(200, b"{}  "), (200, b"{}")], 1)
+    assert posted(CHUNKED, PLAIN, posts=2) == ([(200, b"{}  "), (200, b"{}")], 1)
+
+
+@pytest.mark.parametrize(("answer", "body"), [(PLAIN, b"{}"), (CHUNKED, b"{}  ")])
+def test_an_answer_is_read_wherever_it_is_torn(answer, body):
+    places = iter(range(1, len(answer)))
+
+    def torn(answer):
+        at = next(places)
+        return [answer[:at], answer[at:]]
+
+    posts = len(answer) - 1
+    assert posted(*[answer] * posts, posts=posts, pieces=torn) == ([(200, body)] * posts, 1)
+
+
+@pytest.mark.parametrize(("answer", "body"), [(PLAIN, b"{}"), (CHUNKED, b"{}  ")])
+def test_an_answer_that_comes_byte_by_byte_is_read(answer, body):
+    def bytewise(answer):
+        return [bytes([one]) for one in answer]
+
+    assert posted(answer, PLAIN, posts=2, pieces=bytewise) == ([(200, body), (200, b"{}")], 1)
+
+
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED])
+@pytest.mark.parametrize("more", [b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"x"])
+def test_what_nobody_asked_for_is_no_answer_to_the_next_request(answer, more):
+    """A server that means to close a connection may say so before."""
+    (_, second), connections = posted(answer + more, PLAIN, posts=2)
+    assert (second, connections) == ((200, b"{}"), 2)
+
+
+def test_each_call_has_its_own_time_and_all_of_it():
+    """Whatever the calls before it on the same connection took, or were given."""
+    assert posted(*[PLAIN] * 8, posts=8, within_s=0.5, after_s=0.1) == ([(200, b"{}")] * 8, 1)
+
+
+def test_a_call_that_may_take_less_than_the_one_before_is_cut_off_in_its_own_time():
+    async def silent(reader, writer):
+        for answer in (PLAIN, b""):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.rpartition(b"content-length: ")[2]))
+            writer.write(answer)
+        await reader.read()
+        writer.close()
+
+    async def ask(endpoint):
+        http, loop = Http1(endpoint), asyncio.get_running_loop()
+        assert await http.post({"host": "h"}, b"", 60.0) == (200, b"{}")
+        began = loop.time()
+        with pytest.raises(NoAnswer, match=r"nothing whole within 0\.05 s"):
+            await http.post({"host": "h"}, b"", 0.05)
+        return loop.time() - began
+
+    assert 0.04 < in_loop(serving(silent, ask)) < 30
+
+
+def test_a_large_answer_is_read_when_it_is_let_in_and_before_that_not_much_of_it():
+    size, written = 40_000_000, []  # more than the system keeps for us
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // 100_000):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+            written.append(100_000)
+        writer.close()
+
+    async def ask(endpoint):
+        asked = []
+
+        async def admit(count):
+            await asyncio.sleep(0.3)
+            asked.append((count, sum(written) < size))
+
+        ADMISSION.set(admit)
+        http = Http1(endpoint)
+        status, body = await http.post({"host": "h"}, b"", 30.0)
+        http.close()
+        return status, len(body), asked
+
+    assert in_loop(serving(handle, ask)) == (200, size, [(size, True)])
 
 
 @pytest.mark.parametrize(
@@ -243,11 +336,15 @@ def test_chunked_answers_are_read():
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 twenty\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x" * 100_000,
     ],
 )
 def test_what_is_no_whole_http_answer_is_no_answer(answer):
-    with pytest.raises(NoAnswer):
-        posted(answer)
+    with pytest.raises(NoAnswer) as told:
+        posted(answer, within_s=60.0)
+    assert "60 s" not in str(told.value)  # nor does it take that long
 
 
 def test_an_answer_that_takes_too_long_is_no_answer():

@@ -31,7 +31,7 @@ class Head(NamedTuple):
 
 def request_head(headers: Mapping[str, str], length: int) -> bytes:
     """Of a POST of `length` bytes to `/`."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     return f"POST / HTTP/1.1\r\n{lines}content-length: {length}\r\n\r\n".encode()
 
 
