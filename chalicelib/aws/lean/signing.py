@@ -22,6 +22,16 @@ class Credentials(NamedTuple):
     token: str | None = None  # of temporary credentials, as a Lambda function's are
 
 
+class _Draft(NamedTuple):
+    """A call of a target, but for its body: the same for all calls in one second with one's credentials."""
+
+    headers: dict[str, str]  # all but `authorization`
+    canonical: hashlib._Hash  # has taken in the canonical request up to the body's hash
+    to_sign: str  # up to the canonical request's hash
+    key: bytes
+    authorization: str  # up to the signature
+
+
 class Signer:
     """Makes the headers of signed calls to one host.
 
@@ -45,32 +55,45 @@ class Signer:
         self._host = host  # as in the Host header: with the port unless it is the scheme's own
         self._content_type = content_type
         self._clock = clock
-        self._second, self._stamp = -1, ""  # of the last call
+        self._drafts: dict[str, _Draft] = {}  # by target
+        self._drafted: tuple[int, Credentials | None] = (-1, None)  # in which second, for whom
         self._key: tuple[str, str, bytes] = ("", "", b"")  # secret, day and the key made from them
 
     def headers(self, target: str, body: bytes) -> dict[str, str]:
         """Every header of a call of `target`, such as `AmazonSQS.ReceiveMessage`, with this body."""
         credentials = self._credentials()
         second = int(self._clock())
-        if self._second != second:
-            self._second, self._stamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        stamp = self._stamp
-        signed = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
+        if self._drafted != (second, credentials):
+            self._drafted = (second, credentials)
+            self._drafts.clear()
+        draft = self._drafts.get(target)
+        if draft is None:
+            draft = self._drafts[target] = self._draft(target, second, credentials)
+        canonical = draft.canonical.copy()
+        canonical.update(hashlib.sha256(body).hexdigest().encode())
+        signature = _hmac(draft.key, draft.to_sign + canonical.hexdigest()).hex()
+        return {**draft.headers, "authorization": draft.authorization + signature}
+
+    def _draft(self, target: str, second: int, credentials: Credentials) -> _Draft:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+        headers = {"content-type": self._content_type, "host": self._host, "x-amz-date": stamp}
         if credentials.token:
-            signed["x-amz-security-token"] = credentials.token
-        signed["x-amz-target"] = target  # the names stay sorted, as the signature wants them
-        names = ";".join(signed)
-        lines = "\n".join([f"{name}:{value}" for name, value in signed.items()])
-        canonical = f"POST\n/\n\n{lines}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
+            headers["x-amz-security-token"] = credentials.token
+        headers["x-amz-target"] = target  # the names stay sorted, as the signature wants them
+        names = ";".join(headers)
+        lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
         day = stamp[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
-        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        signature = _hmac(self._signing_key(credentials.secret_key, day), to_sign).hex()
-        signed["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}"
+        return _Draft(
+            headers,
+            canonical=hashlib.sha256(f"POST\n/\n\n{lines}\n{names}\n".encode()),
+            to_sign=f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n",
+            key=self._signing_key(credentials.secret_key, day),
+            authorization=(
+                f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
+                f"SignedHeaders={names}, Signature="
+            ),
         )
-        return signed
 
     def _signing_key(self, secret: str, day: str) -> bytes:
         if self._key[:2] != (secret, day):
