@@ -22,7 +22,6 @@ MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
 _FIELDS = ("Bucket", "Key", "VersionId", "ETag", "Size", "Sequencer", "EventTime", "Id", "Removed")
 _KNOWN = frozenset(_FIELDS)
-_TEXTS = ("VersionId", "ETag", "Sequencer", "EventTime", "Id")
 # Deleted, a delete marker put over it, an old version or a delete marker taken away; or by a lifecycle.
 _REMOVALS = ("ObjectRemoved:", "LifecycleExpiration:")
 # What a key, or a writer's own field, may hold and SQS refuses beyond what JSON escapes anyway.
@@ -96,7 +95,7 @@ class ObjectCreated(NamedTuple):
     @property
     def is_folder_marker(self) -> bool:
         """The empty object `photos/` that the console makes for a folder. Of unknown size it is none."""
-        return self.key.endswith("/") and self.size == 0
+        return self.size == 0 and self.key.endswith("/")
 
 
 def json_text(value: Any) -> str:
@@ -145,13 +144,13 @@ class Parts(NamedTuple):
 
 def parse_parts(body: str) -> Parts:
     """The objects a message body tells of, and what of it cannot be read. Raises nothing."""
-    unreadable: list[tuple[str, Reject]] = []
     try:
         payload = _json_object(body)
         if "Bucket" in payload and "Key" in payload:  # nearly all that the drain sees
             one = _from_body(payload)
             told = () if one.is_folder_marker else (one,)
             return Parts((), (), told) if one.removed else Parts(told, ())
+        unreadable: list[tuple[str, Reject]] = []
         found = _parse(payload, 0, unreadable)
     except Reject as e:
         return Parts([], [(body, e)], whole=True)
@@ -285,28 +284,28 @@ def _from_eventbridge(payload: Mapping[str, Any]) -> list[ObjectCreated]:
 
 
 def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
-    own = {} if body.keys() <= _KNOWN else {one: body[one] for one in body if one not in _KNOWN}
     # Once an event, in every function: by position, and without a call for each field.
-    version_id, etag, sequencer, event_time, id_ = [
-        value if isinstance(value, str) and value else None for value in map(body.get, _TEXTS)
-    ]
+    bucket, key, version_id, etag, size, sequencer, event_time, id_, removed = map(body.get, _FIELDS)
+    if not (bucket and key and type(bucket) is str and type(key) is str):
+        bucket, key = _text(body, "Bucket"), _text(body, "Key")  # one of them raises
     return ObjectCreated(
-        _text(body, "Bucket"),
-        _key(_text(body, "Key")),
-        version_id,
-        etag.strip('"') if etag else None,
-        _optional_size(body, "Size"),
-        sequencer,
-        event_time,
-        body.get("Removed") is True,
-        id_,
-        _own_json(own) if own else "",
+        bucket,
+        _key(key),
+        version_id if version_id and type(version_id) is str else None,
+        etag.strip('"') if etag and type(etag) is str else None,
+        size if type(size) is int and size >= 0 else None,
+        sequencer if sequencer and type(sequencer) is str else None,
+        event_time if event_time and type(event_time) is str else None,
+        removed is True,
+        id_ if id_ and type(id_) is str else None,
+        "" if _KNOWN.issuperset(body) else _own_json(body),
     )
 
 
-def _own_json(own: Mapping[str, Any]) -> str:
+def _own_json(body: Mapping[str, Any]) -> str:
+    """What else its writer put into the body, as ObjectCreated.own_fields has it."""
     try:
-        return json.dumps(own, sort_keys=True)
+        return json.dumps({name: body[name] for name in body if name not in _KNOWN}, sort_keys=True)
     except RecursionError as e:
         raise _unreadable("unreadable: its own fields are nested too deeply") from e
 

@@ -80,7 +80,8 @@ class Clock:
     def due(self, now: float, capacity_at: CapacityAt, takes_s: float = 0.0) -> float:
         """When the next event is due; its place is taken, for `takes_s` at least."""
         due = self._next(now, capacity_at)
-        self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))
+        step = 60 / (capacity_at(due) or 1)
+        self._free_at = due + (takes_s if takes_s > step else step)
         return due
 
     def room_s(self, now: float, stop: float) -> float:
@@ -88,7 +89,8 @@ class Clock:
         return max(0.0, stop - max(now, self._free_at or 0.0))
 
     def _next(self, now: float, capacity_at: CapacityAt) -> float:
-        at = max(now, self._free_at or 0.0)
+        free_at = self._free_at
+        at = free_at if free_at and free_at > now else now
         if self._shards == 1:
             return at
         # On the shard's own grid: at most a step later, and never at the moment of another shard. All shards'

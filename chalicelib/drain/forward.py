@@ -191,34 +191,34 @@ def plan(
     todo = Plan()
     for message in messages:
         body = message["Body"]
-        earlier = Tries.read(message.get("MessageAttributes"))
+        attributes = message.get("MessageAttributes")
+        earlier = Tries.read(attributes) if attributes else tries.NONE
         if earlier.not_before > now:
             later = tries.entry(body, earlier, earlier.not_before - now, now)
             if later:
                 todo.postpone.append(Outgoing(message, later))
                 continue
-        found = events.parse_parts(body)
-        told = [*found.created, *found.removed] if removals else found.created
-        if len(told) == 1 and not found.unreadable:
-            created = told[0]
-            if ignores and ignores(created.key):
+        created, unreadable, removed, whole = events.parse_parts(body)
+        told = [*created, *removed] if removals else created
+        if len(told) == 1 and not unreadable:
+            (one,) = told
+            if ignores and ignores(one.key):
                 todo.ignore.append(message)
             else:
-                going = _forwarded(created, message, earlier, lane, renew)
-                todo.forward.append(Outgoing(message, going, created.size))
-        elif found.whole:
-            why = found.unreadable[0][1]
+                todo.forward.append(
+                    Outgoing(message, _forwarded(one, message, earlier, lane, renew), one.size)
+                )
+        elif whole:
+            why = unreadable[0][1]
             todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
-        elif told or found.unreadable:
+        elif told or unreadable:
             # Stamped here: put back twice, each would else be an event of its own.
             parts = [
                 Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
                 for one in told
             ]
-            unreadable = [
-                Outgoing(message, _letter(text, why.reason, why.code)) for text, why in found.unreadable
-            ]
-            todo.split.append(Split(message, parts, unreadable))
+            for_nobody = [Outgoing(message, _letter(text, why.reason, why.code)) for text, why in unreadable]
+            todo.split.append(Split(message, parts, for_nobody))
         else:
             todo.ignore.append(message)
     return todo
@@ -251,10 +251,9 @@ def _forwarded(
 ) -> dict[str, Any]:
     """The message for the next place: a plain body, its identity in it, its tries and its lane beside it."""
     body = message["Body"]
-    known = events.stamped(created, message["MessageId"])
-    if known is not created or not body.startswith('{"Bucket"'):
-        body = known.to_body()
-    elif not (lane or renew) and earlier is tries.NONE:  # most of them: as SQS gave it, so SQS takes it
+    if not (created.knows_itself and body.startswith('{"Bucket"')):
+        body = events.stamped(created, message["MessageId"]).to_body()
+    elif earlier is tries.NONE and not (lane or renew):  # most of them: as SQS gave it, so SQS takes it
         return {"MessageBody": body}
     carried = Tries(earlier.count, earlier.reason, earlier.first_failure, untried=earlier.untried, lane=lane)
     if renew:
@@ -407,12 +406,13 @@ async def _send(
     may be cut off.
     """
     sent = Sent()
-    entries: list[Any] = [{"Id": str(i), **one.message} for i, one in enumerate(those)]
+    by_id = {str(i): one for i, one in enumerate(those)}
+    entries: list[Any] = [{"Id": id_, **one.message} for id_, one in by_id.items()]
     waiting = list(batching.split(entries))
     while waiting:
         batch = waiting.pop(0)
         for entry in batch:
-            tally.untouched.pop(those[int(entry["Id"])].origin["ReceiptHandle"], None)
+            tally.untouched.pop(by_id[entry["Id"]].origin["ReceiptHandle"], None)
         try:
             answer = await sqs.send_message_batch(QueueUrl=queue_url, Entries=batch)
         except CallFailed as e:
@@ -436,17 +436,17 @@ async def _send(
                 tally.error(f"SendMessageBatch: the answer does not name {len(outcomes.unanswered)} entries")
             tally.ambiguous += len(batch) * answer["ResponseMetadata"]["UnknownAttempts"]  # type: ignore[typeddict-item]
         tally.ambiguous += len(outcomes.unanswered)
-        confirmed = [those[int(id_)] for id_ in outcomes.confirmed]
+        confirmed = [by_id[id_] for id_ in outcomes.confirmed]
         sent.confirmed.extend(confirmed)
         _is_elsewhere(confirmed, tally)
         for number in counted:
             setattr(tally, number, getattr(tally, number) + len(confirmed))
-        sent.unanswered.extend(those[int(id_)] for id_ in outcomes.unanswered)
+        sent.unanswered.extend([by_id[id_] for id_ in outcomes.unanswered])
         for id_, why in outcomes.refused.items():
             if batching.for_ever(why):
-                sent.impossible.append((those[int(id_)], why))
+                sent.impossible.append((by_id[id_], why))
             else:
-                sent.refused.append(those[int(id_)])
+                sent.refused.append(by_id[id_])
     return sent
 
 

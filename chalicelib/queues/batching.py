@@ -64,9 +64,11 @@ def size_bytes(entry: Mapping[str, Any]) -> int:
 
 def outcomes(batch: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> BatchAnswer:
     """The answer of SendMessageBatch, DeleteMessageBatch or ChangeMessageVisibilityBatch, entry by entry."""
-    confirmed = {entry["Id"] for entry in answer.get("Successful") or ()}
-    refused = {entry["Id"]: _why(entry) for entry in answer.get("Failed") or ()}
     ids = [entry["Id"] for entry in batch]
+    confirmed = {entry["Id"] for entry in answer.get("Successful") or ()}
+    if confirmed.issuperset(ids):  # nearly always
+        return BatchAnswer(ids, {}, [])
+    refused = {entry["Id"]: _why(entry) for entry in answer.get("Failed") or ()}
     return BatchAnswer(
         confirmed=[id_ for id_ in ids if id_ in confirmed],
         refused={id_: refused[id_] for id_ in ids if id_ in refused and id_ not in confirmed},

@@ -280,7 +280,7 @@ FAULTS = (
     Fault(
         "a clock that does not move on: all is due at once",
         "chalicelib.drain.clock:Clock.due",
-        "self._free_at = due + max(takes_s, 60 / max(1, capacity_at(due)))",
+        "self._free_at = due + (takes_s if takes_s > step else step)",
         "self._free_at = due",
     ),
     Fault(
@@ -292,8 +292,8 @@ FAULTS = (
     Fault(
         "places that a late tick missed are caught up",
         "chalicelib.drain.clock:Clock._next",
-        "at = max(now, self._free_at or 0.0)",
-        "at = self._free_at or now",
+        "at = free_at if free_at and free_at > now else now",
+        "at = free_at or now",
     ),
     Fault(
         "places counted anew from each tick",
@@ -324,8 +324,8 @@ FAULTS = (
     Fault(
         "a step by the capacity of now, not by that of the due time",
         "chalicelib.drain.clock:Clock.due",
-        "capacity_at(due))",
-        "capacity_at(now))",
+        "capacity_at(due)",
+        "capacity_at(now)",
     ),
     Fault(
         "what is in flight left out of the window",
@@ -405,8 +405,8 @@ FAULTS = (
     Fault(
         "bytes not charged to the clock",
         "chalicelib.drain.clock:Clock.due",
-        "max(takes_s, 60 / max(1, capacity_at(due)))",
-        "60 / max(1, capacity_at(due))",
+        "(takes_s if takes_s > step else step)",
+        "step",
         lambda scenario: bool(scenario.capacity_bytes) and not scenario.kept_s,
     ),
     Fault(
