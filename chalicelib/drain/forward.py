@@ -113,16 +113,14 @@ class Outgoing(NamedTuple):
     size: int | None = None  # of the object, in bytes
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(NamedTuple):
     """One of the two queues that the drain takes from: live, or bulk, which waits behind it."""
 
     queue_url: str
     name: str = ""  # carried by its messages, so that each comes back to its lane; live has none
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """When forwarded events are due, evenly spread; nothing that is due at `stop` or later is forwarded."""
 
     clock: Clock
@@ -143,8 +141,7 @@ class Timing:
         return self.clock.due(now, self.capacity_at, self.bytes.takes_s(size, self.bytes_a_minute))
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """A received message that is not one event: its events go back as one message each."""
 
     origin: MessageTypeDef

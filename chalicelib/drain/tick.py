@@ -12,9 +12,9 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib import times
 from chalicelib.aws.lean.connect import async_sqs, async_ssm
@@ -57,8 +57,7 @@ LATE_S = 60.0  # a tick so long after its minute belongs to another, which has o
 FUTILE_CALLS = 5  # in a row: going on would only use up the messages' receives
 
 
-@dataclass(frozen=True)
-class TickResult:
+class TickResult(NamedTuple):
     """received = forwarded + rejected + split + ignored + postponed + renewed + returned + failed."""
 
     capacity: int  # what it was allowed to forward
@@ -84,7 +83,7 @@ class TickResult:
     renewed: int = 0  # sent anew to their lane, because SQS would have deleted them within a day
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return self._asdict()
 
 
 def not_begun(stopped: str, *errors: str) -> TickResult:
@@ -208,7 +207,7 @@ async def paced(
     if process.paused and not looks:
         await _give_back(sqs, lanes, hands, tally)
         held = _result(0, tally, allowance.limit, began - remaining_s(), clock())
-        return replace(held, stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
+        return held._replace(stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
     timing = None
     budget, turn = allowance.events, int(minute // 60)
     sharing: int | None = None  # with a limit in bytes: what the tick will forward, by the mean
@@ -238,8 +237,7 @@ async def paced(
         renew_until=minute + RENEW_S,
     )
     stopped = allowance.limit if result.stopped == "capacity" else result.stopped
-    return replace(
-        result,
+    return result._replace(
         capacity=allowance.events,
         stage_capacity=allowance.of_stage,
         stopped=stopped,
@@ -376,8 +374,7 @@ def _result(capacity: int, tally: Tally, stopped: str, seconds: float, now: floa
     )
 
 
-@dataclass(frozen=True)
-class _How:
+class _How(NamedTuple):
     """What every worker of a tick works with."""
 
     sqs: AsyncSqs

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 MAX_ENTRIES = 10
 MAX_BYTES = 1_048_576  # of one message, and of all messages of one call together
 
-# The characters a message may hold.
+# All but the characters a message may hold. Compiled when it is needed, which is hardly ever: in 3 ms.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_NOT_SENDABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_SENDABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 # Refusals of one entry that no later try changes: it is too long, or holds what SQS does not take.
 FOR_EVER = frozenset({"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"})
 # What a delete is answered by some implementations when the message is deleted already.
@@ -99,7 +99,7 @@ def for_ever(why: str) -> bool:
 
 def sendable(text: str) -> str:
     """The text with `?` for each character that no message may hold."""
-    return text if text.isascii() and text.isprintable() else _NOT_SENDABLE.sub("?", text)
+    return text if text.isascii() and text.isprintable() else re.sub(_NOT_SENDABLE, "?", text)
 
 
 def plain(text: str) -> str:

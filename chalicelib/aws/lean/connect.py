@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigError
@@ -113,8 +112,7 @@ def _credentials(environment: AwsEnvironment) -> Callable[[], Credentials]:
     return current
 
 
-@dataclass(frozen=True)
-class AwsEnvironment:
+class AwsEnvironment(NamedTuple):
     """What boto3 too would read from the environment, for the client that does without it."""
 
     region: str
