@@ -42,7 +42,7 @@ OTHERS = [
 ]
 IMPORTS = {
     "nothing": "pass",
-    "the drain": "import chalicelib.drain.tick; from chalicelib.aws.lean import http1, signing, sqs",
+    "the drain": "from chalicelib.aws.lean import fast_json, http1, sqs; from chalicelib.drain import tick",
     "asyncio": "import asyncio",
     "aiohttp": "import aiohttp",
     "botocore.auth": "import botocore.auth",

@@ -133,6 +133,7 @@ def asynchronous(name: str) -> Any:
     transport_name, _, signer_name = name.partition("+")
 
     def run(source: str, destination: str, capacity: int, workers: int) -> Any:
+        from chalicelib.aws.lean import fast_json
         from chalicelib.aws.lean.http1 import Http1
         from chalicelib.aws.lean.signing import Credentials, Signer
         from chalicelib.aws.lean.sqs import AsyncSqs
@@ -161,7 +162,7 @@ def asynchronous(name: str) -> Any:
         transport: Any = Http1(endpoint) if transport_name == "ours" else AiohttpTransport(endpoint)
 
         async def one_tick() -> int:
-            sqs = AsyncSqs(transport, signer)
+            sqs = AsyncSqs(transport, signer, encode=fast_json.encoded, decode=fast_json.decoded)
             began = time.monotonic()
             # As it is deployed: each event has its place on the clock, of a capacity that is just used up.
             capacity_at, now = (lambda at: capacity), time.time()

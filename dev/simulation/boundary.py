@@ -21,7 +21,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from chalicelib.aws import clients
-from chalicelib.aws.lean import connect
+from chalicelib.aws.lean import connect, fast_json
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
 from chalicelib.consume.circuit import Circuit
@@ -83,7 +83,7 @@ class Boundary:
         return client
 
     def async_sqs(self, *_: Any, **__: Any) -> AsyncSqs:
-        made: AsyncSqs = self._async(AsyncSqs)
+        made: AsyncSqs = self._async(AsyncSqs, encode=fast_json.encoded, decode=fast_json.decoded)
         return made
 
     def async_ssm(self, *_: Any, **__: Any) -> AsyncSsm:

@@ -60,7 +60,7 @@ def test_every_function_pays_for_the_routes_alone_and_not_for_what_they_answer_w
     assert "pathlib" not in modules, "two of the 46 milliseconds that app.py takes, for one route"
 
 
-def test_only_the_drain_has_an_event_loop(imported, settings):
+def test_only_the_drain_has_an_event_loop_and_its_json(imported, settings):
     bucket = settings["IMAGES_BUCKET"]
     batch = events.sqs_batch("destination", [events.body("any", "a.jpg")])
     for modules in (
@@ -69,7 +69,7 @@ def test_only_the_drain_has_an_event_loop(imported, settings):
         imported("backfill", events.batch_task(bucket, "a.jpg")),
         imported("app", events.rest("GET", "/health")),
     ):
-        assert not modules & {"uvloop", "asyncio"}
+        assert not modules & {"uvloop", "asyncio", "orjson"}
 
 
 def test_consume_that_only_logs_needs_no_pillow(imported):

@@ -31,11 +31,12 @@ def async_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> Asyn
     The queue's own URL names endpoint and region unless AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL overrides
     them. Raises ConfigError when no region or no credentials can be found.
     """
+    from chalicelib.aws.lean import fast_json
     from chalicelib.aws.lean.http1 import Http1
     from chalicelib.aws.lean.sqs import AsyncSqs
 
     endpoint, signer = _sqs(queue_url, environment or AwsEnvironment.from_env())
-    return AsyncSqs(Http1(endpoint), signer)
+    return AsyncSqs(Http1(endpoint), signer, encode=fast_json.encoded, decode=fast_json.decoded)
 
 
 def blocking_sqs(queue_url: str, environment: AwsEnvironment | None = None) -> AsyncSqs:

@@ -25,7 +25,17 @@ TRY_AGAIN = frozenset(
 
 
 # Our requests hold nothing twice: looking for that takes as long as all the rest of it.
-_encoded = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+
+
+def encoded(request: object) -> bytes:
+    """The request's JSON, in ASCII. Raises TypeError for what JSON has not."""
+    return _encode(request).encode()
+
+
+def decoded(text: bytes) -> Any:
+    """The value. Raises ValueError for what is no JSON."""
+    return json.loads(text.decode())
 
 
 class CallFailed(Exception):
@@ -48,7 +58,8 @@ class Transport(Protocol):
 class JsonCalls:
     """The calls of one service at one endpoint; they may run at the same time.
 
-    `target` is the service's prefix of X-Amz-Target, such as `AmazonSQS`.
+    `target` is the service's prefix of X-Amz-Target, such as `AmazonSQS`. `encode` and `decode` are as
+    `encoded` and `decoded` above, or faster.
     """
 
     def __init__(
@@ -59,12 +70,16 @@ class JsonCalls:
         *,
         sleep: Callable[[float], Awaitable[object]] | None = None,
         uniform: Callable[[], float] = random.random,
+        encode: Callable[[object], bytes] = encoded,
+        decode: Callable[[bytes], Any] = decoded,
     ) -> None:
         self._transport = transport
         self._signer = signer
         self._target = target
         self._sleep = sleep or _sleep
         self._uniform = uniform  # 0..1
+        self._encode = encode
+        self._decode = decode
 
     def close(self) -> None:
         self._transport.close()
@@ -77,7 +92,7 @@ class JsonCalls:
 
         Without `repeat` it is not tried again once an attempt may have done the work.
         """
-        body = _encoded(request).encode()
+        body = self._encode(request)
         unknown = 0
         problem = code = ""
         for attempt in range(ATTEMPTS):
@@ -88,7 +103,7 @@ class JsonCalls:
             headers = self._signer.headers(f"{self._target}.{action}", body)  # anew: a signature is dated
             try:
                 status, text = await self._transport.post(headers, body, ANSWER_S + wait_s)
-                answer = _object(text)
+                answer = self._object(text)
             except NotSent as e:
                 problem, code = f"no connection ({e})", ""
                 continue
@@ -107,19 +122,18 @@ class JsonCalls:
                 break
         raise CallFailed(f"{action}: {problem}", unknown=unknown, code=code)
 
+    def _object(self, text: bytes) -> dict[str, Any]:
+        """A JSON object, {} for an empty body. Raises NoAnswer for anything else, such as a proxy's page."""
+        try:
+            value = self._decode(text or b"{}")
+        except ValueError as e:
+            raise NoAnswer("the answer is not JSON") from e
+        if not isinstance(value, dict):
+            raise NoAnswer("the answer is not a JSON object")
+        return value
+
 
 async def _sleep(seconds: float) -> None:
     import asyncio  # who has no event loop brings a sleep of its own
 
     await asyncio.sleep(seconds)
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    """A JSON object, {} for an empty body. Raises NoAnswer for anything else: a proxy's page, a torn body."""
-    try:
-        value = json.loads(text.decode() or "{}")
-    except ValueError as e:
-        raise NoAnswer("the answer is not JSON") from e
-    if not isinstance(value, dict):
-        raise NoAnswer("the answer is not a JSON object")
-    return value
