@@ -157,6 +157,9 @@ def _asynchronous(stage: Stage) -> dict[str, RetryLimits]:
                 "OnFailure" in request.get("DestinationConfig", {}),
             )
 
+        def put_function_recursion_config(self, **request: Any) -> None:
+            """The simulated Lambda looks for no loops."""
+
     client: Any = Recorder()
     # What Lambda does where nobody has said otherwise.
     found["letters"] = RetryLimits(retries=2, event_age_s=21_600, on_failure=False)

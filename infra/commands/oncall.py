@@ -141,7 +141,7 @@ def object_(stage: str | None, url: str | None, as_json: bool, key: str) -> None
 
 @click.group()
 def letters() -> None:
-    """The dead letters: list them, read one, send them back, discard them."""
+    """The dead letters: list them, read one, send them back, discard them, stop that."""
 
 
 @letters.command("list")
@@ -213,7 +213,8 @@ def _selecting(command: Command) -> Command:
 def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
     """Send letters back to the source queue, by IDS, --code, --prefix, --contains or --all.
 
-    They pass the capacity again, with all their tries before them. Exit code 1: it did not get through.
+    They pass the capacity again, and have all their tries again. It goes on without this command: `stop`
+    ends it. Exit code 1: it was stopped before its end.
     """
     _run("redrive", stage, url, as_json, selected)
 
@@ -223,9 +224,20 @@ def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) 
 def discard(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
     """Throw letters away for good, by IDS, --code, --prefix, --contains or --all.
 
-    Each leaves a line in the log.
+    Each leaves a line in the log of the function letters. It goes on without this command: `stop` ends it.
+    Exit code 1: it was stopped before its end.
     """
     _run("discard", stage, url, as_json, selected)
+
+
+@letters.command()
+@_where
+@click.option("--note", help="Why, for whoever looks later.")
+def stop(stage: str | None, url: str | None, as_json: bool, note: str | None) -> None:
+    """Stop the redrive or discard that runs. What it has not moved is still a letter."""
+    with _api(stage, url) as api:
+        run = api.call("POST", "/dead-letters/stop", body={"note": note} if note else None)
+    _print(run, as_json, f"Stopped: the {run['do']} that {run['by']} began ends within seconds.")
 
 
 def _run(do: str, stage: str | None, url: str | None, as_json: bool, selected: Mapping[str, Any]) -> None:

@@ -340,6 +340,8 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     if not _notifies_queue(stage.environment()):
         dead_letters = account.arn("sqs", queue_name(dead_letter_url))
         invocations.of_uploads(client, stage.function_name("enqueue"), dead_letters)
+    if stage.environment().get("REPORTS_BUCKET"):
+        invocations.of_letters(client, stage.function_name("letters"))
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

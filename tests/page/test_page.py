@@ -112,7 +112,7 @@ def redrive_and_wait_until_it_is_back(page, pipeline):
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.locator("#toast")).not_to_be_empty()
-    expect(page.locator("#redrives")).to_contain_text("1 are in the source queue")
+    expect(page.locator("#redrives")).to_contain_text("1 sent back")
     expect(page.locator("#redrives")).to_contain_text(": once more")
     expect(page.locator("#letters-note")).to_contain_text("None.")
     expect(page.locator("#notes")).not_to_contain_text("dead letter")  # the count of a status is kept a while

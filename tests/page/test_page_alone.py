@@ -303,9 +303,7 @@ def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
     expect(runs).to_contain_text("redrive running: 10 of 100")
     expect(runs).to_contain_text("by user/<b>alice</b>: S3 is back")
     stand_in.answers["GET dead-letters/redrive"] = {
-        "runs": [
-            {**canned.run(status="stopped"), "says": "10 are in the source queue; 90 are left; ask again"}
-        ]
+        "runs": [{**canned.run(status="stopped"), "says": "10 sent back; 90 are left; ask again"}]
     }
     expect(runs).to_contain_text("90 are left; ask again")
     stand_in.answers["POST dead-letters/redrive"] = canned.run("redrive", "asked", 0)
@@ -314,6 +312,18 @@ def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
     assert stand_in.asked == [("POST dead-letters/redrive", {"all": True})]
+
+
+def test_a_redrive_that_runs_can_be_stopped(visits, stand_in):
+    stand_in.answers["GET dead-letters/redrive"] = lambda: {"runs": [canned.run()]}
+    stand_in.answers["POST dead-letters/stop"] = canned.run(status="stopped")
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#redrives").get_by_role("button", name="Stop").click()
+    expect(page.locator("dialog")).to_contain_text("It ends within seconds.")
+    page.fill("#note", "the wrong ones")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("#toast")).to_have_text("The redrive is stopped.")
+    assert stand_in.asked == [("POST dead-letters/stop", {"note": "the wrong ones"})]
 
 
 def test_a_letter_is_shown_whole_and_more_of_them_page_by_page(visits, stand_in):

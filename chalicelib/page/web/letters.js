@@ -95,7 +95,7 @@ export async function askLetters() {
   const asked = wanted;
   try {
     const goOn = (act, select, left) => run(act, { what: "that are left", many: left, body: select });
-    const [found] = await Promise.all([get("dead-letters", { ...view, limit: PAGE }), askRuns(goOn)]);
+    const [found] = await Promise.all([get("dead-letters", { ...view, limit: PAGE }), askRuns(goOn, again)]);
     if (asked !== wanted) return; // of another view; the next question is on its way
     showLetters(found);
     seen = counted(found); // of this very answer: one that is older than the status is read again
