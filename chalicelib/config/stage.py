@@ -107,7 +107,7 @@ class Config:
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
     local_caller: str = ""  # who asks `chalice local`, which wants no signature
-    local_memory_mb: tuple[int, ...] = ()  # of enqueue, drain and consume, where `chalice local` was told
+    function_memory_mb: tuple[int, ...] = ()  # of enqueue, drain and consume, as a deploy writes it down
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
@@ -165,7 +165,7 @@ class Config:
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
             local_caller=env.get("LOCAL_CALLER", ""),
-            local_memory_mb=of.read("LOCAL_MEMORY_MB", _memory, cls.local_memory_mb),
+            function_memory_mb=of.read("FUNCTION_MEMORY_MB", _memory, cls.function_memory_mb),
         )
         if config.action in OF_ACTIONS:
             for name, (pattern, expected) in OF_ACTIONS[config.action].items():

@@ -17,7 +17,6 @@ from chalicelib.planning import scenario
 from chalicelib.planning.plan import Plan, plan
 from chalicelib.planning.prices import PRICES, Prices
 from chalicelib.times import duration
-from infra import local_api
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.stage import Account, Stage
@@ -28,7 +27,7 @@ NOBODY = Account("000000000000", "us-east-1")  # names of what is not made yet n
 def settings(stage: Stage) -> dict[str, str | int]:
     """What the stage says of a scenario, as its GET /plan does; before a deploy, by its settings so far."""
     names = deploying.expected_settings(stage, NOBODY)
-    told = {**names, **stage.environment(), "LOCAL_MEMORY_MB": local_api.memory(stage)}
+    told = {**names, **stage.environment(), "FUNCTION_MEMORY_MB": stage.function_memory()}
     return scenario.defaults(Config.from_env(told))
 
 

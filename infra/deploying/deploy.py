@@ -325,7 +325,8 @@ def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     """Write the stack's names into the stage's settings, and the policies that follow from them."""
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
     made = {**made, "THUMBNAILS_BUCKET": _thumbnails_bucket(stage, made)}
-    stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    known = {"BACKFILL_FUNCTION_ARN": backfill, "FUNCTION_MEMORY_MB": stage.function_memory()}
+    stage.record({**made, "STAGE": stage.name, **known}, {})
     if not partitions.has_edge_endpoints(account.partition):
         stage.set_regional_endpoints()
     stage.set_api_policy(address_policy.write(stage))
