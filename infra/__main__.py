@@ -122,7 +122,7 @@ def policies(stage: str) -> None:
 def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) -> None:
     """What if so many objects came: how long, which limit, how much a month. Asks AWS nothing.
 
-    Exit code 1: events would be lost, and which capacity saves them.
+    Exit code 1: events may be lost, and which capacity saves them.
     """
     values = {name: value for name, value in given.items() if value is not None}
     found = planning.answer(values, Stage(ROOT, stage), prices)

@@ -526,7 +526,7 @@ def test_what_if_is_asked_with_what_the_form_says(visits, stand_in):
     expect(page.locator("#plan-facts")).to_contain_text("31,200")
     quota = page.locator("#plan-quota")
     expect(quota).to_contain_text(
-        "Lambda concurrency: 43 of 1,000; a capacity of 41,000 or more would exceed it"
+        "in the account and region: 43 of 1,000; a capacity of 41,000 or more would need more"
     )
     page.fill("#plan-capacity", "50000")
     with page.expect_response("**/plan?objects=1000000&per=2h&size=2MB&capacity=50000"):

@@ -203,8 +203,8 @@ def test_a_plan_that_loses_events_says_so_as_an_error_and_one_that_does_not_is_n
     assert loses.exit_code == 1
     assert isinstance(loses.exception, CommandError)  # which __main__ prints
     assert str(loses.exception) == (
-        "events would be lost: the last would wait 14 d 10 h, and SQS keeps a message for 14 days; "
-        "set CAPACITY to 46,299 or more"
+        "events may be lost: the last would wait 14 d 10 h, SQS keeps a message for 14 days, and a drain "
+        "with so many may not renew them all in time; set CAPACITY to 46,299 or more"
     )
     saved = CliRunner().invoke(
         cli, ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "46299", *form]

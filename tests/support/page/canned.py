@@ -447,9 +447,11 @@ def plan() -> dict[str, Any]:
         )
     ]
     quota = {
-        "name": "Lambda concurrency",
+        "name": "Lambda, executions at the same time in the account and region",
+        "unit": "",
         "limit": 1000,
         "needed": 43,
+        "says": "43 of 1,000",
         "used_percent": 4.3,
         "met": False,
         "from_capacity": 41_000,
