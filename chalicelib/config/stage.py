@@ -213,7 +213,8 @@ class Config:
     def _check_together(self) -> None:
         if self.events_bus and not self.reports_bucket:
             raise ConfigError(
-                f"EVENTS_BUS is {self.events_bus!r} without a REPORTS_BUCKET: who files letters tells of them"
+                f"EVENTS_BUS is {self.events_bus!r} and REPORTS_BUCKET is not set: the function that files "
+                "dead letters there tells the bus of them; set REPORTS_BUCKET"
             )
         if self.images_patterns and self.s3_notifies != "eventbridge":
             raise ConfigError(
@@ -222,7 +223,7 @@ class Config:
             )
         if self.images_patterns and (self.images_prefix or self.images_suffix):
             raise ConfigError(
-                "IMAGES_PATTERNS are of whole keys: take IMAGES_PREFIX and IMAGES_SUFFIX into them"
+                "IMAGES_PATTERNS are of whole keys: write IMAGES_PREFIX and IMAGES_SUFFIX into them"
             )
         if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
             raise ConfigError(

@@ -143,10 +143,10 @@ def _line(written: Mapping[str, Any]) -> Line:
     action = given.pop("action")
     match = Match(*(given.pop(name, "") for name in ("prefix", "suffix", "pattern")))
     if match.pattern and (match.prefix or match.suffix):
-        raise ValueError("a pattern is of the whole key: take prefix and suffix into it")
+        raise ValueError("a pattern is of the whole key: write prefix and suffix into it")
     for name in given:
         if name in OF_THE_STAGE or name.startswith("AWS_"):
-            raise ValueError(f"{name} is the stage's, and no line's")
+            raise ValueError(f"{name} is a setting of the stage, not of a line")
         if name != name.upper():
             raise ValueError(f"{name} is no setting; expected prefix, suffix, pattern, action, or a setting")
     if action == IGNORE and given:

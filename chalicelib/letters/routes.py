@@ -44,7 +44,7 @@ def get_dead_letter(letter_id: str) -> WholeLetter:
 
 @routes.post("/dead-letters/redrive", errors=(409, 501))
 def post_redrive(body: RunRequest) -> Run:
-    """Begins to send dead letters back to the source queue: by ids, code, prefix of the key, or all."""
+    """Begins to send dead letters back through the pipeline: by ids, code, part of the key, or all."""
     from chalicelib.letters import runs
 
     by = caller(routes.current_request)

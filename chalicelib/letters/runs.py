@@ -46,7 +46,7 @@ class Selection(TypedDict, total=False):
     ids: Annotated[list[str], schema(maxItems=MAX_IDS)]
     code: str
     prefix: Annotated[str, schema(description="what the objects' keys begin with")]
-    contains: Annotated[str, schema(description="and hold")]
+    contains: Annotated[str, schema(description="and what they contain")]
 
 
 class RunRequest(Selection, total=False):
@@ -96,8 +96,8 @@ def start(
     for other in _newest(s3, bucket):
         seen = _seen(other, now)
         if seen["status"] in GOING:
-            since = f"a {seen['do']} runs since {seen['started']}"
-            raise Conflict(f"{since}: GET /dead-letters/redrive shows how far")
+            since = f"a {seen['do']} has been running since {seen['started']}"
+            raise Conflict(f"{since}: wait for its end, or stop it by POST /dead-letters/stop")
         if seen["status"] != other["status"]:  # it died; a call of it that is still on its way does nothing
             write(s3, bucket, seen)
     at = times.iso(now)

@@ -26,7 +26,7 @@ PARTS = {
 STOPPED = {
     "errors": "The last tick ended with errors",
     "deadline": "The last tick ran out of time",
-    "back_pressure": "Held back: the destination queue is as full as it may be",
+    "back_pressure": "Held back: the destination queue is as full as MAX_IN_DESTINATION allows",
 }
 FAILING_BELOW = 90  # percent of a function's runs that succeed
 
@@ -90,7 +90,7 @@ def _flow(status: Mapping[str, Any], now: datetime) -> tuple[State, str, str]:
     if says.startswith(NEVER):
         return "bad", "behind", f"Falling behind: {says.removeprefix(NEVER)}"
     if drain["minutes"] is None:
-        return "warn", "stuck", f"{waiting:,} waiting: {says}"
+        return "warn", "stuck", f"{waiting:,} waiting; {says}"
     return "ok", "ok", f"Keeping up: backlog {says}"
 
 

@@ -39,7 +39,9 @@ err = Console(stderr=True)
 def _where(command: Command) -> Command:
     """The options that say which stage, and in what form the answer is printed."""
     stage = click.option("--stage", help="The deployed stage. [default: dev, where no --url is given]")
-    url = click.option("--url", metavar="URL", help="Of an API that runs, such as `make run` prints.")
+    url = click.option(
+        "--url", metavar="URL", help="The API to ask instead, such as the one that `make run` prints."
+    )
     as_json = click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
     return stage(url(as_json(command)))
 
@@ -59,7 +61,7 @@ _note = click.option("--note", help="Why, for whoever looks later.")
 @_where
 @_note
 def pause(stage: str | None, url: str | None, as_json: bool, note: str | None) -> None:
-    """Forward nothing any more, until `resume`. Uploads are still taken, and wait."""
+    """Forward nothing until `resume`. Uploads are still taken, and wait."""
     with _api(stage, url) as api:
         answer = api.call("POST", "/schedule/pause", body={"note": note} if note else None)
         _print(answer, as_json, "Paused. What was forwarded before is still due, within 80 seconds.")
@@ -141,14 +143,14 @@ def object_(stage: str | None, url: str | None, as_json: bool, key: str) -> None
 
 @click.group()
 def letters() -> None:
-    """The dead letters: list them, read one, send them back, discard them, stop that."""
+    """List dead letters, read one, send them back, discard them."""
 
 
 @letters.command("list")
 @_where
 @click.option("--code", help="Only those, such as not-an-image.")
 @click.option("--prefix", help="Only of objects whose keys begin so.")
-@click.option("--contains", metavar="TEXT", help="Only of objects whose keys hold this.")
+@click.option("--contains", metavar="TEXT", help="Only of objects whose keys contain it.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
 @click.option("--after", metavar="ID", help="Those that follow it; the last line of a list names it.")
 def list_letters(
@@ -161,7 +163,7 @@ def list_letters(
     limit: int,
     after: str | None,
 ) -> None:
-    """How many there are by code, and the newest of them."""
+    """How many dead letters there are by code, and the newest of them."""
     with _api(stage, url) as api:
         page = api.get("/dead-letters", code=code, prefix=prefix, contains=contains, limit=limit, after=after)
     if as_json:
@@ -195,10 +197,10 @@ def show_letter(stage: str | None, url: str | None, as_json: bool, letter: str) 
 def _selecting(command: Command) -> Command:
     options = [
         click.argument("ids", nargs=-1),
-        click.option("--all", "everything", is_flag=True, help="All that are filed by now."),
+        click.option("--all", "everything", is_flag=True, help="All that were rejected before now."),
         click.option("--code", help="Those with this code."),
         click.option("--prefix", help="Those of objects whose keys begin so."),
-        click.option("--contains", metavar="TEXT", help="Those of objects whose keys hold this."),
+        click.option("--contains", metavar="TEXT", help="Those of objects whose keys contain it."),
         click.option("--note", help="Why, for whoever looks later."),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for the end."),
@@ -211,7 +213,7 @@ def _selecting(command: Command) -> Command:
 @letters.command()
 @_selecting
 def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Send letters back to the source queue, by IDS, --code, --prefix, --contains or --all.
+    """Send letters back through the pipeline: by IDS, --code, --prefix, --contains or --all.
 
     They pass the capacity again, and have all their tries again. It goes on without this command: `stop`
     ends it. Exit code 1: it was stopped before its end.
@@ -222,7 +224,7 @@ def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) 
 @letters.command()
 @_selecting
 def discard(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Throw letters away for good, by IDS, --code, --prefix, --contains or --all.
+    """Throw letters away for good: by IDS, --code, --prefix, --contains or --all.
 
     Each leaves a line in the log of the function letters. It goes on without this command: `stop` ends it.
     Exit code 1: it was stopped before its end.
@@ -282,9 +284,11 @@ def _matching(api: Api, body: Mapping[str, Any]) -> int:
 @click.command()
 @_where
 @click.option("--once", is_flag=True, help="Look once, and end: exit code 1 where something is wrong.")
-@click.option("--every", default=EVERY_S, show_default=True, type=click.FloatRange(1), help="Seconds.")
+@click.option(
+    "--every", default=EVERY_S, show_default=True, type=click.FloatRange(1), help="Seconds between two looks."
+)
 def watch(stage: str | None, url: str | None, as_json: bool, once: bool, every: float) -> None:
-    """Does it keep up, what failed and why: until Ctrl-C."""
+    """Does it keep up, what failed and why? Looks again until Ctrl-C."""
     with _api(stage, url) as api:
         if once or as_json or not out.is_terminal:
             status = api.get("/status")

@@ -1,7 +1,8 @@
 """`make verify`: two minutes on a real account, for whoever deployed it first.
 
 It reads what is deployed and compares it with what the code and the settings say; with --upload it sends one
-picture of its own through the pipeline. A right that the caller lacks is a line "not checked", with its name.
+picture of its own through the pipeline. What the caller may not look at is a line "not checked", with the
+permission's name.
 """
 
 from __future__ import annotations

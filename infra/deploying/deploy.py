@@ -107,7 +107,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
-    say("What Chalice has no settings for: retries, the place of failed events, the API's limits")
+    say("What Chalice has no settings for: retries, where failed events go, the API's limits")
     # Only now does S3 tell in the other way.
     if by_eventbridge:
         notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], enqueue_arn)

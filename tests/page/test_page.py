@@ -183,7 +183,7 @@ def test_the_last_hour_and_the_plots_have_what_went_through(page):
 
     expect(gauge("Done").first).to_have_text("2")
     expect(gauge("Thumbnails")).to_have_text("4")
-    expect(gauge("Half done within")).not_to_have_text("–")
+    expect(gauge("Half are done within")).not_to_have_text("–")
     expect(page.locator("#picture .node-drain")).to_contain_text("100% ok")
     drawn = page.locator("#plot-throughput .plot").locator("path.line, circle.dot")
     expect(drawn).not_to_have_count(0, timeout=2 * PATIENCE)  # a minute has to be over first

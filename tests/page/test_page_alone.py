@@ -210,7 +210,9 @@ def test_the_capacity_goes_back_to_the_deployed_one(visits, stand_in):
     expect(page.locator("#capacity-effect")).to_contain_text("125 ticks, about 2 h 5 min")
     expect(page.locator("#capacity-effect")).to_contain_text("the backlog will grow")
     page.click("text=Back to deployed (1,000)")
-    expect(page.locator("#toast")).to_contain_text("Capacity is 1,000 events a tick, from the next tick on;")
+    expect(page.locator("#toast")).to_contain_text(
+        "Capacity is 1,000 events a minute, from the next tick on;"
+    )
     assert stand_in.asked == [("PUT capacity", {"capacity": None})]
 
 
@@ -709,7 +711,7 @@ def test_who_changed_what_when_and_why_is_on_the_page_and_asked_for(visits, stan
     expect(page.locator("#set-by")).to_contain_text("“import”")
     expect(page.locator("#capacity-says")).to_contain_text("set here until ")
     changes = page.locator("#changes li")
-    expect(changes.first).to_contain_text("Capacity set: 1,000 events a tick")
+    expect(changes.first).to_contain_text("Capacity set: 1,000 events a minute")
     expect(changes.first).to_contain_text("by assumed-role/OnCall/<b>ann</b>")
     page.click("#pause")
     page.fill("#note", "the database is down")

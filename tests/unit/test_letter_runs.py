@@ -508,7 +508,7 @@ def test_the_runs_are_listed_newest_first_and_one_that_fell_silent_is_stopped(as
 
 def test_two_runs_at_once_are_refused(s3, functions):
     runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
-    with pytest.raises(Conflict, match="a redrive runs since 2026-01-31T13:00"):
+    with pytest.raises(Conflict, match="a redrive has been running since 2026-01-31T13:00"):
         runs.start("discard", {"all": True}, "arn:bob", s3, functions, CONFIG, NOW + timedelta(seconds=5))
 
 

@@ -13,7 +13,7 @@ from tests.support.page import canned
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 QUEUES = canned.status()["queues"]
 AGAIN = "gone in about 1 h 39 min, unless a burst comes again like the one of the last quarter of an hour"
-FULL = "not now: the destination is full, and nothing leaves"
+FULL = "nothing leaves while the destination queue is full"
 LOST = {
     "queue": "bulk",
     "kept_days": 14,
@@ -40,7 +40,7 @@ def drain(minutes, says, expires=None):
             "Falling behind: 1,840 arrive a minute and 1,000 leave",
         ),
         (drain(99, AGAIN), "ok", f"Keeping up: backlog {AGAIN}"),
-        (drain(None, FULL), "warn", f"2,500 waiting: {FULL}"),
+        (drain(None, FULL), "warn", f"2,500 waiting; {FULL}"),
         (
             drain(30_000, "gone in about 20 d", LOST),
             "bad",
@@ -141,7 +141,7 @@ def test_dead_letters_are_bad_news_and_no_failure_of_the_pace():
         (
             {"last_tick": {**canned.empty()["last_tick"], "stopped": "back_pressure"}},
             "warn",
-            "Held back: the destination queue is as full as it may be",
+            "Held back: the destination queue is as full as MAX_IN_DESTINATION allows",
         ),
     ],
 )

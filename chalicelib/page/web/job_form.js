@@ -56,7 +56,7 @@ export function askNewJob(refresh) {
       if (checked !== JSON.stringify(body)) {
         const answer = await post("jobs", { ...body, check: true });
         const cost = isKnown(answer.estimated_cost_usd) ? `about ${dollars(answer.estimated_cost_usd)}` : "not known";
-        setText(found, `${isKnown(answer.objects) ? count(answer.objects, "object") : "A number of objects not known"}; estimated cost: ${cost}. The job waits until you run it.`);
+        setText(found, `${isKnown(answer.objects) ? count(answer.objects, "object") : "The number of objects is not known"}; estimated cost: ${cost}. The job waits until you run it.`);
         checked = JSON.stringify(body);
         setText(main, "Create the job");
         return null;

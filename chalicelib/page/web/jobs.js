@@ -20,7 +20,7 @@ const OUTCOMES = {
   cancelled: "off",
 };
 // In a list AWS tells of a job with a function only that it has one.
-const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls our function" };
+const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls a function" };
 const ENDED = ["succeeded", "partly failed", "failed", "cancelled"];
 
 let active = false;
@@ -95,8 +95,8 @@ function askRun(job, poll) {
     [
       el("p", { class: "name" }, el("bdi", {}, job.description || job.id)),
       el("ul", { class: "says" },
-        el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects not known yet"} (${DOES[job.operation] ?? job.operation}).`),
-        el("li", {}, "It costs from here on, and what it has done stays done when it is cancelled.")),
+        el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects that is not known yet"} (${DOES[job.operation] ?? job.operation}).`),
+        el("li", {}, "From now on it costs money. Cancelling it later does not undo what it has done.")),
       note.box,
     ],
     "Run the job",

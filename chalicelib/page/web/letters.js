@@ -114,9 +114,9 @@ function showLetters(found) {
   const rows = Object.entries(codes).map(([code, of]) => ({ code, of, only: view.code === code }));
   keyed(byId("codes"), rows, ({ code }) => code, codeRow);
   byId("letters-box").hidden = total === 0;
-  const filed = `${count(total, "dead letter")}${complete === false ? ` or more: so many were found in ${SECONDS} seconds, and there are others` : ""}`;
+  const filed = `${count(total, "dead letter")}${complete === false ? ` or more: listing them ended after ${SECONDS} seconds` : ""}`;
   const waiting = filing > 0 ? `; ${number(filing)} being filed` : "";
-  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None. Everything that could be handled was.");
+  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None: nothing was given up.");
   const skipped = found.skipped ?? 0;
   const range = `${number(skipped + 1)} to ${number(skipped + letters.length)} of ${number(matching)}, newest first`;
   setText(byId("letters-shown"), letters.length ? range : view.after ? "None any more on this page." : "None of them.");

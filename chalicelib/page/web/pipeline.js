@@ -103,7 +103,7 @@ export function showPipeline(status) {
   setText(parts.result.first, "last hour");
   const tick = broken(status.last_tick) ? null : status.last_tick;
   put("enqueue", number(status.arrivals_per_minute), ...(NARROW.matches ? ["a minute, 15 min mean"] : ["a minute,", "15 min mean"]));
-  put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
+  put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a minute");
   put("destination", number(tick?.forwarded), "last tick");
   put("result", number(hour.done), "last hour");
   const arrives = status.arrivals_per_minute > 0;

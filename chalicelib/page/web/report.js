@@ -41,7 +41,7 @@ export function showReport(id) {
     try {
       const job = await get(`jobs/${part(id)}`);
       facts.replaceChildren(...told(job));
-      if (!job.ended) return setText(totals, `${job.outcome}: ${number(job.succeeded + job.failed)} of ${count(job.objects, "object")}; the report comes with its end`);
+      if (!job.ended) return setText(totals, `${job.outcome}: ${number(job.succeeded + job.failed)} of ${count(job.objects, "object")}; the report is written when it ends`);
       setText(totals, `${job.outcome}; reading its report ...`);
       return await read();
     } catch (error) {

@@ -277,7 +277,7 @@ def changes() -> dict[str, Any]:
                 "at": at(900),
                 "by": ann,
                 "did": "capacity set",
-                "what": "1,000 events a tick",
+                "what": "1,000 events a minute",
                 "note": "import",
             },
             {"at": at(5000), "by": ann, "did": "schedule paused", "what": None, "note": None},
