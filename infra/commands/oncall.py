@@ -31,6 +31,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 EVERY_S = 5.0  # between two looks
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "red", "paused": "cyan", "unknown": "yellow"}
 RUN_ENDED = ("done", "stopped")
+QUEUES = {  # as the page calls them
+    "source": "live lane",
+    "bulk": "bulk lane",
+    "destination": "destination queue",
+    "dead_letter": "dead letters being filed",
+}
 
 out = Console()
 err = Console(stderr=True)
@@ -314,16 +320,18 @@ def screen(status: Mapping[str, Any]) -> Group:
     says = status["verdict"]
     lines: list[Any] = [Text(_shown(says["headline"]), style=f"bold {COLOURS[says['state']]}")]
     lines += [Text(f"! {problem}", style="red") for problem in problems(status)]
-    table = Table("", "wait", "in flight", "not due", "oldest", box=None)
+    table = Table("", box=None)
+    for column in ("waiting", "in flight", "delayed", "oldest"):
+        table.add_column(column, justify="right")
     for name, of in status["queues"].items():
         if of is None:
             continue
         if "error" in of:
-            table.add_row(name.replace("_", "-"), Text(_shown(of["error"]), style="red"))
+            table.add_row(QUEUES[name], Text(_shown(of["error"]), style="red"))
             continue
         cells = (f"{of[part]:,}" for part in ("visible", "in_flight", "delayed"))
         age = _age(of["oldest_age"]) if of["visible"] else ""
-        table.add_row(name.replace("_", "-"), *cells, age)
+        table.add_row(QUEUES[name], *cells, age)
     lines += ["", table, "", *_facts(status)]
     return Group(*lines, Text(f"stage {status['stage']}, {status['at']}", style="dim"))
 
@@ -336,10 +344,10 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
         note = f": {set_by['note']}" if set_by["note"] else ""
         facts.append(Text(_shown(f"Last changed by {set_by['who']} at {set_by['when']}{note}")))
     arrivals = status["arrivals_per_minute"]
-    coming = "not known" if arrivals is None else f"{arrivals:,.1f} a minute"
+    coming = "not known" if arrivals is None else f"{_number(arrivals)} a minute"
     hour = status["hour"]
     if "error" not in hour and hour["forwarded_per_minute"] is not None:
-        coming += f"; {hour['forwarded_per_minute']:,.1f} a minute forwarded in the last hour"
+        coming += f"; {_number(hour['forwarded_per_minute'])} a minute forwarded in the last hour"
     facts.append(Text(f"Arrivals {coming}"))
     tick = status["last_tick"]
     if tick and "error" not in tick:
@@ -355,7 +363,7 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
 def problems(status: Mapping[str, Any]) -> list[str]:
     """One line for each thing that somebody has to look at."""
     notes = status["verdict"]["notes"]
-    hint = ": `letters list` shows why"
+    hint = " (`make letters` shows why)"
     return [
         _shown(one["text"] + hint * ((one["about"], one["state"]) == ("letters", "bad"))) for one in notes
     ]
@@ -363,6 +371,11 @@ def problems(status: Mapping[str, Any]) -> list[str]:
 
 def _age(seconds: float | None) -> str:
     return "not known" if seconds is None else times.duration(seconds)
+
+
+def _number(value: float) -> str:
+    """1,234; 41.5 below a hundred, as on the page."""
+    return f"{value:,.{1 if value < 100 else 0}f}".removesuffix(".0")
 
 
 def _count(number: float, noun: str) -> str:

@@ -96,7 +96,7 @@ def test_a_capacity_is_set_and_taken_back_and_the_pause_holds(page, pipeline):
 def test_resuming_starts_the_schedule_again(page, pipeline):
     page.click("#pause")
     confirm(page)
-    expect(page.locator("#schedule-says")).to_have_text("A tick every minute")
+    expect(page.locator("#schedule-says")).to_have_text("Runs every minute")
     ticks_until(pipeline, page, "#picture .node-source .value", "0")
 
 

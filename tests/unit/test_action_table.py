@@ -236,7 +236,7 @@ def test_a_line_whose_downstream_fails_opens_its_own_circuit_and_no_other(batch,
     assert (counts["untried"], counts["done"]) == (1, 2)
     line = told(capsys, "consumed")[-1]
     assert line["CircuitOpen"] == 1
-    assert line["paused_why"] == "Retry: the downstream answers 401"
+    assert line["paused_why"] == "the downstream answers 401"
 
 
 def test_each_line_loads_its_action_once_and_none_that_no_key_asked_for(config, monkeypatch):

@@ -172,7 +172,7 @@ def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
         queues.put(queues.queue("source"), str(number))
     found = call("watch", "--once")
     assert found.stdout.startswith("Keeping up: backlog gone in about 3 min")
-    assert "source" in found.stdout
+    assert "live lane" in found.stdout
     assert found.exit_code == 1  # nothing is known of the logs here: that is something to look at
     assert json.loads(call("watch", "--json").stdout)["drain"]["minutes"] == 3
 
@@ -180,7 +180,10 @@ def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
 def test_watch_shows_each_thing_that_is_wrong_as_a_line():
     assert oncall.problems(canned.empty()) == []
     found = oncall.problems(canned.failing())
-    assert found[0] == "17 dead letters: `letters list` shows why"
+    assert (
+        found[0]
+        == "17 dead letters: 11 not-an-image, 4 too-many-pixels, 2 being filed (`make letters` shows why)"
+    )
     assert "The last tick ended with errors: SendMessageBatch: AccessDenied: not allowed to send" in found[2]
     console = Console(width=200, record=True, file=io.StringIO())
     for status in (canned.status(), canned.failing(), canned.broken(), canned.empty()):

@@ -90,8 +90,8 @@ def test_everything_that_fails_is_said_beside_it():
     until = {**canned.failing()["downstream"], "until": times.iso(NOW + timedelta(seconds=40))}
     found = verdict({**canned.failing(), "downstream": until}, NOW)
     assert [one["text"] for one in found["notes"]] == [
-        "17 dead letters",
-        "The downstream fails: consume leaves it alone, and tries again in 40 s: Retry: the downstream answers 401",
+        "17 dead letters: 11 not-an-image, 4 too-many-pixels, 2 being filed",
+        "The downstream fails: consume leaves it alone, and tries again in 40 s: the downstream answers 401",
         "The last tick ended with errors: "
         "SendMessageBatch: AccessDenied: not allowed to send to the destination queue",
         "The last tick could not forward 12",
@@ -103,7 +103,7 @@ def test_everything_that_fails_is_said_beside_it():
 
 def test_dead_letters_are_bad_news_and_no_failure_of_the_pace():
     found = verdict(canned.status(dead_letters=canned.dead_letters(1, being_filed=3)), NOW)
-    assert found["notes"][0]["text"] == "4 dead letters"
+    assert found["notes"][0]["text"] == "4 dead letters: 1 too-many-pixels, 3 being filed"
     assert found["headline"] == "Keeping up: backlog gone in about 3 min, but 4 dead letters"
     assert (found["state"], found["kind"]) == ("warn", "ok 4 letters")
 

@@ -28,7 +28,7 @@ export function showControl(latest) {
     button.replaceChildren(icon(paused ? "play" : "paused"), text);
   }
   button.disabled = !known;
-  setText(byId("schedule-says"), known ? (paused ? "Paused" : "A tick every minute") : (broken(latest.schedule) ?? "Not known"));
+  setText(byId("schedule-says"), known ? (paused ? "Paused" : "Runs every minute") : (broken(latest.schedule) ?? "Not known"));
   setText(byId("capacity-value"), number(latest.capacity));
   byId("capacity").disabled = !isKnown(latest.capacity);
   setText(byId("capacity-says"), capacitySays(latest));
@@ -117,7 +117,7 @@ function askCapacity(refresh) {
     const pace = status.arrivals_per_minute;
     const slow = isKnown(pace) && capacity < pace ? ` ${number(pace)} arrive a minute, the mean of 15 minutes: the backlog will grow.` : "";
     setText(effect, capacity >= 1
-      ? `At most ${number(capacity)} events a minute are forwarded then, now ${number(status.capacity)}; ${takes(capacity)}.${slow}`
+      ? `At most ${number(capacity)} events a minute will be forwarded (now ${number(status.capacity)}); ${takes(capacity)}.${slow}`
       : `A whole number, 1 or more.`);
   };
   field.addEventListener("input", show);

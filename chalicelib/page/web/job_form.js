@@ -10,7 +10,7 @@ export function askNewJob(refresh) {
     const input = el("input", { id, type: "text", autocomplete: "off", spellcheck: "false", ...props });
     return [el("div", { class: "field" }, el("label", { for: id }, text), input), input];
   };
-  const kind = el("select", { id: "job-kind" }, el("option", { value: "backfill" }, "Backfill: through the pipeline, like new uploads"), el("option", { value: "tag" }, "Tag: put a tag on each object"));
+  const kind = el("select", { id: "job-kind" }, el("option", { value: "backfill" }, "Backfill: through the pipeline"), el("option", { value: "tag" }, "Tag: put a tag on each object"));
   const [prefixBox, prefix] = field("job-prefix", "Keys that begin with", { placeholder: "photos/  (empty: all)" });
   const [suffixBox, suffix] = field("job-suffix", "and end with", { placeholder: ".jpg  (empty: all)" });
   const [keyBox, key] = field("job-tag-key", "Tag", { placeholder: "phototype" });

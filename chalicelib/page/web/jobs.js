@@ -6,7 +6,7 @@ import { byId, el, keyed, setText } from "./dom.js";
 import { count, duration, isKnown, moment, name, number } from "./format.js";
 import { icon } from "./icons.js";
 import { askNewJob } from "./job_form.js";
-import { showReport } from "./report.js";
+import { DOES, showReport } from "./report.js";
 import { go, link, on } from "./route.js";
 import { time } from "./times.js";
 
@@ -19,8 +19,6 @@ const OUTCOMES = {
   failed: "bad",
   cancelled: "off",
 };
-// In a list AWS tells of a job with a function only that it has one.
-const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls a function" };
 const ENDED = ["succeeded", "partly failed", "failed", "cancelled"];
 
 let active = false;

@@ -158,7 +158,7 @@ def failing() -> dict[str, Any]:
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
             "expires": None,
         },
-        downstream={"paused": True, "until": at(-40), "why": "Retry: the downstream answers 401"},
+        downstream={"paused": True, "until": at(-40), "why": "the downstream answers 401"},
         last_tick={
             **status()["last_tick"],
             "forwarded": 640,
@@ -354,6 +354,7 @@ def run(do: str = "redrive", status: str = "running", moved: int = 10, left: int
         "started": at(9),
         "at": at(1),
         "status": status,
+        "part": 1,
         "moved": moved,
         "left": left,
         "cut": 0,
