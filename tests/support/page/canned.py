@@ -27,7 +27,11 @@ def dead_letters(total: int = 0, being_filed: int = 0) -> dict[str, Any]:
     codes = {"not-an-image": total - pixels, "too-many-pixels": pixels}
     return {
         "total": total,
-        "codes": {code: code_count(code, number) for code, number in codes.items() if number},
+        "codes": {
+            code: code_count(code, number)
+            for code, number in sorted(codes.items(), key=lambda one: -one[1])
+            if number
+        },
         "oldest": at(86_000) if total else None,
         "newest": at(900) if total else None,
         "complete": True,
