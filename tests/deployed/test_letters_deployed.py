@@ -88,10 +88,10 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
 
 @pytest.fixture
 def short(office):
-    """A call of the function has a second beside its margin. Yields its name."""
+    """A call of the function has four seconds beside its margin. Yields its name."""
     client, name = boto3.client("lambda"), office.pipeline.stage.function_name("letters")
     before = client.get_function_configuration(FunctionName=name)["Timeout"]
-    client.update_function_configuration(FunctionName=name, Timeout=int(resend.MARGIN_S) + 1)
+    client.update_function_configuration(FunctionName=name, Timeout=int(resend.MARGIN_S) + 4)
     yield name
     client.update_function_configuration(FunctionName=name, Timeout=before)
 
@@ -100,7 +100,7 @@ def test_a_discard_that_outlives_its_functions_time_goes_on_by_itself_and_lambda
     office, short
 ):
     """It begins as the last call that the local Lambda allows a loop: each further part would be dropped."""
-    many, bucket = 3000, office.pipeline.settings["REPORTS_BUCKET"]
+    many, bucket = 5000, office.pipeline.settings["REPORTS_BUCKET"]
 
     def put(number):
         record = {

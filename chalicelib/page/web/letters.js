@@ -116,7 +116,7 @@ function showLetters(found) {
   byId("letters-box").hidden = total === 0;
   const filed = `${count(total, "dead letter")}${complete === false ? ` or more: listing them ended after ${SECONDS} seconds` : ""}`;
   const waiting = filing > 0 ? `; ${number(filing)} being filed` : "";
-  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None: nothing was given up.");
+  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None.");
   const skipped = found.skipped ?? 0;
   const range = `${number(skipped + 1)} to ${number(skipped + letters.length)} of ${number(matching)}, newest first`;
   setText(byId("letters-shown"), letters.length ? range : view.after ? "None any more on this page." : "None of them.");
