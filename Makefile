@@ -18,7 +18,7 @@ AT     := $(if $(URL),--url $(URL),--stage $(STAGE))
 .PHONY: bench-drain bench-cold-start bench-thumbnails
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## the virtual environment with everything the other commands need
 
@@ -38,7 +38,7 @@ status: setup ## the page of a deployed stage, with your own AWS credentials: ma
 test-unit: setup ## the quick loop: no local AWS, nothing deployed: make test-unit ARGS="-k drain"
 	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow and not long" $(ARGS)
 
-test: check ## everything but what is long: lint, types, tests
+test: check ## lint, types, and all tests but the long ones
 	@echo "1/3 Unit tests"
 	@$(PYTEST) $(PARALLEL) -m "not long" tests/unit
 	@echo "2/3 Against fakes and the local AWS, and deployed onto it"
@@ -46,7 +46,7 @@ test: check ## everything but what is long: lint, types, tests
 	@echo "3/3 The page over a stand-in"
 	@$(PYTEST) $(PARALLEL) -m "not long" tests/page
 
-test-deploy: setup ## what is long: the package for each Python, whole deploys and failed ones, scale, the page over all
+test-deploy: setup ## the long tests: the package for each Python, whole deploys and failed ones, scale, the page over it
 	@echo "1/4 The package"
 	@$(PYTEST) -m long tests/package $(ARGS)
 	@echo "2/4 At scale"
@@ -76,37 +76,37 @@ drop: setup ## one more image into a running `make run`: make drop FILE=photo.jp
 jobs: setup ## bulk jobs of a stage: make jobs ARGS="list --stage dev"
 	@$(BIN)/python -m infra jobs $(ARGS)
 
-watch: setup ## does it keep up? in the terminal: make watch STAGE=prod, or URL=http://127.0.0.1:8000 of a `make run`
+watch: setup ## does it keep up, what failed and why: make watch STAGE=prod, or URL=http://127.0.0.1:8000 of a `make run`
 	@$(BIN)/python -m infra watch $(AT) $(ARGS)
 
-pause: setup ## forward nothing: make pause STAGE=prod ARGS='--note "the database is down"'
+pause: setup ## forward nothing until resume: make pause STAGE=prod ARGS='--note "the database is down"'
 	@$(BIN)/python -m infra pause $(AT) $(ARGS)
 
-resume: setup ## and again
+resume: setup ## forward again
 	@$(BIN)/python -m infra resume $(AT) $(ARGS)
 
-capacity: setup ## show or set it: make capacity STAGE=prod ARGS="500 --until 2026-01-31T12:00:00Z"
+capacity: setup ## show the capacity, or set it: make capacity STAGE=prod ARGS="500 --until 2026-01-31T12:00:00Z"
 	@$(BIN)/python -m infra capacity $(AT) $(ARGS)
 
-letters: setup ## dead letters: make letters STAGE=prod, ARGS="show ID", "redrive --code gave-up", "discard ..."
+letters: setup ## dead letters: make letters STAGE=prod, ARGS="show ID", "redrive --code gave-up", "discard ...", "stop"
 	@$(BIN)/python -m infra letters $(or $(ARGS),list) $(AT)
 
 object: setup ## where one object is: make object STAGE=prod KEY=photos/cat.png
 	@$(BIN)/python -m infra object $(AT) $(ARGS) -- "$(KEY)"
 
-deploy: setup ## into your AWS account: make deploy STAGE=dev
+deploy: setup ## make or update a stage in your AWS account: make deploy STAGE=dev
 	@$(BIN)/python -m infra deploy --stage $(STAGE)
 
-fetch: setup ## in a clone, what a plain `chalice deploy` of a deployed stage needs: make fetch STAGE=dev
+fetch: setup ## make a clone ready for Chalice's own commands: make fetch STAGE=dev
 	@$(BIN)/python -m infra fetch --stage $(STAGE)
 
-destroy: setup ## and out again: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
+destroy: setup ## remove a stage from your AWS account: make destroy STAGE=dev (FORCE=1 deletes objects and waiting messages unasked)
 	@$(BIN)/python -m infra destroy --stage $(STAGE) $(if $(FORCE),--force)
 
 verify: setup ## is it deployed as it should be? read only: make verify STAGE=prod ARGS="--upload" sends one picture through
 	@$(BIN)/python -m infra verify --stage $(STAGE) $(ARGS)
 
-audit: setup ## from a stage's own log: one fate for every event? make audit STAGE=prod ARGS="--hours 2"
+audit: setup ## from a stage's own log: did every event end once, and no tick exceed the capacity? make audit STAGE=prod ARGS="--hours 2"
 	@$(BIN)/python -m infra audit --stage $(STAGE) $(ARGS)
 
 plan: setup ## what if: make plan ARGS="--objects 1e9 --per 24h --size 2MB --capacity 50000"
@@ -119,14 +119,14 @@ bench-drain: setup $(VENV)/.bench ## the drain against the original's algorithm;
 	@$(BIN)/python -m benchmarks.drain.bench $(ARGS)
 	@$(BIN)/python -m benchmarks.drain.plot
 
-bench-pace: setup $(VENV)/.bench ## what the downstream feels, beside what was before; writes benchmarks/results/pace.json, takes some minutes
+bench-pace: setup $(VENV)/.bench ## how evenly the downstream is called, beside what was before; writes benchmarks/results/pace.json, takes some minutes
 	@$(BIN)/python -m benchmarks.pace.bench $(ARGS)
 	@$(BIN)/python -m benchmarks.pace.plot
 
 bench-cold-start: setup ## each function's cold start against an empty handler; writes benchmarks/results/cold_start.json
 	@$(BIN)/python -m benchmarks.cold_start.bench $(ARGS)
 
-test-faults: setup ## the drain killed and tormented: prints what was lost (nothing)
+test-faults: setup ## the drain and consume killed hundreds of times: prints what was lost (nothing)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 simulate: setup ## the pipeline against a hostile SQS and Lambda on a virtual clock: make simulate ARGS="--minutes 3", "--replay SEED", "--faults"

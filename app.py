@@ -138,7 +138,9 @@ if config.reports_bucket:
         """Dead letters are filed in the reports bucket; and sent back or discarded, when the API says so."""
         from chalicelib.letters.handler import handle
 
-        return handle(event.to_dict(), clients.s3(), clients.sqs(), config, remaining_ms(event))
+        return handle(
+            event.to_dict(), clients.s3(), clients.sqs(), clients.functions, config, remaining_ms(event)
+        )
 
 
 @app.lambda_function()

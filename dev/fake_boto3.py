@@ -53,7 +53,12 @@ class FakeS3:
         self._called("PutObject", request)
         contents = bytes(request["Body"])
         etag = f'"{hashlib.md5(contents).hexdigest()}"'
-        self._bucket(request, "PutObject")[request["Key"]] = {
+        there = self._bucket(request, "PutObject")
+        if "IfMatch" in request:
+            self._refuse_unless_seen(there, request, "PutObject")
+        if request.get("IfNoneMatch") == "*" and request["Key"] in there:
+            raise _unmatched("PutObject")
+        there[request["Key"]] = {
             "Body": contents,
             "ETag": etag,
             "ContentLength": len(contents),
@@ -73,12 +78,8 @@ class FakeS3:
     def delete_object(self, **request: Any) -> dict[str, Any]:
         self._called("DeleteObject", request)
         there = self._bucket(request, "DeleteObject")
-        if (etag := request.get("IfMatch")) is not None:
-            if request["Key"] not in there:
-                raise client_error("NoSuchKey", "The specified key does not exist.", 404, "DeleteObject")
-            if there[request["Key"]]["ETag"] != etag:
-                said = "At least one of the pre-conditions you specified did not hold"
-                raise client_error("PreconditionFailed", said, 412, "DeleteObject")
+        if "IfMatch" in request:
+            self._refuse_unless_seen(there, request, "DeleteObject")
         there.pop(request["Key"], None)  # twice is no error
         return {}
 
@@ -115,6 +116,14 @@ class FakeS3:
             self._called("DeleteObject", {**request, **asked})
             self._bucket(request, "DeleteObjects").pop(asked["Key"], None)
         return {}
+
+    @staticmethod
+    def _refuse_unless_seen(there: dict[str, dict[str, Any]], request: dict[str, Any], action: str) -> None:
+        """IfMatch: the object is as who asks has seen it."""
+        if request["Key"] not in there:
+            raise client_error("NoSuchKey", "The specified key does not exist.", 404, action)
+        if there[request["Key"]]["ETag"] != request["IfMatch"]:
+            raise _unmatched(action)
 
     def _called(self, action: str, request: dict[str, Any]) -> None:
         self.requests.append((action, request["Key"]))
@@ -171,6 +180,11 @@ class _Pages:
             if not answer["IsTruncated"]:
                 return
             request = {**request, "ContinuationToken": answer["NextContinuationToken"]}
+
+
+def _unmatched(action: str) -> ClientError:
+    said = "At least one of the pre-conditions you specified did not hold"
+    return client_error("PreconditionFailed", said, 412, action)
 
 
 def client_error(code: str, message: str, status: int, action: str) -> ClientError:

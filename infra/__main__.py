@@ -30,7 +30,7 @@ from infra.stage import ROOT, Stage
 console = Console(stderr=True)
 
 
-@click.group()
+@click.group(context_settings={"max_content_width": 110})
 def cli() -> None:
     """Put the S3 event scheduler into an AWS account, and take it out again.
 
@@ -81,9 +81,18 @@ def destroy(stage: str, force: bool) -> None:
 
 @cli.command()
 @click.option("--stage", required=True, help="The stage's name.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Of the page.")
 @click.option(
-    "--open/--no-open", "browse", default=None, help="In a browser. [default: where there is a screen]"
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Where the page listens, on this machine.",
+)
+@click.option(
+    "--open/--no-open",
+    "browse",
+    default=None,
+    help="Open it in a browser. [default: where there is a screen]",
 )
 def status(stage: str, port: int, browse: bool | None) -> None:
     """The page of a stage that is deployed, on this machine, with your own AWS credentials."""
@@ -111,7 +120,7 @@ def policies(stage: str) -> None:
 @click.option("--notifies", help="S3_NOTIFIES: lambda, queue or eventbridge.")
 @click.option("--events", help="on: EVENTS_BUS is told of each ending.")
 @click.option("--thumbnails", help="Thumbnails of one object.")
-@click.option("--seconds", help="Of consume for one object; estimated without.")
+@click.option("--seconds", help="consume's time for one object; estimated where not given.")
 @click.option("--times", help="How often a month this happens (default 1).")
 @click.option("--concurrency", help="The account's Lambda quota (default 1000).")
 @click.option("--prices", type=click.Path(path_type=Path), help="A JSON file with other prices.")
@@ -122,7 +131,7 @@ def policies(stage: str) -> None:
 def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) -> None:
     """What if so many objects came: how long, which limit, how much a month. Asks AWS nothing.
 
-    Exit code 1: events would be lost, and which capacity saves them.
+    Exit code 1: events may be lost, and which capacity saves them.
     """
     values = {name: value for name, value in given.items() if value is not None}
     found = planning.answer(values, Stage(ROOT, stage), prices)
@@ -136,10 +145,10 @@ def plan(prices: Path | None, stage: str, as_json: bool, **given: str | None) ->
 
 @cli.command()
 @click.option("--stage", required=True, help="The stage's name.")
-@click.option("--hours", default=1.0, show_default=True, help="How long the stretch of time is.")
+@click.option("--hours", default=1.0, show_default=True, help="How many hours to look at.")
 @click.option("--until", type=click.DateTime(), help="Its end, in UTC. [default: now]")
 def audit(stage: str, hours: float, until: datetime | None) -> None:
-    """From the stage's own log: had every event one fate, and no tick more than its capacity?
+    """From the stage's own log: did every event end once, and no tick exceed its capacity?
 
     Exit code 1: something is wrong.
     """
@@ -172,7 +181,7 @@ def write_action(name: str) -> None:
 def verify(stage: str, upload: bool, letter: bool, job: bool, as_json: bool) -> None:
     """Is what is deployed what the code and the settings say? Read only, unless told otherwise.
 
-    Exit code 1: something is wrong. A right that you lack is "not checked" and no mistake.
+    Exit code 1: something is wrong. What your credentials may not look at is "not checked": no error.
     """
     there = Stage(ROOT, stage)
     account = there.account()

@@ -47,7 +47,7 @@ class Api:
         if status < 400 and answer is not None:
             return answer
         said = answer.get("error") or answer.get("Message") if isinstance(answer, dict) else None
-        raise CommandError(said or f"{method} {path}: the API answers {status}, and no JSON")
+        raise CommandError(said or f"{method} {path}: the API answers {status}, without JSON")
 
     def get(self, path: str, **query: str | int | None) -> Any:
         return self.call("GET", path, query)

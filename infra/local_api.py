@@ -12,7 +12,6 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chalicelib.planning.scenario import MEMORY
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.stage import Account, Stage
@@ -62,14 +61,8 @@ def use_own_credentials(stage: Stage) -> Account:
             "set AWS_PROFILE to the right one"
         )
     os.environ["LOCAL_CALLER"] = here.caller
-    os.environ["LOCAL_MEMORY_MB"] = memory(stage)
+    os.environ["FUNCTION_MEMORY_MB"] = stage.function_memory()
     return there
-
-
-def memory(stage: Stage) -> str:
-    """What the app is told of its functions' memory, which it cannot ask for: for GET /plan."""
-    sizes = (stage.function_setting(function, "lambda_memory_size") for function in MEMORY.values())
-    return ",".join(map(str, sizes))
 
 
 def status(stage: Stage, port: int, log: Path, say: Callable[[str], None], *, browse: bool) -> None:

@@ -13,6 +13,7 @@ from chalicelib.capacity import shard_names
 from chalicelib.config import Config
 from chalicelib.config.stage import APP
 from chalicelib.fields import Settings
+from chalicelib.planning.scenario import MEMORY
 from infra import partitions
 from infra.errors import CommandError
 
@@ -32,6 +33,7 @@ RECORDED = (
     "DEAD_LETTER_QUEUE_URL",
     "JOBS_ROLE_ARN",
     "BACKFILL_FUNCTION_ARN",
+    "FUNCTION_MEMORY_MB",
 )
 
 
@@ -119,6 +121,11 @@ class Stage:
             if name in place:
                 return int(place[name])
         raise CommandError(f"{self.config_file}: no {name} for {function}")
+
+    def function_memory(self) -> str:
+        """FUNCTION_MEMORY_MB: what the app is told of its functions' memory, which it cannot ask for."""
+        sizes = (self.function_setting(function, "lambda_memory_size") for function in MEMORY.values())
+        return ",".join(map(str, sizes))
 
     def in_vpc(self, function: str) -> bool:
         """Whether Chalice puts the function into a VPC: `subnet_ids`, looked up in Chalice's order."""

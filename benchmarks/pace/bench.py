@@ -1,6 +1,6 @@
 """`make bench-pace`: the product's own code on the simulation's clock, beside what was before it.
 
-No machine's speed is in the figures: they are counts on a clock that is a number, the same on every run. Of
+No machine's speed is in the figures: they are counts on a virtual clock, the same on every run. Of
 several seeds the worst is told. Writes benchmarks/results/pace.json.
 """
 

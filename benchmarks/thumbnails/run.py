@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import platform
 import statistics
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ Ratios = dict[str, list[float]]  # by engine, one a photograph
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rounds", nargs="?", type=int, default=7, help="interleaved rounds [default: 7]")
+    rounds = parser.parse_args().rounds
     photographs = fetch.photographs()
     workers = {name: Worker(name) for name in ENGINES}
     ratios: dict[str, Ratios] = {}

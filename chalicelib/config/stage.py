@@ -107,7 +107,7 @@ class Config:
     jobs_role_arn: str = ""
     backfill_function_arn: str = ""
     local_caller: str = ""  # who asks `chalice local`, which wants no signature
-    local_memory_mb: tuple[int, ...] = ()  # of enqueue, drain and consume, where `chalice local` was told
+    function_memory_mb: tuple[int, ...] = ()  # of enqueue, drain and consume, as a deploy writes it down
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, actions: str = ACTIONS) -> Config:
@@ -165,7 +165,7 @@ class Config:
             jobs_role_arn=of.text("JOBS_ROLE_ARN", _ROLE, "a role's ARN", ""),
             backfill_function_arn=of.text("BACKFILL_FUNCTION_ARN", _FUNCTION, "a function's ARN", ""),
             local_caller=env.get("LOCAL_CALLER", ""),
-            local_memory_mb=of.read("LOCAL_MEMORY_MB", _memory, cls.local_memory_mb),
+            function_memory_mb=of.read("FUNCTION_MEMORY_MB", _memory, cls.function_memory_mb),
         )
         if config.action in OF_ACTIONS:
             for name, (pattern, expected) in OF_ACTIONS[config.action].items():
@@ -213,7 +213,8 @@ class Config:
     def _check_together(self) -> None:
         if self.events_bus and not self.reports_bucket:
             raise ConfigError(
-                f"EVENTS_BUS is {self.events_bus!r} without a REPORTS_BUCKET: who files letters tells of them"
+                f"EVENTS_BUS is {self.events_bus!r} and REPORTS_BUCKET is not set: the function that files "
+                "dead letters there tells the bus of them; set REPORTS_BUCKET"
             )
         if self.images_patterns and self.s3_notifies != "eventbridge":
             raise ConfigError(
@@ -222,7 +223,7 @@ class Config:
             )
         if self.images_patterns and (self.images_prefix or self.images_suffix):
             raise ConfigError(
-                "IMAGES_PATTERNS are of whole keys: take IMAGES_PREFIX and IMAGES_SUFFIX into them"
+                "IMAGES_PATTERNS are of whole keys: write IMAGES_PREFIX and IMAGES_SUFFIX into them"
             )
         if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
             raise ConfigError(

@@ -31,7 +31,7 @@ OF_THE_STAGE = frozenset(
     MAX_IN_DESTINATION IMAGES_BUCKET IMAGES_PREFIX IMAGES_SUFFIX IMAGES_PATTERNS S3_NOTIFIES THUMBNAILS_BUCKET
     THUMBNAILS_PREFIX SOURCE_QUEUE_URL BULK_QUEUE_URL DESTINATION_QUEUE_URL DEAD_LETTER_QUEUE_URL
     CONSUME_CONCURRENCY CONSUME_THREADS MAX_TRIES RETRY_DELAYS REPORTS_BUCKET MANIFEST_BUCKETS
-    JOBS_ROLE_ARN BACKFILL_FUNCTION_ARN LOCAL_CALLER LOCAL_MEMORY_MB
+    JOBS_ROLE_ARN BACKFILL_FUNCTION_ARN LOCAL_CALLER FUNCTION_MEMORY_MB
     ALARM_EMAIL ALARM_AFTER_TICKS KMS_KEY_ARN ALLOWED_ADDRESSES VERSIONING
     EVENTS_BUS DELETE_WITH_ORIGINAL
     """.split()  # noqa: SIM905  forty quotation marks less
@@ -143,10 +143,10 @@ def _line(written: Mapping[str, Any]) -> Line:
     action = given.pop("action")
     match = Match(*(given.pop(name, "") for name in ("prefix", "suffix", "pattern")))
     if match.pattern and (match.prefix or match.suffix):
-        raise ValueError("a pattern is of the whole key: take prefix and suffix into it")
+        raise ValueError("a pattern is of the whole key: write prefix and suffix into it")
     for name in given:
         if name in OF_THE_STAGE or name.startswith("AWS_"):
-            raise ValueError(f"{name} is the stage's, and no line's")
+            raise ValueError(f"{name} is a setting of the stage, not of a line")
         if name != name.upper():
             raise ValueError(f"{name} is no setting; expected prefix, suffix, pattern, action, or a setting")
     if action == IGNORE and given:

@@ -359,12 +359,12 @@ def _end_process() -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Its class, and what it says, if that can be asked."""
+    """Its class, and what it says, if that can be asked; of a Retry what it says is enough."""
     try:
         said = str(error)
     except Exception:  # noqa: BLE001  an error of its own making
         said = "it cannot be put into words"
-    return f"{type(error).__name__}: {said}"[:MAX_REASON]
+    return (said if isinstance(error, Retry) and said else f"{type(error).__name__}: {said}")[:MAX_REASON]
 
 
 def _trace(error: BaseException) -> str:

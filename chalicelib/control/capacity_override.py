@@ -126,9 +126,9 @@ def capacities(found: Override, config: Config, now: datetime) -> Capacity:
 def in_words(found: Capacity) -> str:
     """What was set, in a few words."""
     if found["capacity_set"] is None:
-        return found["by_hour"] or f"as deployed: {found['capacity']:,} events a tick"
+        return found["by_hour"] or f"as deployed: {found['capacity']:,} events a minute"
     until = f", until {found['until']}" if found["until"] else ""
-    return f"{found['capacity_set']:,} events a tick{until}"
+    return f"{found['capacity_set']:,} events a minute{until}"
 
 
 def _write(new: Override, ssm: SSMClient, config: Config) -> Override:

@@ -18,7 +18,7 @@ routes = Routes(__name__)
 
 @routes.post("/schedule/pause")
 def pause(body: NewPause | None) -> Schedule:
-    """No tick forwards anything any more; events wait in the source queue."""
+    """Nothing is forwarded any more until somebody resumes; events wait in their lanes."""
     from chalicelib.control import capacity_override
 
     request = routes.current_request
@@ -28,7 +28,7 @@ def pause(body: NewPause | None) -> Schedule:
 
 @routes.post("/schedule/resume")
 def resume(body: NewPause | None) -> Schedule:
-    """Every tick forwards again."""
+    """Events are forwarded again, from the next tick on."""
     from chalicelib.control import capacity_override
 
     request = routes.current_request
@@ -38,7 +38,7 @@ def resume(body: NewPause | None) -> Schedule:
 
 @routes.put("/capacity")
 def put_capacity(body: NewCapacity) -> Capacity:
-    """The next tick forwards so many events; null goes back to the deployed number."""
+    """Sets the capacity from the next tick on; null goes back to the deployed one."""
     from chalicelib.control import capacity_override
 
     request = routes.current_request

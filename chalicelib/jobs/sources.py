@@ -99,7 +99,7 @@ def readable_bucket(uri: str, config: Config) -> str:
         raise BadRequest(
             "manifest",
             f"the jobs role may not read bucket {bucket!r}: put the manifest into {config.reports_bucket!r} "
-            f"(below manifests/), or name its bucket in MANIFEST_BUCKETS and deploy",
+            f"(under manifests/), or name its bucket in MANIFEST_BUCKETS and deploy",
         )
     return bucket
 

@@ -36,7 +36,7 @@ class LettersQuery(TypedDict, total=False):
     limit: Annotated[int, schema(minimum=1, maximum=MAX_SHOWN)]
     code: str
     prefix: Annotated[str, schema(description="what the objects' keys begin with")]
-    contains: Annotated[str, schema(description="and hold")]
+    contains: Annotated[str, schema(description="and what they contain")]
     after: Annotated[str, schema(description="the id of the last letter of the page before")]
 
 

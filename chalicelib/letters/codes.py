@@ -16,17 +16,17 @@ class Code(NamedTuple):
 CODES: Mapping[str, Code] = {
     "unreadable": Code(
         "The message is no event: not JSON, or neither S3's nor Bucket and Key.",
-        "No: look who writes such messages.",
+        "No: find out who writes such messages.",
     ),
     "gone": Code(
         "The object, or the version that the event names, is no longer there.",
-        "No: a new upload comes by itself.",
+        "No: a new upload is handled by itself.",
     ),
     "archived": Code("The object is archived and cannot be read.", "Once it is restored."),
     "too-large": Code("The object has more bytes than MAX_IMAGE_BYTES.", "Once MAX_IMAGE_BYTES is raised."),
     "not-an-image": Code(
         "The content is of none of the formats in THUMBNAIL_FORMATS, whatever its name says.",
-        "No, until somebody uploads a good one, which comes by itself.",
+        "No: a good one, once it is uploaded, is handled by itself.",
     ),
     "unsupported": Code(
         "An image of a kind that the decoder does not know.",
@@ -34,7 +34,8 @@ CODES: Mapping[str, Code] = {
     ),
     "damaged": Code(
         "The image is cut off or broken.",
-        "No, until somebody uploads a good one. THUMBNAIL_ACCEPT_TRUNCATED makes what can be made.",
+        "No: a good one, once it is uploaded, is handled by itself. "
+        "THUMBNAIL_ACCEPT_TRUNCATED makes what can be made.",
     ),
     "too-many-pixels": Code(
         "Decoding the image would take more memory than the function has.",
@@ -46,7 +47,7 @@ CODES: Mapping[str, Code] = {
     ),
     "key-too-long": Code(
         "S3 does not take the object's key, or that of its thumbnail: more than 1,024 bytes.",
-        "Once the object has a shorter key, which comes by itself.",
+        "No: the object, once it is uploaded under a shorter key, is handled by itself.",
     ),
     "refused-by-downstream": Code(
         "The action's downstream answered that this event is wrong; the reason has its words.",
@@ -61,12 +62,12 @@ CODES: Mapping[str, Code] = {
         "Yes, once what the reason names works again.",
     ),
     "refused": Code(
-        "A queue refuses the message for ever: too long, or characters that SQS does not take.",
-        "No: look who writes such messages.",
+        "No queue will ever take the message: it is too long, or has characters that SQS does not take.",
+        "No: find out who writes such messages.",
     ),
     "received-too-often": Code(
         "The queue's redrive policy moved it: received 1,000 times and never handled.",
-        "Once; look at the functions' logs first: one dies, or is never allowed to run.",
+        "Yes, after a look at the functions' logs: one dies, or is never allowed to run.",
     ),
     "enqueue-failed": Code(
         "Lambda's record of an upload's event that the enqueue function failed on three times.",

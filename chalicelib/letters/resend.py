@@ -4,26 +4,33 @@ It is read, sent to the source queue in a batch of ten, without the tries it had
 confirmed it. Whatever stops a run, what is not deleted is still a letter, so the same can be asked for again.
 What this does not guarantee: a run that dies between a send and its delete sends that letter twice, which
 does no harm.
+
+A run has parts, each one call of the function: before its time is up it calls itself for the next
+(docs/decisions/0021). A part that gets nowhere ends the run, so there are never more parts than letters. The
+run's progress says who is at it: a call that comes twice finds it fresh, and a part that somebody stopped, or
+that was taken for dead, may not write it any more, and ends.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib import times
 from chalicelib.letters import gauge, runs, store
-from chalicelib.letters.runs import Run, Selection
+from chalicelib.letters.runs import Order, Run, Selection
 from chalicelib.letters.store import Filed, Filter, Letter
 from chalicelib.queues import batching, messages
 from chalicelib.queues.tries import BULK
 from chalicelib.telemetry import logs
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -33,6 +40,13 @@ WORKERS = 16  # batches at the same time; boto3's clients keep 16 connections (c
 TOLD_EVERY_S = 2.0
 MARGIN_S = 15.0  # of the function's time: a batch that has begun ends, and the end is written
 MOST_FAILED = 5  # batches in a row of which nothing could be moved: the queue or S3 is down
+LISTED_WITHIN_S = 30.0  # nothing is told meanwhile
+# A part that has told nothing for so long has died. Lambda calls again a minute after a call that failed.
+QUIET = timedelta(seconds=45)
+MOST_PARTS = 1000  # of two minutes: a day and a half
+FEW = 10  # letters: so many cannot keep a new upload waiting
+
+Group = list[Filed]  # one event's letters, the newest first: one is sent, all are deleted
 
 
 @dataclass
@@ -45,72 +59,208 @@ class _Batch:
     refused: list[str] = field(default_factory=list)
 
 
-FEW = 10  # letters: so many cannot keep a new upload waiting
+@dataclass(frozen=True)
+class Found:
+    """The letters to be moved, of those that were listed."""
 
-Group = list[Filed]  # one event's letters, the newest first: one is sent, all are deleted
+    groups: list[Group]
+    last: str  # the last store key that was listed
+    complete: bool  # none follows it
 
 
 def run(
-    order: Run,
+    order: Order,
     s3: S3Client,
     sqs: SQSClient,
+    functions: Callable[[], LambdaClient],
     config: Config,
     remaining_ms: Callable[[], int],
+    now: Callable[[], datetime] = times.now,
     clock: Callable[[], float] = time.monotonic,
 ) -> Run:
-    """Do what the order says until it is done or the time is nearly up; returns the run as last written.
+    """One part of what the order says; returns the run as last written.
 
-    Lambda may call again with the order of a run that died: it goes on with what is left.
+    Lambda may call again with the order of a part that died: it goes on with what is left.
     """
-    bucket = config.reports_bucket
-    known = runs.read(s3, bucket, runs.key_of(order)) or order
-    if known["status"] in ("done", "stopped"):
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    progress = runs.Progress.of(runs.without_place(order), s3, config.reports_bucket)
+    known = progress.run
+    if known["status"] in runs.ENDED or _is_in_other_hands(known, order, now()):
         return known
-    now_run: Run = {**order, "moved": known["moved"], "status": "running", "says": "it runs"}
-    _tell(s3, bucket, now_run)
-    groups, complete = selected(order["select"], order["started"], s3, bucket, _left_s(remaining_ms) / 2)
-    begun, left = now_run["moved"], len(groups)
-    lane = lane_of(begun + left)
-    failed_in_a_row, why, told = 0, "", clock()
-    batches = _in_tens(groups)
-    out_of_time = False
-    with ThreadPoolExecutor(WORKERS) as pool:
-        running: set[Future[_Batch]] = set()
-        while True:
-            out_of_time = out_of_time or _left_s(remaining_ms) <= 0
-            if not out_of_time and failed_in_a_row < MOST_FAILED:
-                for batch in islice(batches, WORKERS - len(running)):
-                    running.add(pool.submit(_batch, batch, order, lane, s3, sqs, config))
-            if not running:
-                break
-            ended, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
-            for one in (future.result() for future in ended):
-                now_run["moved"] += one.moved
-                now_run["cut"] += one.cut
-                left -= one.moved + one.gone
-                why = one.refused[0] if one.refused else why
-                failed_in_a_row = failed_in_a_row + 1 if one.refused and not one.moved else 0
-            if clock() - told >= TOLD_EVERY_S:
-                told = clock()
-                now_run["left"] = left
-                _tell(s3, bucket, now_run)
-    now_run["left"] = left
-    now_run["status"] = "done" if complete and left == now_run["cut"] else "stopped"
-    now_run["says"] = _says(now_run, why, complete)
-    _tell(s3, bucket, now_run)
-    if now_run["moved"] > begun:
-        gauge.write(f"letters {order['do']}", s3, config, moved=now_run["moved"] - begun, left=left)
-    return now_run
+    part = _Part(order, progress, s3, sqs, config, remaining_ms, now, clock)
+    try:
+        part.work()
+        ending = part.end()
+        if ending == "next":
+            try:
+                runs.call(functions(), config, part.order_of_next())
+            except (ClientError, BotoCoreError) as e:
+                part.stop(f"the next part could not be begun: {e}")
+    except runs.Taken:
+        part.leave()
+    if part.moved:
+        left = part.run["left"] or 0
+        gauge.write(f"letters {order['do']}", s3, config, moved=part.moved, left=left)
+    return progress.run
+
+
+def _is_in_other_hands(known: Run, order: Order, now: datetime) -> bool:
+    """Whether another call is at it: this one has come twice, or again though its part has ended."""
+    written = times.moment(known["at"])
+    if written is None or now - written > QUIET:
+        return False
+    return known["status"] == "running" or known["part"] > order["part"]
+
+
+class _Part:
+    """One call's work on a run. What is listed is worked through, oldest first, before more is listed."""
+
+    def __init__(
+        self,
+        order: Order,
+        progress: runs.Progress,
+        s3: S3Client,
+        sqs: SQSClient,
+        config: Config,
+        remaining_ms: Callable[[], int],
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self.moved = 0  # in this part
+        self._order, self._progress = order, progress
+        self._s3, self._sqs, self._config = s3, sqs, config
+        self._remaining_ms, self._now, self._clock = remaining_ms, now, clock
+        self._before = progress.run
+        self._found = Found([], "", complete=False)
+        self._left = 0
+        self._cut = 0
+        self._why = ""
+        self._failed_in_a_row = 0
+        self._out_of_time = False
+        self._taken = False
+
+    @property
+    def run(self) -> Run:
+        return self._progress.run
+
+    @property
+    def _rest(self) -> int:
+        """How many of those listed could be moved and are not."""
+        return self._left - self._cut
+
+    def work(self) -> None:
+        """List letters and move them until the time is nearly up, or too many are refused. Raises Taken."""
+        order, bucket = self._order, self._config.reports_bucket
+        self._tell({"status": "running", "cut": order["cut"], "says": "it runs"})
+        within_s = min(self._left_s() / 2, LISTED_WITHIN_S)
+        self._found = selected(order["select"], order["started"], self._s3, bucket, within_s, order["after"])
+        self._left = len(self._found.groups)
+        lane = lane_of(self._before["moved"] + self._left)
+        batches = _in_tens(self._found.groups)
+        told = self._clock()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            running: set[Future[_Batch]] = set()
+            while True:
+                self._out_of_time = self._out_of_time or self._left_s() <= 0
+                if not (self._out_of_time or self._taken or self._is_refused):
+                    for batch in islice(batches, WORKERS - len(running)):
+                        running.add(
+                            pool.submit(_batch, batch, order, lane, self._s3, self._sqs, self._config)
+                        )
+                if not running:
+                    break
+                ended, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._count(future.result())
+                if self._clock() - told >= TOLD_EVERY_S and not self._taken:
+                    told = self._clock()
+                    try:
+                        self._tell(self._numbers())
+                    except runs.Taken:
+                        self._taken = True
+        if self._taken:
+            raise runs.Taken
+
+    def end(self) -> Literal["done", "stopped", "next"]:
+        """Write what comes after this part, and return it. Raises Taken."""
+        if not self._rest and self._found.complete:
+            says = runs.in_numbers(self._with(self._numbers()))
+            self._tell({**self._numbers(), "status": "done", "says": says})
+            return "done"
+        # Either way there is less for the next part: fewer letters, or fewer to list.
+        gets_on = self._out_of_time and self.moved and not self._is_refused if self._rest else True
+        if gets_on and self._before["part"] < MOST_PARTS:
+            told = {"status": "asked", "part": self._before["part"] + 1}
+            self._tell({**self._numbers(), **told, "says": "its next part begins within seconds"})
+            return "next"
+        if gets_on:
+            self.stop(f"it has taken {MOST_PARTS:,} parts")
+        else:
+            self.stop(self._why or "the time was up before one could be moved")
+        return "stopped"
+
+    def order_of_next(self) -> Order:
+        """Through with all that were listed it goes on after them, else they are listed and counted again."""
+        if self._rest:
+            return {**self.run, "after": self._order["after"], "cut": self._order["cut"]}
+        return {**self.run, "after": self._found.last}
+
+    def stop(self, why: str) -> None:
+        """Raises Taken."""
+        at_least = "" if self._found.complete else "at least "
+        run = self._with(self._numbers())
+        says = f"{runs.in_numbers(run)}; {at_least}{self._rest:,} are left: {why}; ask again"
+        self._tell({**self._numbers(), "status": "stopped", "says": says})
+
+    def leave(self) -> None:
+        """The run is stopped, or in other hands: a stopped one is told what this part has moved."""
+        if self.run["status"] != "stopped" or not self._found.groups:
+            return
+        run = self._with(self._numbers())
+        try:
+            self._tell({**self._numbers(), "says": f"{runs.in_numbers(run)}; {self.run['says']}"})
+        except runs.Taken:
+            logs.line("progress not written", run=self.run["id"], moved=self.moved)
+
+    @property
+    def _is_refused(self) -> bool:
+        return self._failed_in_a_row >= MOST_FAILED
+
+    def _count(self, batch: _Batch) -> None:
+        self.moved += batch.moved
+        self._cut += batch.cut
+        self._left -= batch.moved + batch.gone
+        self._why = batch.refused[0] if batch.refused else self._why
+        self._failed_in_a_row = self._failed_in_a_row + 1 if batch.refused and not batch.moved else 0
+
+    def _numbers(self) -> dict[str, Any]:
+        return {
+            "moved": self._before["moved"] + self.moved,
+            "left": self._left,
+            "cut": self._order["cut"] + self._cut,
+        }
+
+    def _tell(self, change: Mapping[str, Any]) -> None:
+        """Raises Taken."""
+        self._progress.write(self._with({**change, "at": times.iso(self._now())}))
+
+    def _with(self, change: Mapping[str, Any]) -> Run:
+        changed: Any = {**self.run, **change}
+        return changed  # type: ignore[no-any-return]
+
+    def _left_s(self) -> float:
+        return self._remaining_ms() / 1000 - MARGIN_S
 
 
 def selected(
-    select: Selection, started: str, s3: S3Client, bucket: str, within_s: float
-) -> tuple[list[Group], bool]:
+    select: Selection, started: str, s3: S3Client, bucket: str, within_s: float, after: str = ""
+) -> Found:
     """The letters that the selection means, of those rejected before `started`, oldest first.
 
-    And whether those are all: a listing that takes longer than `within_s` ends before.
+    Those of the store keys that follow `after`; a listing that takes longer than `within_s` ends before.
     """
-    found = store.listing(s3, bucket, within_s=within_s)
+    found = store.listing(s3, bucket, within_s=within_s, after=after)
     earlier = [one for one in found.letters if one.rejected_at < started]
     of_event: dict[str, Group] = {}
     for one in earlier:
@@ -118,7 +268,7 @@ def selected(
     ids = set(select.get("ids", ()))
     chosen = [one for one in store.newest_of_each(earlier) if _is_meant(one, select, ids, s3, bucket)]
     groups = [sorted(of_event[one.identity], key=lambda each: each.age_order, reverse=True) for one in chosen]
-    return groups[::-1], found.complete
+    return Found(groups[::-1], found.last, found.complete)
 
 
 def lane_of(many: int) -> str:
@@ -198,24 +348,3 @@ def _log_discarded(filed: Filed, letter: Letter, order: Run) -> None:
 def _in_tens(groups: Sequence[Group]) -> Iterator[Sequence[Group]]:
     for start in range(0, len(groups), batching.MAX_ENTRIES):
         yield groups[start : start + batching.MAX_ENTRIES]
-
-
-def _left_s(remaining_ms: Callable[[], int]) -> float:
-    return remaining_ms() / 1000 - MARGIN_S
-
-
-def _tell(s3: S3Client, bucket: str, now_run: Run) -> None:
-    now_run["at"] = times.iso(times.now())
-    runs.write(s3, bucket, now_run)
-
-
-def _says(ended: Run, why: str, complete: bool) -> str:
-    verb = "are in the source queue" if ended["do"] == "redrive" else "are discarded"
-    said: list[Any] = [f"{ended['moved']:,} {verb}"]
-    if ended["cut"]:
-        said.append(f"{ended['cut']:,} stay: their bodies are not whole")
-    if ended["status"] == "stopped":
-        rest = (ended["left"] or 0) - ended["cut"]
-        more = f"{rest:,} are left" if complete else f"at least {rest:,} are left"
-        said.append(f"{more}{f': {why}' if why else ', time was up'}; ask again")
-    return "; ".join(said)

@@ -11,7 +11,7 @@ from chalicelib.times import now
 
 if TYPE_CHECKING:
     from chalicelib.letters.browse import LettersPage, LettersQuery, WholeLetter
-    from chalicelib.letters.runs import Run, RunRequest, Runs
+    from chalicelib.letters.runs import Run, RunRequest, Runs, StopRequest
 
 routes = Routes(__name__)
 
@@ -44,7 +44,7 @@ def get_dead_letter(letter_id: str) -> WholeLetter:
 
 @routes.post("/dead-letters/redrive", errors=(409, 501))
 def post_redrive(body: RunRequest) -> Run:
-    """Begins to send dead letters back to the source queue: by ids, code, prefix of the key, or all."""
+    """Begins to send dead letters back through the pipeline: by ids, code, part of the key, or all."""
     from chalicelib.letters import runs
 
     by = caller(routes.current_request)
@@ -60,3 +60,14 @@ def post_discard(body: RunRequest) -> Run:
     by = caller(routes.current_request)
     run = runs.start("discard", body, by, clients.s3(), clients.functions(), config(), now())
     return audited(routes.current_request, "discard asked for", run, runs.in_words(run), run["note"])
+
+
+@routes.post("/dead-letters/stop", errors=(409, 501))
+def post_stop(body: StopRequest | None = None) -> Run:
+    """Stops the redrive or discard that runs; what it has not moved is still a letter."""
+    from chalicelib.letters import runs
+
+    by = caller(routes.current_request)
+    run = runs.stop(body, by, clients.s3(), config(), now())
+    note = (body or {}).get("note")
+    return audited(routes.current_request, f"{run['do']} stopped", run, runs.in_words(run), note)

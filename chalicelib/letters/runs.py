@@ -1,7 +1,8 @@
 """Redrives and discards as the API sees them: begun, and how far each is.
 
-A run is done by the function `letters`, called without waiting for it; its progress is an object of the
-reports bucket, `redrives/{started}~{id}.json`, which the function writes again every few seconds.
+A run is done by the function `letters`, called without waiting for it, in as many parts as it takes
+(chalicelib/letters/resend.py). Its progress is an object of the reports bucket,
+`redrives/{started}~{id}.json`, which the function writes again every few seconds.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SHOWN = 10
 # A run that has not written for so long has died: the function has less time, and Lambda runs a failed call
 # again after a minute and after two more.
 SILENT = timedelta(minutes=10)
+GOING, ENDED = ("asked", "running"), ("done", "stopped")
 
 Do = Literal["redrive", "discard"]
 State = Literal["asked", "running", "done", "stopped"]
@@ -44,10 +46,14 @@ class Selection(TypedDict, total=False):
     ids: Annotated[list[str], schema(maxItems=MAX_IDS)]
     code: str
     prefix: Annotated[str, schema(description="what the objects' keys begin with")]
-    contains: Annotated[str, schema(description="and hold")]
+    contains: Annotated[str, schema(description="and what they contain")]
 
 
 class RunRequest(Selection, total=False):
+    note: Annotated[str, schema(minLength=1, maxLength=MAX_NOTE)]
+
+
+class StopRequest(TypedDict, total=False):
     note: Annotated[str, schema(minLength=1, maxLength=MAX_NOTE)]
 
 
@@ -60,8 +66,9 @@ class Run(TypedDict):
     started: str  # only letters that were rejected before are taken
     at: str  # of these numbers
     status: State
+    part: int  # a call of the function has only so much time; the next one begins by itself
     moved: int  # sent back, or discarded
-    left: int | None  # of the selection; null: not counted yet
+    left: int | None  # of the selection, as far as it was listed; null: not counted yet
     cut: int  # left alone: their bodies are not whole
     says: str
 
@@ -70,16 +77,29 @@ class Runs(TypedDict):
     runs: list[Run]
 
 
+class Order(Run):
+    """What the function is called with: the run, and where its part begins."""
+
+    after: str  # the store key of the last letter of those that earlier parts are through with
+
+
+class Taken(Exception):
+    """Somebody else has written the run's progress since: it was stopped, or another call goes on with it."""
+
+
 def start(
     do: Do, body: Any, by: str, s3: S3Client, functions: LambdaClient, config: Config, now: datetime
 ) -> Run:
     """POST /dead-letters/redrive and /discard. Raises BadRequest, NotSetUp, and Conflict while one runs."""
     select, note = selection(body)
     bucket, function = browse.reports_bucket(config), config.function_name(FUNCTION)
-    for other in latest(s3, config, now)["runs"]:
-        if other["status"] in ("asked", "running"):
-            since = f"a {other['do']} runs since {other['started']}"
-            raise Conflict(f"{since}: GET /dead-letters/redrive shows how far")
+    for other in _newest(s3, bucket):
+        seen = _seen(other, now)
+        if seen["status"] in GOING:
+            since = f"a {seen['do']} has been running since {seen['started']}"
+            raise Conflict(f"{since}: wait for its end, or stop it by POST /dead-letters/stop")
+        if seen["status"] != other["status"]:  # it died; a call of it that is still on its way does nothing
+            write(s3, bucket, seen)
     at = times.iso(now)
     run: Run = {
         "id": secrets.token_hex(4),
@@ -90,21 +110,66 @@ def start(
         "started": at,
         "at": at,
         "status": "asked",
+        "part": 1,
         "moved": 0,
         "left": None,
         "cut": 0,
         "says": "asked for; it begins within seconds",
     }
-    write(s3, bucket, run)
+    progress = Progress(s3, bucket, run)
+    progress.write(run)
     try:
-        functions.invoke(
-            FunctionName=function, InvocationType="Event", Payload=json.dumps({ORDER: run}).encode()
-        )
+        call(functions, config, {**run, "after": ""})
     except Exception:
         says = f"it was not begun: {function} could not be called"
-        write(s3, bucket, {**run, "status": "stopped", "says": says})
+        try:
+            progress.write({**run, "status": "stopped", "says": says})
+        except Taken:  # it was called after all, and has begun
+            return progress.run
         raise
     return run
+
+
+def order_of(event: Mapping[str, Any]) -> Order:
+    """The order in the function's event; one of an older version says nothing of parts."""
+    order: Any = {"part": 1, "after": "", **event[ORDER]}
+    return order  # type: ignore[no-any-return]
+
+
+def without_place(order: Order) -> Run:
+    run: Any = {name: value for name, value in order.items() if name != "after"}
+    return run  # type: ignore[no-any-return]
+
+
+def call(functions: LambdaClient, config: Config, order: Order) -> None:
+    """Have the function do the order; returns before it has begun."""
+    functions.invoke(
+        FunctionName=config.function_name(FUNCTION),
+        InvocationType="Event",
+        Payload=json.dumps({ORDER: order}).encode(),
+    )
+
+
+def stop(body: Any, by: str, s3: S3Client, config: Config, now: datetime) -> Run:
+    """POST /dead-letters/stop: what runs ends within seconds; what it has not moved is still a letter.
+
+    Raises BadRequest, NotSetUp, and Conflict where none runs.
+    """
+    fields = Body.of(body, "note", optional=True)
+    note = fields.text("note", MAX_NOTE) if fields.given("note") is not None else None
+    bucket = browse.reports_bucket(config)
+    for run in _newest(s3, bucket):
+        if _seen(run, now)["status"] not in GOING:
+            continue
+        progress = Progress.of(run, s3, bucket)
+        while progress.run["status"] in GOING:
+            says = f"stopped by {by}{f': {note}' if note else ''}; ask again for the rest"
+            try:
+                progress.write({**progress.run, "status": "stopped", "at": times.iso(now), "says": says})
+            except Taken:  # it has written how far it is
+                continue
+            return progress.run
+    raise Conflict("no redrive or discard runs: GET /dead-letters/redrive shows the last ones")
 
 
 def selection(body: Any) -> tuple[Selection, str | None]:
@@ -144,44 +209,98 @@ def in_words(run: Run) -> str:
     return " ".join(["letters", *(text for name, text in parts if name in select)])
 
 
+def in_numbers(run: Run) -> str:
+    """How many have gone where."""
+    done = f"{run['moved']:,} {'sent back' if run['do'] == 'redrive' else 'discarded'}"
+    return f"{done}; {run['cut']:,} stay: their bodies are not whole" if run["cut"] else done
+
+
 def latest(s3: S3Client, config: Config, now: datetime) -> Runs:
     """GET /dead-letters/redrive: the last redrives and discards, the newest first. Raises NotSetUp."""
-    bucket = browse.reports_bucket(config)
+    return {"runs": [_seen(run, now) for run in _newest(s3, browse.reports_bucket(config))]}
+
+
+def _newest(s3: S3Client, bucket: str) -> list[Run]:
     keys = [
         item["Key"]
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
         for item in page.get("Contents", [])
     ]
-    newest = (read(s3, bucket, key) for key in sorted(keys, reverse=True)[:SHOWN])
-    return {"runs": [_seen(run, now) for run in newest if run]}
+    read = (_read(s3, bucket, key) for key in sorted(keys, reverse=True)[:SHOWN])
+    return [found[0] for found in read if found]
 
 
-def read(s3: S3Client, bucket: str, key: str) -> Run | None:
-    """The run as it was last written; None where there is none."""
+def _read(s3: S3Client, bucket: str, key: str) -> tuple[Run, str] | None:
+    """The run as it was last written, and its ETag; None where there is none."""
     from botocore.exceptions import ClientError
 
     try:
-        found: Run = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        answer = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as e:
         if e.response["Error"]["Code"] == "NoSuchKey":
             return None
         raise
-    return found
+    found: Any = {"part": 1, **json.loads(answer["Body"].read())}  # a run of an older version has no part
+    return found, answer["ETag"]
 
 
-def write(s3: S3Client, bucket: str, run: Mapping[str, Any]) -> None:
+class Progress:
+    """A run's object, which only he may write who has seen it as it is: S3 refuses the others.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, run: Run, etag: str | None = None) -> None:
+        self.run = run
+        self._s3, self._bucket, self._etag = s3, bucket, etag
+
+    @classmethod
+    def of(cls, run: Run, s3: S3Client, bucket: str) -> Progress:
+        """As it was last written, or as it is given where it never was."""
+        found = _read(s3, bucket, key_of(run))
+        return cls(s3, bucket, *found) if found else cls(s3, bucket, run)
+
+    def write(self, run: Run) -> None:
+        """Raises Taken when somebody else has written meanwhile; `run` is then as they have."""
+        from botocore.exceptions import ClientError
+
+        condition: Any = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
+        try:
+            self._etag = write(self._s3, self._bucket, run, condition)
+            self.run = run
+            return
+        except ClientError as e:
+            if e.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise
+        found = _read(self._s3, self._bucket, key_of(run))
+        ours = bool(found and found[0] == run)  # written, and asked again because the answer was lost
+        if found:
+            self.run, self._etag = found
+        if not ours:
+            raise Taken
+
+
+def write(s3: S3Client, bucket: str, run: Run, condition: Any = None) -> str:
+    """Returns its ETag."""
     body = json.dumps(run, ensure_ascii=False, indent=1).encode()
-    s3.put_object(Bucket=bucket, Key=key_of(run), Body=body, ContentType="application/json")
+    answer = s3.put_object(
+        Bucket=bucket, Key=key_of(run), Body=body, ContentType="application/json", **(condition or {})
+    )
+    return answer["ETag"]
 
 
-def key_of(run: Mapping[str, Any]) -> str:
+def key_of(run: Run) -> str:
     return f"{PREFIX}{run['started']}~{run['id']}.json"
 
 
 def _seen(run: Run, now: datetime) -> Run:
     written = times.moment(run["at"])
-    if run["status"] in ("asked", "running") and written and now - written > SILENT:
-        says = "it died; what it has not moved is still a letter: ask again"
+    if run["status"] in GOING and written and now - written > SILENT:
+        minutes = SILENT // timedelta(minutes=1)
+        says = (
+            f"{in_numbers(run)}; it has said nothing for {minutes} minutes, so it died: see the log of the "
+            "function letters. What it has not moved is still a letter: ask again"
+        )
         return {**run, "status": "stopped", "says": says}
     return run
 

@@ -132,6 +132,7 @@ class Listing:
 
     letters: list[Filed]
     complete: bool
+    last: str = ""  # the last store key that was listed
 
 
 def store_key(letter: Letter) -> str:
@@ -175,17 +176,24 @@ def listing(
     *,
     within_s: float,
     most: int | None = None,
+    after: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> Listing:
-    """All letters. Ends after `within_s` seconds or `most` letters, and says so; a call lists a thousand."""
+    """All letters, or those whose store keys follow `after`.
+
+    Ends after `within_s` seconds or `most` letters, and says so; a call lists a thousand.
+    """
     ends = clock() + within_s
     found: list[Filed] = []
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
+    last = after
+    pages = s3.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=after or PREFIX):
         found += [one for item in page.get("Contents", []) if (one := Filed.of(item["Key"]))]
+        last = page["Contents"][-1]["Key"] if page.get("Contents") else last
         more = bool(page.get("IsTruncated"))
         if more and (clock() >= ends or (most is not None and len(found) >= most)):
-            return Listing(found, complete=False)
-    return Listing(found, complete=True)
+            return Listing(found, complete=False, last=last)
+    return Listing(found, complete=True, last=last)
 
 
 def find(s3: S3Client, bucket: str, id_: str) -> list[Filed]:

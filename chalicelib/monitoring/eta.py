@@ -72,23 +72,23 @@ def eta(
     `held_back` says that the destination's limit, not the capacity, is what `leaving` comes from.
     """
     if backlog is None:
-        return Eta(None, "not known: the source queue does not tell its depth")
+        return Eta(None, "how long is not known, for the source queue does not tell its depth")
     if backlog == 0:
         return Eta(0, "nothing waits")
     if paused:
         return Eta(None, "not while the schedule is paused")
     if leaving is None:
-        return Eta(None, "not known: the capacity is not")
+        return Eta(None, "how long is not known, for the capacity is not known")
     if leaving <= 0:
-        return Eta(None, "not now: the destination is full, and nothing leaves")
+        return Eta(None, "nothing leaves while the destination queue is full")
     usual = arriving.usual if arriving else 0.0
     phase = Fraction(next_tick_s) / TICK_S
     ticks = _ticks(backlog, leaving, Fraction(usual), phase)
     if leaving_at:
         ticks = _ticks_by_hour(backlog, leaving_at, usual, float(phase))
     if ticks is None:
-        why = "while the destination holds it back" if held_back else "at this capacity"
-        return Eta(None, f"not {why}: {_count(usual)} arrive a minute and {leaving:,} leave")
+        why = "it grows, held back by the destination queue" if held_back else "not at this capacity"
+        return Eta(None, f"{why}: {_count(usual)} arrive a minute and {leaving:,} leave")
     says = f"gone in about {duration(60 * ticks)}"
     if arriving is None:
         return Eta(ticks, f"{says}, if nothing arrives: arrivals are not known")

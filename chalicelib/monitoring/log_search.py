@@ -40,7 +40,7 @@ STOPPED = {
     "errors": "it ended with errors",
     "deadline": "its time was up",
     "paused": "the stage is paused",
-    "back_pressure": "the destination queue is as full as it may be",
+    "back_pressure": "the destination queue is as full as MAX_IN_DESTINATION allows",
     "capacity": "the capacity was reached",
     "repeated": "another tick had done this minute's work",
     "late": "it came too late for its minute",

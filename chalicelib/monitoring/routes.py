@@ -45,7 +45,7 @@ class Health(TypedDict):
 
 @routes.get("/health", signed=False)
 def get_health() -> Health:
-    """The API answers; nothing else is asked."""
+    """Whether the API answers; it asks nothing else."""
     return {"status": "ok"}
 
 

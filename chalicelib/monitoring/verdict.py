@@ -14,6 +14,7 @@ from chalicelib import times
 from chalicelib.monitoring import parallel
 
 NEVER = "not at this capacity: "  # how the ETA begins to say that more arrive than leave
+MOST_CODES = 3
 MOST_QUOTED = 200  # characters of somebody else's words
 PARTS = {
     "schedule": "the schedule",
@@ -26,7 +27,7 @@ PARTS = {
 STOPPED = {
     "errors": "The last tick ended with errors",
     "deadline": "The last tick ran out of time",
-    "back_pressure": "Held back: the destination queue is as full as it may be",
+    "back_pressure": "Held back: the destination queue is as full as MAX_IN_DESTINATION allows",
 }
 FAILING_BELOW = 90  # percent of a function's runs that succeed
 
@@ -90,7 +91,7 @@ def _flow(status: Mapping[str, Any], now: datetime) -> tuple[State, str, str]:
     if says.startswith(NEVER):
         return "bad", "behind", f"Falling behind: {says.removeprefix(NEVER)}"
     if drain["minutes"] is None:
-        return "warn", "stuck", f"{waiting:,} waiting: {says}"
+        return "warn", "stuck", f"{waiting:,} waiting; {says}"
     return "ok", "ok", f"Keeping up: backlog {says}"
 
 
@@ -120,7 +121,17 @@ def _letters(status: Mapping[str, Any]) -> Iterator[Note]:
         why = _quoted(status["dead_letters"]["error"])
         yield {"state": "warn", "about": "letters", "text": f"Dead letters: not known: {why}"}
     elif letters:
-        yield {"state": "bad", "about": "letters", "text": _count(letters, "dead letter")}
+        text = f"{_count(letters, 'dead letter')}{_by_code(status['dead_letters'])}"
+        yield {"state": "bad", "about": "letters", "text": text}
+
+
+def _by_code(counted: Mapping[str, Any]) -> str:
+    """The codes that most have, and how many of those that were given up are not in the store yet."""
+    codes = counted["codes"]
+    parts = [f"{one['letters']:,} {code}" for code, one in list(codes.items())[:MOST_CODES]]
+    parts += ["others"] * (len(codes) > MOST_CODES)
+    parts += [f"{counted['being_filed']:,} being filed"] if counted["being_filed"] else []
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _downstream(status: Mapping[str, Any], now: datetime) -> Iterator[Note]:

@@ -27,7 +27,7 @@ class Plan(TypedDict):
     peak_backlog: int
     longest_wait_minutes: int
     most_in_one_tick: int
-    lost: str | None  # why events would be lost, and the capacity that saves them
+    lost: str | None  # why events may be lost, and the capacity that saves them
     concurrency: dict[str, float]
     first_quota: QuotaUse
     quotas: list[QuotaUse]

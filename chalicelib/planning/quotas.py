@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from chalicelib.planning.forecast import Forecast
 from chalicelib.planning.scenario import QUEUE_CONCURRENCY, Scenario
@@ -20,8 +20,10 @@ BATCH = 10  # messages that consume is given at once
 
 class QuotaUse(TypedDict):
     name: str
+    unit: Literal["", "minutes"]  # of limit and needed; empty where the name says it
     limit: float
     needed: float
+    says: str  # how much of it is used, in words
     used_percent: float
     met: bool
     from_capacity: int | None
@@ -40,16 +42,27 @@ class Quota:
     # The capacity at which it is met, everything else as it is; None when capacity is not what drives it.
     from_capacity: int | None
     advice: str  # what to do when it is met
+    is_time: bool = False  # minutes
 
     @property
     def used(self) -> float:
         return self.needed / self.limit
 
+    @property
+    def says(self) -> str:
+        if self.is_time:
+            waits, kept = duration(60 * self.needed), duration(60 * self.limit)
+            return f"the last event waits {waits}, and SQS keeps it for {kept}"
+        needed = f"{self.needed:,.{1 if self.needed < 100 else 0}f}".removesuffix(".0")
+        return f"{needed} of {self.limit:,.0f}"
+
     def as_dict(self) -> QuotaUse:
         return {
             "name": self.name,
+            "unit": "minutes" if self.is_time else "",
             "limit": self.limit,
             "needed": round(self.needed, 1),
+            "says": self.says,
             "used_percent": round(100 * self.used, 1),
             "met": self.needed > self.limit,
             "from_capacity": self.from_capacity,
@@ -70,7 +83,7 @@ def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     consume = ahead.concurrency["consume"]
     others = ahead.concurrency["enqueue"] + ahead.concurrency["drain"]
     yield Quota(
-        "Lambda: concurrent executions in the account and region",
+        "Lambda, executions at the same time in the account and region",
         scenario.concurrency,
         others + consume,
         f"{AWS}/lambda/latest/dg/gettingstarted-limits.html",
@@ -80,7 +93,7 @@ def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     width = scenario.consume_concurrency
     is_ours = width < QUEUE_CONCURRENCY
     yield Quota(
-        "CONSUME_CONCURRENCY" if is_ours else "Lambda: concurrent invocations for one SQS queue",
+        "CONSUME_CONCURRENCY" if is_ours else "Lambda, executions at the same time for one SQS queue",
         width,
         consume,
         "docs/settings.md" if is_ours else f"{AWS}/lambda/latest/dg/services-sqs-scaling.html",
@@ -89,7 +102,7 @@ def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
         "more CPU",
     )
     yield Quota(
-        "Drain: events a tick that its shards reach in their time",
+        "Drain, events that its shards can forward in one tick",
         scenario.reach,
         min(scenario.capacity, ahead.peak_backlog),
         "docs/shards.md",
@@ -100,7 +113,7 @@ def _of_lambda(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
 
 def _of_queues(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     yield Quota(
-        "SQS: messages in flight in the destination queue",
+        "SQS, messages in flight in the destination queue",
         120_000,
         ahead.concurrency["consume"] * BATCH,
         f"{AWS}/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html",
@@ -108,19 +121,20 @@ def _of_queues(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
         "lower CAPACITY",
     )
     yield Quota(
-        "Source queue: minutes that a message is kept",
+        "SQS, how long a message is kept in the source queue",
         RETENTION_MINUTES,
         ahead.longest_wait,
         "infra/deploying/template.yaml",
         None,
         lost(scenario, ahead) or "",
+        is_time=True,
     )
 
 
 def _of_s3(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     source = f"{AWS}/AmazonS3/latest/userguide/optimizing-performance.html"
     yield Quota(
-        "S3: PUT a second into one prefix of the images bucket",
+        "S3, PUT requests a second into one prefix of the images bucket",
         PUTS_A_SECOND,
         scenario.objects / scenario.per_s,
         source,
@@ -129,7 +143,7 @@ def _of_s3(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
     )
     if scenario.action == "resize":
         yield Quota(
-            "S3: PUT a second into one prefix of the thumbnails bucket",
+            "S3, PUT requests a second into one prefix of the thumbnails bucket",
             PUTS_A_SECOND,
             ahead.most_in_one_tick / 60 * scenario.thumbnails,
             source,
@@ -140,7 +154,7 @@ def _of_s3(scenario: Scenario, ahead: Forecast) -> Iterator[Quota]:
 
 def _of_step_functions(ahead: Forecast) -> Quota:
     return Quota(
-        "Step Functions: StartExecution a second (300 in the three largest regions, else 150)",
+        "Step Functions, StartExecution requests a second (300 in the three largest regions, else 150)",
         300,
         ahead.most_in_one_tick / 60,
         f"{AWS}/step-functions/latest/dg/service-quotas.html",
@@ -150,15 +164,15 @@ def _of_step_functions(ahead: Forecast) -> Quota:
 
 
 def lost(scenario: Scenario, ahead: Forecast) -> str | None:
-    """Why events would be lost, and what saves them; None where none would."""
+    """Why events may be lost, and what saves them; None where none is."""
     if ahead.longest_wait <= RETENTION_MINUTES:
         return None
     wait = duration(60 * ahead.longest_wait)
     needed, reach = lossless(scenario), scenario.reach
     shards = "" if needed <= reach else f", and DRAIN_SHARDS to {-(-needed * scenario.shards // reach)}"
     return (
-        f"events would be lost: the last would wait {wait}, and SQS keeps a message for {KEPT.days} days; "
-        f"set CAPACITY to {needed:,} or more{shards}"
+        f"events may be lost: the last would wait {wait}, SQS keeps a message for {KEPT.days} days, and a "
+        f"drain with so many may not renew them all in time; set CAPACITY to {needed:,} or more{shards}"
     )
 
 

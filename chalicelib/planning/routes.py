@@ -15,7 +15,7 @@ routes = Routes(__name__)
 
 @routes.get("/plan")
 def get_plan(query: PlanQuery) -> Plan:
-    """Minutes to clear, concurrency, the first quota and the cost of a month, for ?objects=1e6&per=24h."""
+    """Minutes to clear, executions, the nearest limit and the cost of a month, for ?objects=1e6&per=24h."""
     from chalicelib.planning import plan, scenario
 
     return plan.from_query(query, scenario.defaults(config()))

@@ -145,7 +145,7 @@ MEMORY = {"enqueue_mb": "enqueue", "drain_mb": "drain", "consume_mb": "consume"}
 def defaults(config: Config) -> dict[str, str | int]:
     """What the stage itself says of a scenario; of an action table the last line that does anything.
 
-    The functions' memory is known to `chalice local`; where it is not, it is the repository's.
+    The functions' memory is what a deploy has written down; where it has not, it is the repository's.
     """
     of = next((one for one in reversed(config.each) if one.action != IGNORE), config)
     return {
@@ -155,6 +155,6 @@ def defaults(config: Config) -> dict[str, str | int]:
         "notifies": config.s3_notifies,
         "thumbnails": len(of.thumbnails.sizes),
         "events": "on" if config.events_bus else "off",
-        **dict(zip(MEMORY, config.local_memory_mb, strict=False)),
+        **dict(zip(MEMORY, config.function_memory_mb, strict=False)),
         "consume_concurrency": config.consume_concurrency or QUEUE_CONCURRENCY,
     }

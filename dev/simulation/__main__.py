@@ -47,7 +47,7 @@ class Ran(NamedTuple):
 @click.command()
 @click.option("--first", default=0, show_default=True, help="The first seed.")
 @click.option("--seeds", "count", type=int, help="How many seeds.")
-@click.option("--minutes", type=float, help="How long, on the clock on the wall.")
+@click.option("--minutes", type=float, help="How long, in real minutes.")
 @click.option(
     "--ticks", type=int, help=f"How many simulated ticks. [default: {TICKS:,} without another bound]"
 )
@@ -67,9 +67,9 @@ def main(
     only: str,
     processes: int,
 ) -> None:
-    """The pipeline's own code against a hostile SQS and Lambda, on a clock that is a number.
+    """The pipeline's own code against a hostile SQS and Lambda, on a virtual clock.
 
-    Exit code 1: something promised did not hold, or a planted fault was not found.
+    Exit code 1: something that must hold did not, or a planted fault was not found.
     """
     if replay is not None:
         sys.exit(_replay(replay))

@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.aws import clients
 from chalicelib.drain import tick
+from chalicelib.letters import resend
 from chalicelib.queues import retention
 from dev import template
 from dev.workspace import ROOT
@@ -132,6 +133,17 @@ def kept(seconds: float) -> Iterator[None]:
             setattr(place, name, value)
 
 
+@contextmanager
+def in_parts(on: bool) -> Iterator[None]:
+    """Each call of a redrive lists one page of letters and calls for the next, as with very many."""
+    before = resend.LISTED_WITHIN_S
+    resend.LISTED_WITHIN_S = 0.0 if on else before
+    try:
+        yield
+    finally:
+        resend.LISTED_WITHIN_S = before
+
+
 def _queues() -> dict[str, QueueLimits]:
     found = {}
     for name in QUEUES:
@@ -156,6 +168,9 @@ def _asynchronous(stage: Stage) -> dict[str, RetryLimits]:
                 request["MaximumEventAgeInSeconds"],
                 "OnFailure" in request.get("DestinationConfig", {}),
             )
+
+        def put_function_recursion_config(self, **request: Any) -> None:
+            """The simulated Lambda looks for no loops."""
 
     client: Any = Recorder()
     # What Lambda does where nobody has said otherwise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -25,19 +26,24 @@ class S3:
         key = request["Key"]
         if action == "PutObject":
             body = bytes(request["Body"])
+            if "IfMatch" in request and key not in self.objects:
+                raise Refused("NoSuchKey", key, 404)
+            seen = _etag(self.objects[key]) if key in self.objects else None
+            if request.get("IfMatch", seen) != seen or ("IfNoneMatch" in request and seen):
+                raise Refused("PreconditionFailed", key, 412)
             self._world.census.stored(key, self.objects.get(key), body)
             self.objects[key] = body
-            return {}
+            return {"ETag": _etag(body)}
         if action == "DeleteObject":
             if body := self.objects.pop(key, b""):
                 self._world.census.unstored(key, body)
             return {}
         if key not in self.objects:
             raise Refused("NoSuchKey", key, 404)
-        return {"Body": io.BytesIO(self.objects[key])}
+        return {"Body": io.BytesIO(self.objects[key]), "ETag": _etag(self.objects[key])}
 
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        after = request.get("ContinuationToken", "")
+        after = request.get("ContinuationToken") or request.get("StartAfter", "")
         most = min(PAGE, request.get("MaxKeys", PAGE))
         keys = sorted(key for key in self.objects if key.startswith(request["Prefix"]) and key > after)
         page: dict[str, Any] = {
@@ -47,3 +53,7 @@ class S3:
         if page["IsTruncated"]:
             page["NextContinuationToken"] = keys[most - 1]
         return page
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.md5(body).hexdigest()}"'

@@ -69,6 +69,7 @@ class Scenario:
     capacity_bytes: int = 0
     # How long the lanes keep a message, and the drain's share of that; 0: as deployed, longer than any run.
     kept_s: float = 0.0
+    in_parts: bool = False  # a call of a redrive lists a page of letters, and goes on by another
 
     def without(self, kind: str) -> Scenario:
         return replace(self, faults=replace(self.faults, **{kind: 0.0}))
@@ -97,6 +98,7 @@ def from_seed(seed: int) -> Scenario:
         orders=tuple(_order(chance, length_s) for _ in range(chance.choice((0, 0, 1, 3)))),
         second_life=chance.random() < 0.2,
         capacity_bytes=_bytes(random.Random(f"bytes {seed}")),
+        in_parts=random.Random(f"parts {seed}").random() < 0.5,
     )
     return _kept(random.Random(f"kept {seed}"), usual)
 

@@ -64,6 +64,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
             )
     if scenario.second_life:
         yield replace(scenario, second_life=False)
+    if scenario.in_parts:
+        yield replace(scenario, in_parts=False)
     least: dict[str, int] = {"shards": 1, "pollers": 1, "threads": 1, "workers": 1, "max_in_destination": 0}
     if scenario.capacity_bytes:
         yield replace(scenario, capacity_bytes=0)

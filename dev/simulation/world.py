@@ -483,7 +483,7 @@ class World:
     # the run
 
     def run(self) -> Outcome:
-        with deployed.kept(self.scenario.kept_s):
+        with deployed.kept(self.scenario.kept_s), deployed.in_parts(self.scenario.in_parts):
             return self._run()
 
     def _run(self) -> Outcome:

@@ -169,7 +169,7 @@ def show(found: Audit, console: Console) -> None:
     if len(found.problems) > MOST_SHOWN:
         console.print(f"[red]and {len(found.problems) - MOST_SHOWN:,} more[/]")
     if not found.problems:
-        console.print("No event had two fates, and no tick exceeded its capacity.", highlight=False)
+        console.print("No event ended in two ways, and no tick exceeded its capacity.", highlight=False)
     console.print("What these lines cannot show:", highlight=False)
     for what, count in found.unknown.items():
         console.print(f"  {count:,} {what}", soft_wrap=True, highlight=False)

@@ -52,7 +52,7 @@ def _json_option(command: Command) -> Command:
 def _follow_options(command: Command) -> Command:
     seconds = click.FloatRange(0)
     every = click.option(
-        "--every", default=EVERY, show_default=True, type=seconds, help="Seconds between looks."
+        "--every", default=EVERY, show_default=True, type=seconds, help="Seconds between two looks."
     )
     return click.option("--follow", is_flag=True, help="Wait for the job's end.")(every(command))
 

@@ -31,6 +31,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 EVERY_S = 5.0  # between two looks
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "red", "paused": "cyan", "unknown": "yellow"}
 RUN_ENDED = ("done", "stopped")
+QUEUES = {  # as the page calls them
+    "source": "live lane",
+    "bulk": "bulk lane",
+    "destination": "destination queue",
+    "dead_letter": "dead letters being filed",
+}
 
 out = Console()
 err = Console(stderr=True)
@@ -39,7 +45,9 @@ err = Console(stderr=True)
 def _where(command: Command) -> Command:
     """The options that say which stage, and in what form the answer is printed."""
     stage = click.option("--stage", help="The deployed stage. [default: dev, where no --url is given]")
-    url = click.option("--url", metavar="URL", help="Of an API that runs, such as `make run` prints.")
+    url = click.option(
+        "--url", metavar="URL", help="The API to ask instead, such as the one that `make run` prints."
+    )
     as_json = click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
     return stage(url(as_json(command)))
 
@@ -59,7 +67,7 @@ _note = click.option("--note", help="Why, for whoever looks later.")
 @_where
 @_note
 def pause(stage: str | None, url: str | None, as_json: bool, note: str | None) -> None:
-    """Forward nothing any more, until `resume`. Uploads are still taken, and wait."""
+    """Forward nothing until `resume`. Uploads are still taken, and wait."""
     with _api(stage, url) as api:
         answer = api.call("POST", "/schedule/pause", body={"note": note} if note else None)
         _print(answer, as_json, "Paused. What was forwarded before is still due, within 80 seconds.")
@@ -141,14 +149,14 @@ def object_(stage: str | None, url: str | None, as_json: bool, key: str) -> None
 
 @click.group()
 def letters() -> None:
-    """The dead letters: list them, read one, send them back, discard them."""
+    """List dead letters, read one, send them back, discard them."""
 
 
 @letters.command("list")
 @_where
 @click.option("--code", help="Only those, such as not-an-image.")
 @click.option("--prefix", help="Only of objects whose keys begin so.")
-@click.option("--contains", metavar="TEXT", help="Only of objects whose keys hold this.")
+@click.option("--contains", metavar="TEXT", help="Only of objects whose keys contain it.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="At most so many.")
 @click.option("--after", metavar="ID", help="Those that follow it; the last line of a list names it.")
 def list_letters(
@@ -161,7 +169,7 @@ def list_letters(
     limit: int,
     after: str | None,
 ) -> None:
-    """How many there are by code, and the newest of them."""
+    """How many dead letters there are by code, and the newest of them."""
     with _api(stage, url) as api:
         page = api.get("/dead-letters", code=code, prefix=prefix, contains=contains, limit=limit, after=after)
     if as_json:
@@ -195,10 +203,10 @@ def show_letter(stage: str | None, url: str | None, as_json: bool, letter: str) 
 def _selecting(command: Command) -> Command:
     options = [
         click.argument("ids", nargs=-1),
-        click.option("--all", "everything", is_flag=True, help="All that are filed by now."),
+        click.option("--all", "everything", is_flag=True, help="All that were rejected before now."),
         click.option("--code", help="Those with this code."),
         click.option("--prefix", help="Those of objects whose keys begin so."),
-        click.option("--contains", metavar="TEXT", help="Those of objects whose keys hold this."),
+        click.option("--contains", metavar="TEXT", help="Those of objects whose keys contain it."),
         click.option("--note", help="Why, for whoever looks later."),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for the end."),
@@ -211,9 +219,10 @@ def _selecting(command: Command) -> Command:
 @letters.command()
 @_selecting
 def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Send letters back to the source queue, by IDS, --code, --prefix, --contains or --all.
+    """Send letters back through the pipeline: by IDS, --code, --prefix, --contains or --all.
 
-    They pass the capacity again, with all their tries before them. Exit code 1: it did not get through.
+    They pass the capacity again, and have all their tries again. It goes on without this command: `stop`
+    ends it. Exit code 1: it was stopped before its end.
     """
     _run("redrive", stage, url, as_json, selected)
 
@@ -221,11 +230,22 @@ def redrive(stage: str | None, url: str | None, as_json: bool, **selected: Any) 
 @letters.command()
 @_selecting
 def discard(stage: str | None, url: str | None, as_json: bool, **selected: Any) -> None:
-    """Throw letters away for good, by IDS, --code, --prefix, --contains or --all.
+    """Throw letters away for good: by IDS, --code, --prefix, --contains or --all.
 
-    Each leaves a line in the log.
+    Each leaves a line in the log of the function letters. It goes on without this command: `stop` ends it.
+    Exit code 1: it was stopped before its end.
     """
     _run("discard", stage, url, as_json, selected)
+
+
+@letters.command()
+@_where
+@click.option("--note", help="Why, for whoever looks later.")
+def stop(stage: str | None, url: str | None, as_json: bool, note: str | None) -> None:
+    """Stop the redrive or discard that runs. What it has not moved is still a letter."""
+    with _api(stage, url) as api:
+        run = api.call("POST", "/dead-letters/stop", body={"note": note} if note else None)
+    _print(run, as_json, f"Stopped: the {run['do']} that {run['by']} began ends within seconds.")
 
 
 def _run(do: str, stage: str | None, url: str | None, as_json: bool, selected: Mapping[str, Any]) -> None:
@@ -270,9 +290,11 @@ def _matching(api: Api, body: Mapping[str, Any]) -> int:
 @click.command()
 @_where
 @click.option("--once", is_flag=True, help="Look once, and end: exit code 1 where something is wrong.")
-@click.option("--every", default=EVERY_S, show_default=True, type=click.FloatRange(1), help="Seconds.")
+@click.option(
+    "--every", default=EVERY_S, show_default=True, type=click.FloatRange(1), help="Seconds between two looks."
+)
 def watch(stage: str | None, url: str | None, as_json: bool, once: bool, every: float) -> None:
-    """Does it keep up, what failed and why: until Ctrl-C."""
+    """Does it keep up, what failed and why? Looks again until Ctrl-C."""
     with _api(stage, url) as api:
         if once or as_json or not out.is_terminal:
             status = api.get("/status")
@@ -298,16 +320,18 @@ def screen(status: Mapping[str, Any]) -> Group:
     says = status["verdict"]
     lines: list[Any] = [Text(_shown(says["headline"]), style=f"bold {COLOURS[says['state']]}")]
     lines += [Text(f"! {problem}", style="red") for problem in problems(status)]
-    table = Table("", "wait", "in flight", "not due", "oldest", box=None)
+    table = Table("", box=None)
+    for column in ("waiting", "in flight", "delayed", "oldest"):
+        table.add_column(column, justify="right")
     for name, of in status["queues"].items():
         if of is None:
             continue
         if "error" in of:
-            table.add_row(name.replace("_", "-"), Text(_shown(of["error"]), style="red"))
+            table.add_row(QUEUES[name], Text(_shown(of["error"]), style="red"))
             continue
         cells = (f"{of[part]:,}" for part in ("visible", "in_flight", "delayed"))
         age = _age(of["oldest_age"]) if of["visible"] else ""
-        table.add_row(name.replace("_", "-"), *cells, age)
+        table.add_row(QUEUES[name], *cells, age)
     lines += ["", table, "", *_facts(status)]
     return Group(*lines, Text(f"stage {status['stage']}, {status['at']}", style="dim"))
 
@@ -320,10 +344,10 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
         note = f": {set_by['note']}" if set_by["note"] else ""
         facts.append(Text(_shown(f"Last changed by {set_by['who']} at {set_by['when']}{note}")))
     arrivals = status["arrivals_per_minute"]
-    coming = "not known" if arrivals is None else f"{arrivals:,.1f} a minute"
+    coming = "not known" if arrivals is None else f"{_number(arrivals)} a minute"
     hour = status["hour"]
     if "error" not in hour and hour["forwarded_per_minute"] is not None:
-        coming += f"; {hour['forwarded_per_minute']:,.1f} a minute forwarded in the last hour"
+        coming += f"; {_number(hour['forwarded_per_minute'])} a minute forwarded in the last hour"
     facts.append(Text(f"Arrivals {coming}"))
     tick = status["last_tick"]
     if tick and "error" not in tick:
@@ -339,7 +363,7 @@ def _facts(status: Mapping[str, Any]) -> list[Text]:
 def problems(status: Mapping[str, Any]) -> list[str]:
     """One line for each thing that somebody has to look at."""
     notes = status["verdict"]["notes"]
-    hint = ": `letters list` shows why"
+    hint = " (`make letters` shows why)"
     return [
         _shown(one["text"] + hint * ((one["about"], one["state"]) == ("letters", "bad"))) for one in notes
     ]
@@ -347,6 +371,11 @@ def problems(status: Mapping[str, Any]) -> list[str]:
 
 def _age(seconds: float | None) -> str:
     return "not known" if seconds is None else times.duration(seconds)
+
+
+def _number(value: float) -> str:
+    """1,234; 41.5 below a hundred, as on the page."""
+    return f"{value:,.{1 if value < 100 else 0}f}".removesuffix(".0")
 
 
 def _count(number: float, noun: str) -> str:

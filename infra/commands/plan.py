@@ -17,7 +17,6 @@ from chalicelib.planning import scenario
 from chalicelib.planning.plan import Plan, plan
 from chalicelib.planning.prices import PRICES, Prices
 from chalicelib.times import duration
-from infra import local_api
 from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.stage import Account, Stage
@@ -28,7 +27,7 @@ NOBODY = Account("000000000000", "us-east-1")  # names of what is not made yet n
 def settings(stage: Stage) -> dict[str, str | int]:
     """What the stage says of a scenario, as its GET /plan does; before a deploy, by its settings so far."""
     names = deploying.expected_settings(stage, NOBODY)
-    told = {**names, **stage.environment(), "LOCAL_MEMORY_MB": local_api.memory(stage)}
+    told = {**names, **stage.environment(), "FUNCTION_MEMORY_MB": stage.function_memory()}
     return scenario.defaults(Config.from_env(told))
 
 
@@ -64,19 +63,22 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     facts = Table(show_header=False, box=None)
     facts.add_column()
     facts.add_column(justify="right")
-    facts.add_row("Until the source queue is empty", duration(60 * found["minutes_to_clear"]))
+    facts.add_row("Source queue empty after", duration(60 * found["minutes_to_clear"]))
     facts.add_row("Longest wait of an event", duration(60 * found["longest_wait_minutes"]))
     facts.add_row("Peak backlog", f"{found['peak_backlog']:,} events")
     for function, executions in found["concurrency"].items():
-        facts.add_row(f"Runs of {function} at the same time", f"{executions:,.1f}")
+        facts.add_row(f"Executions of {function} at the same time", f"{executions:,.1f}")
     console.print(facts)
     limits = Table(title="\nLimits, the nearest first", title_justify="left")
-    for column in ("Limit", "Allowed", "Needed", "Reached at CAPACITY"):
+    for column in ("Limit", "Allowed", "Needed", "Exceeded from CAPACITY"):
         limits.add_column(column, justify="left" if column == "Limit" else "right")
     for one in found["quotas"]:
         style = "red" if one["met"] else ""
         start = f"{one['from_capacity']:,}" if one["from_capacity"] else "-"
-        limits.add_row(one["name"], f"{one['limit']:,.0f}", f"{one['needed']:,.1f}", start, style=style)
+        is_time = one["unit"] == "minutes"
+        allowed = duration(60 * one["limit"]) if is_time else f"{one['limit']:,.0f}"
+        needed = duration(60 * one["needed"]) if is_time else f"{one['needed']:,.1f}"
+        limits.add_row(one["name"], allowed, needed, start, style=style)
     console.print(limits)
     for one in found["quotas"]:
         if one["met"]:
@@ -86,8 +88,13 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for column in ("Amount", "USD"):
         bill.add_column(column, justify="right")
     for line in found["cost_per_month_usd"]["lines"]:
-        bill.add_row(line["what"], f"{line['amount']:,.0f} {line['unit']}", f"{line['usd']:,.2f}")
+        unit = line["unit"].removesuffix("s") if line["amount"] == 1 else line["unit"]
+        bill.add_row(line["what"], f"{_amount(line['amount'])} {unit}", f"{line['usd']:,.2f}")
     bill.add_section()
     bill.add_row("Total", "", f"{found['cost_per_month_usd']['total']:,.2f}")
     console.print(bill)
     console.print("Assumed: " + "; ".join(found["assumed"]) + ".", soft_wrap=True, highlight=False)
+
+
+def _amount(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 100 or amount == int(amount) else f"{amount:,.1f}"

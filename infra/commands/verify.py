@@ -1,7 +1,8 @@
 """`make verify`: two minutes on a real account, for whoever deployed it first.
 
 It reads what is deployed and compares it with what the code and the settings say; with --upload it sends one
-picture of its own through the pipeline. A right that the caller lacks is a line "not checked", with its name.
+picture of its own through the pipeline. What the caller may not look at is a line "not checked", with the
+permission's name.
 """
 
 from __future__ import annotations
@@ -204,7 +205,13 @@ def _failures(deployed: Deployed) -> str:
             raise Wrong(
                 "an upload that enqueue cannot queue would be lost: its on-failure destination is not set"
             )
-    return "no tick is tried twice, no upload is dropped"
+    loop = client.get_function_recursion_config(FunctionName=deployed.name("letters"))["RecursiveLoop"]
+    if loop != "Allow":
+        raise Wrong(
+            f"Lambda would end a long redrive after some 16 calls of letters (RecursiveLoop {loop}): "
+            f"make deploy STAGE={deployed.stage.name}"
+        )
+    return "no tick is tried twice, no upload is dropped, a long redrive goes on"
 
 
 def _invoke_config(client: Any, function: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     leftovers.remove_apis(boto3.client("apigateway"), boto3.client("lambda"), stage, say)
     say("Functions, schedule, event sources, REST API (chalice deploy)")
     run_chalice(stage, "deploy", "--stage", stage.name)
-    say("What Chalice has no settings for: retries, the place of failed events, the API's limits")
+    say("What Chalice has no settings for: retries, where failed events go, the API's limits")
     # Only now does S3 tell in the other way.
     if by_eventbridge:
         notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], enqueue_arn)
@@ -328,7 +328,8 @@ def record(stage: Stage, made: Mapping[str, str], account: Account) -> None:
     """Write the stack's names into the stage's settings, and the policies that follow from them."""
     backfill = account.arn("lambda", f"function:{stage.function_name('backfill')}")
     made = {**made, "THUMBNAILS_BUCKET": _thumbnails_bucket(stage, made)}
-    stage.record({**made, "STAGE": stage.name, "BACKFILL_FUNCTION_ARN": backfill}, {})
+    known = {"BACKFILL_FUNCTION_ARN": backfill, "FUNCTION_MEMORY_MB": stage.function_memory()}
+    stage.record({**made, "STAGE": stage.name, **known}, {})
     if not partitions.has_edge_endpoints(account.partition):
         stage.set_regional_endpoints()
     stage.set_api_policy(address_policy.write(stage))
@@ -343,6 +344,8 @@ def finish(client: LambdaClient, stage: Stage, dead_letter_url: str, account: Ac
     if not _notifies_queue(stage.environment()):
         dead_letters = account.arn("sqs", queue_name(dead_letter_url))
         invocations.of_uploads(client, stage.function_name("enqueue"), dead_letters)
+    if stage.environment().get("REPORTS_BUCKET"):
+        invocations.of_letters(client, stage.function_name("letters"))
 
 
 def run_chalice(stage: Stage, *arguments: str) -> None:

@@ -32,6 +32,16 @@ def of_uploads(client: LambdaClient, function: str, dead_letter_arn: str) -> Non
     )
 
 
+def of_letters(client: LambdaClient, function: str) -> None:
+    """A long redrive calls itself for its next part: Lambda would take that for a loop after 16 calls.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html, and docs/decisions/0021.
+    """
+    settled(
+        lambda: client.put_function_recursion_config(FunctionName=function, RecursiveLoop="Allow"), *NOT_YET
+    )
+
+
 def without_width(client: LambdaClient, mapping: str) -> None:
     """The event source mapping has no maximum concurrency of its own."""
     found = client.get_event_source_mapping(UUID=mapping)

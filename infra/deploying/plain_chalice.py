@@ -73,6 +73,7 @@ def check(stage: Stage, command: str) -> None:
         raise CommandError(NOT_PACKAGED.format(stage.name))
     if command in (*DEPLOYS, "package"):
         _check_policies(stage)
+        _check_memory(stage)
         _check_shards(stage)
     if command == "delete" and not stage.deployed_file.exists():
         raise CommandError(
@@ -108,6 +109,16 @@ def _check_shards(stage: Stage) -> None:
         raise CommandError(
             f"stage {stage.name} runs {len(there)} drains, DRAIN_SHARDS is {len(stage.drains())}: "
             f"make deploy STAGE={stage.name}"
+        )
+
+
+def _check_memory(stage: Stage) -> None:
+    """GET /plan counts with what the last `make deploy` wrote down."""
+    told, memory = stage.environment().get("FUNCTION_MEMORY_MB", ""), stage.function_memory()
+    if told and told != memory:
+        raise CommandError(
+            f"stage {stage.name}: FUNCTION_MEMORY_MB is {told!r}, and lambda_memory_size of enqueue, drain "
+            f"and consume says {memory!r}: make deploy STAGE={stage.name}"
         )
 
 

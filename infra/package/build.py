@@ -96,7 +96,7 @@ class _Requirements(packager.DependencyBuilder):
                 f"no package for Lambda of {missing}: pin a version with a wheel for it"
             ) from e
         except (packager.PackageDownloadError, packager.NoSuchPackageError) as e:
-            raise CommandError(f"the requirements cannot be had: {e}") from e
+            raise CommandError(f"the requirements cannot be downloaded: {e}") from e
 
 
 def build(root: Path, stage: str) -> Package:

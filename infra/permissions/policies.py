@@ -68,6 +68,8 @@ GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "s3:DeleteObject": (LETTERS,),
         "s3:ListBucket": (REPORTS,),
         "sqs:SendMessage": (SOURCE, BULK),
+        # The next part of a redrive or discard.
+        "lambda:InvokeFunction": (LETTERS_FUNCTION,),
         "events:PutEvents": (BUS,),
         # Those that are filed, when another one of their batch is not.
         "sqs:DeleteMessage": (DEAD,),

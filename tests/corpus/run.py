@@ -7,6 +7,7 @@ files (fuzz.py), each in its own process too.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 import warnings
@@ -55,6 +56,7 @@ def expected(path: Path) -> list[tuple[int, int]] | None:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()  # no option but --help
     warnings.simplefilter("ignore")
     for form in SETTINGS.formats:
         load_plugin(form)  # before the fork, so that every child has them

@@ -314,7 +314,7 @@ def test_a_downstream_that_fails_or_is_slow_loses_nothing_and_one_that_refuses_h
     assert letters["post/never.jpg"] == "the downstream answers 422: no such\\nfield"
     assert "the API answers 422" in letters["call/never.jpg"]
     assert letters["invoke/reject.jpg"] == "the function rejects it: no invoice in it"
-    said = "gave up after 5 tries; the last: Retry: the function failed: ValueError: not today"
+    said = "gave up after 5 tries; the last: the function failed: ValueError: not today"
     assert letters["invoke/fail.jpg"] == said
     wait_for(lambda: set(refused) <= set(downstreams.words()), "word of the letters")
     words = downstreams.words()

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from PIL import Image
 
+from infra.commands import plan as planning
 from tests.support.deployment import (
     deploy,
     environment,
@@ -162,6 +163,19 @@ def test_the_rest_api_answers_only_signed_requests_but_for_health(deployed, aws)
         assert rest(deployed, aws.url, path, body, signed=False)[0] == 403
     status, answer = rest(deployed, aws.url, "status")
     assert (status, answer["version"]) == (200, 1)
+
+
+def test_the_deployed_plan_knows_the_functions_memory_and_is_the_one_that_make_plan_gives(deployed, aws):
+    client = boto3.client("lambda")
+    memory = [
+        client.get_function_configuration(FunctionName=deployed.stage.function_name(function))["MemorySize"]
+        for function in ("enqueue", "drain", "consume")
+    ]
+    asked = {"objects": "1e6", "per": "2h", "size": "2MB"}
+    told = rest(deployed, aws.url, "plan?objects=1e6&per=2h&size=2MB")
+    assert told == (200, planning.answer(asked, deployed.stage, None))
+    assert [told[1]["given"][f"{name}_mb"] for name in ("enqueue", "drain", "consume")] == memory
+    assert deployed.settings["FUNCTION_MEMORY_MB"] == ",".join(map(str, memory))
 
 
 def test_an_object_that_is_gone_is_a_try_that_failed_as_aws_answers_this_role(deployed):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
+import boto3
 import pytest
+from ministack.core.lambda_runtime import INVOKE_DEPTH_HEADER
+from ministack.services.lambda_svc import MAX_INVOKE_DEPTH
 
+from chalicelib import times
+from chalicelib.config import Config
+from chalicelib.letters import filing, resend, runs, store
 from chalicelib.queues import letters
 from tests.support.deployment import deploy, only_our_ticks, rest, wait_for, without
 
@@ -76,6 +84,49 @@ def test_letters_are_filed_counted_sent_back_and_discarded_to_the_letter(office)
     assert office.run("discard", all=True)["moved"] == 2 * (MANY // 3) - 2
     assert office.ask("dead-letters")["total"] == 0
     assert office.pipeline.waiting() == MANY // 3  # a discard sends nothing
+
+
+@pytest.fixture
+def short(office):
+    """A call of the function has four seconds beside its margin. Yields its name."""
+    client, name = boto3.client("lambda"), office.pipeline.stage.function_name("letters")
+    before = client.get_function_configuration(FunctionName=name)["Timeout"]
+    client.update_function_configuration(FunctionName=name, Timeout=int(resend.MARGIN_S) + 4)
+    yield name
+    client.update_function_configuration(FunctionName=name, Timeout=before)
+
+
+def test_a_discard_that_outlives_its_functions_time_goes_on_by_itself_and_lambda_takes_it_for_no_loop(
+    office, short
+):
+    """It begins as the last call that the local Lambda allows a loop: each further part would be dropped."""
+    many, bucket = 5000, office.pipeline.settings["REPORTS_BUCKET"]
+
+    def put(number):
+        record = {
+            "messageId": "m",
+            "body": json.dumps({"Bucket": "nobodys", "Key": f"{number}.jpg", "Id": "1"}),
+        }
+        store.put(office.pipeline.s3, bucket, filing.letter_of(record, datetime(2026, 1, 31, tzinfo=UTC)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, range(many)))
+    functions = boto3.client("lambda")
+    functions.meta.events.register(
+        "before-sign.lambda.Invoke",
+        lambda request, **_: request.headers.add_header(INVOKE_DEPTH_HEADER, str(MAX_INVOKE_DEPTH - 1)),
+    )
+    config = Config.from_env(office.pipeline.settings)
+    begun = runs.start("discard", {"all": True}, "a test", office.pipeline.s3, functions, config, times.now())
+
+    def latest():
+        return next(one for one in office.ask("dead-letters/redrive")["runs"] if one["id"] == begun["id"])
+
+    wait_for(lambda: latest()["status"] in runs.ENDED, "the discard")
+    ended = latest()
+    assert (ended["status"], ended["moved"], ended["left"]) == ("done", many, 0), ended
+    assert ended["part"] > 1
+    assert office.ask("dead-letters")["total"] == 0
 
 
 def test_what_sqs_itself_moves_is_filed_under_a_name_of_its_own(office):

@@ -3,13 +3,14 @@
 import contextlib
 import json
 import re
+import secrets
 import time
 
 import boto3
 import pytest
 
 from chalicelib import times
-from chalicelib.letters import runs
+from chalicelib.letters import resend, runs
 from dev import workspace
 from dev.pipeline import SCHEDULED_EVENT
 from infra.permissions import policies
@@ -310,29 +311,45 @@ class Work:
         with environment(self.pipeline, "drain", MAX_IN_DESTINATION="5"):
             return self.tick(self.body())
 
-    def file_a_letter(self, key="no.jpg"):
-        """As Lambda hands a dead letter over."""
-        record = {
-            "messageId": "1",
-            "receiptHandle": "none",
-            "body": self.body(key),
-            "attributes": {"SentTimestamp": "1769860800000"},
-            "messageAttributes": {"Reason": {"stringValue": "for a test", "dataType": "String"}},
-        }
-        return not invoke(self.pipeline, "letters", {"Records": [record]})[1]
+    def file_a_letter(self, *keys):
+        """As Lambda hands dead letters over."""
+        records = [
+            {
+                "messageId": "1",
+                "receiptHandle": "none",
+                "body": self.body(key),
+                "attributes": {"SentTimestamp": "1769860800000"},
+                "messageAttributes": {"Reason": {"stringValue": "for a test", "dataType": "String"}},
+            }
+            for key in keys or ["no.jpg"]
+        ]
+        return not invoke(self.pipeline, "letters", {"Records": records})[1]
 
     def redrive_many_letters(self):
         return self.redrive_letters(11)
+
+    def redrive_more_than_one_call_can(self):
+        """Which has three seconds beside its margin; over when no part of it runs any more."""
+        client, name = boto3.client("lambda"), self.pipeline.stage.function_name("letters")
+        before = client.get_function_configuration(FunctionName=name)["Timeout"]
+        client.update_function_configuration(FunctionName=name, Timeout=int(resend.MARGIN_S) + 3)
+        try:
+            self.redrive_letters(1500)
+            wait_for(lambda: self.run_ended(self.run_id, runs.ENDED), "the redrive")
+            return self.run_ended(self.run_id)
+        finally:
+            client.update_function_configuration(FunctionName=name, Timeout=before)
 
     def redrive_letters(self, many=1):
         """The function's part of it, with keys of its own each time."""
         self.keys = getattr(self, "keys", 0) + 1
         prefix = f"redrive-{time.time()}-{self.keys}/"
-        for number in range(many):
-            self.file_a_letter(f"{prefix}{number}.jpg")
-        now = times.now()
+        keys = [f"{prefix}{number}.jpg" for number in range(many)]
+        for start in range(0, many, 200):  # as many as a call has time for
+            self.file_a_letter(*keys[start : start + 200])
+        now, self.run_id = times.now(), secrets.token_hex(4)
         order = {
-            "id": f"{self.keys:08d}",
+            "id": self.run_id,
             "do": "redrive",
             "select": {"prefix": prefix},
             "by": "a test",
@@ -340,6 +357,7 @@ class Work:
             "started": times.iso(now),
             "at": times.iso(now),
             "status": "asked",
+            "part": 1,
             "moved": 0,
             "left": None,
             "cut": 0,
@@ -358,9 +376,11 @@ class Work:
             wait_for(lambda: self.run_ended(answer["id"]), "the redrive")
         return fine
 
-    def run_ended(self, run_id):
-        found = self.rest("dead-letters/redrive")[0]["runs"]
-        return [run["status"] for run in found if run["id"] == run_id] == ["done"]
+    def run_ended(self, run_id, how=("done",)):
+        return next(run["status"] for run in self.runs() if run["id"] == run_id) in how
+
+    def runs(self):
+        return self.rest("dead-letters/redrive")[0]["runs"]
 
     def set_the_capacity(self):
         fine = self.put("capacity", {"capacity": 999})
@@ -452,6 +472,7 @@ NEEDS = [
     ("letters", "s3:ListBucket", "-reports-000000000000-us-east-1", "redrive_letters"),
     ("letters", "sqs:SendMessage", "-source", "redrive_letters"),
     ("letters", "sqs:SendMessage", "-bulk", "redrive_many_letters"),
+    ("letters", "lambda:InvokeFunction", "-letters", "redrive_more_than_one_call_can"),
     ("backfill", "sqs:SendMessage", "-bulk", "backfill_enqueues"),
     (
         "backfill",

@@ -107,6 +107,15 @@ def ticks_are_tried_again(p):
     return changed(retries(2), retries(0))
 
 
+def a_long_redrive_would_be_ended(p):
+    client, name = boto3.client("lambda"), p.stage.function_name("letters")
+
+    def loop(kind):
+        return lambda: client.put_function_recursion_config(FunctionName=name, RecursiveLoop=kind)
+
+    return changed(loop("Terminate"), loop("Allow"))
+
+
 def two_ticks_may_overlap(p):
     client, name = boto3.client("lambda"), p.stage.function_name("drain")
     return changed(
@@ -144,6 +153,7 @@ def an_alarm_is_gone(p):
         (a_notification_is_gone, "notification"),
         (a_filter_is_another, "notification"),
         (ticks_are_tried_again, "retries, on-failure"),
+        (a_long_redrive_would_be_ended, "retries, on-failure"),
         (two_ticks_may_overlap, "schedule"),
         (a_log_is_kept_for_ever, "log groups"),
         (an_alarm_is_gone, "alarms"),

@@ -106,6 +106,8 @@ def test_keys_are_listed_by_prefix_in_the_order_of_utf_8_page_by_page(s3):
     assert [one["Key"] for one in second["Contents"]] == ["a/\ue000", "a/\U0001f600"]
     assert second["IsTruncated"] is False
     assert "Contents" not in s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="c/")
+    after = s3.client.list_objects_v2(Bucket=s3.bucket, Prefix="a/", StartAfter="a/ü")
+    assert [one["Key"] for one in after["Contents"]] == ["a/\ue000", "a/\U0001f600"]
 
 
 def test_a_paginator_gives_every_page(s3):
@@ -131,6 +133,20 @@ def test_a_delete_with_if_match_takes_only_what_was_seen(s3):
     s3.client.delete_object(Bucket=s3.bucket, Key="a b+ü.jpg", IfMatch=seen)
     with pytest.raises(ClientError):
         s3.client.head_object(Bucket=s3.bucket, Key="a b+ü.jpg")
+
+
+def test_a_put_with_if_match_replaces_only_what_was_seen(s3):
+    seen = put(s3)["ETag"]
+    for condition in ({"IfMatch": '"another"'}, {"IfNoneMatch": "*"}):
+        with pytest.raises(ClientError) as refused:
+            s3.client.put_object(Bucket=s3.bucket, Key="a b+ü.jpg", Body=b"mine", **condition)
+        assert refused.value.response["Error"]["Code"] == "PreconditionFailed"
+    s3.client.put_object(Bucket=s3.bucket, Key="a b+ü.jpg", Body=b"mine", IfMatch=seen)
+    assert s3.client.get_object(Bucket=s3.bucket, Key="a b+ü.jpg")["Body"].read() == b"mine"
+    with pytest.raises(ClientError) as missing:
+        s3.client.put_object(Bucket=s3.bucket, Key="nothing", Body=b"mine", IfMatch=seen)
+    assert missing.value.response["Error"]["Code"] == "NoSuchKey"
+    s3.client.put_object(Bucket=s3.bucket, Key="nothing", Body=b"mine", IfNoneMatch="*")
 
 
 @pytest.fixture(params=BACKENDS)

@@ -96,7 +96,7 @@ def test_a_capacity_is_set_and_taken_back_and_the_pause_holds(page, pipeline):
 def test_resuming_starts_the_schedule_again(page, pipeline):
     page.click("#pause")
     confirm(page)
-    expect(page.locator("#schedule-says")).to_have_text("A tick every minute")
+    expect(page.locator("#schedule-says")).to_have_text("Runs every minute")
     ticks_until(pipeline, page, "#picture .node-source .value", "0")
 
 
@@ -112,7 +112,7 @@ def redrive_and_wait_until_it_is_back(page, pipeline):
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.locator("#toast")).not_to_be_empty()
-    expect(page.locator("#redrives")).to_contain_text("1 are in the source queue")
+    expect(page.locator("#redrives")).to_contain_text("1 sent back")
     expect(page.locator("#redrives")).to_contain_text(": once more")
     expect(page.locator("#letters-note")).to_contain_text("None.")
     expect(page.locator("#notes")).not_to_contain_text("dead letter")  # the count of a status is kept a while
@@ -183,7 +183,7 @@ def test_the_last_hour_and_the_plots_have_what_went_through(page):
 
     expect(gauge("Done").first).to_have_text("2")
     expect(gauge("Thumbnails")).to_have_text("4")
-    expect(gauge("Half done within")).not_to_have_text("–")
+    expect(gauge("Half are done within")).not_to_have_text("–")
     expect(page.locator("#picture .node-drain")).to_contain_text("100% ok")
     drawn = page.locator("#plot-throughput .plot").locator("path.line, circle.dot")
     expect(drawn).not_to_have_count(0, timeout=2 * PATIENCE)  # a minute has to be over first

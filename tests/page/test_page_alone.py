@@ -61,12 +61,12 @@ def test_both_lanes_are_in_the_picture(visits, stand_in):
 
 
 def test_what_fails_is_said_beside_the_sentence_and_somebodys_words_are_only_text(visits, stand_in):
-    why = "Retry: the downstream answers <b>401</b>\u202e"
+    why = "the downstream answers <b>401</b>\u202e"
     open_circuit = {"paused": True, "until": None, "why": why}
     page = opened(visits, stand_in, lambda: canned.status(**{**FAILING, "downstream": open_circuit})).page
     notes = page.locator("#notes li")
     expect(notes).to_have_count(7)
-    expect(notes.nth(0)).to_have_text("17 dead letters")
+    expect(notes.nth(0)).to_have_text("17 dead letters: 11 not-an-image, 4 too-many-pixels, 2 being filed")
     expect(notes.nth(1)).to_contain_text("the downstream answers <b>401</b>\\u202e")
     expect(notes.nth(2)).to_contain_text("not allowed to send to the destination queue")
     notes.nth(0).locator("a").click()
@@ -178,7 +178,7 @@ def test_pausing_says_what_will_happen_and_happens_only_then(visits, stand_in):
     stand_in.answers["GET status"] = lambda: canned.status(schedule={"paused": bool(paused)})
     stand_in.answers["POST schedule/pause"] = lambda body: paused.append(1) or {"paused": True}
     page.click("#pause")
-    expect(page.locator("dialog")).to_contain_text("nothing is forwarded, until somebody resumes")
+    expect(page.locator("dialog")).to_contain_text("Nothing is forwarded until somebody resumes")
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.locator("#pause")).to_be_focused()
@@ -207,10 +207,12 @@ def test_the_capacity_goes_back_to_the_deployed_one(visits, stand_in):
     page = opened(visits, stand_in, lambda: canned.status(capacity=500, capacity_set=500)).page
     page.click("#capacity")
     page.fill("#capacity-field", "20")
-    expect(page.locator("#capacity-effect")).to_contain_text("125 ticks, about 2 h 5 min")
+    expect(page.locator("#capacity-effect")).to_contain_text("about 2 h 5 min")
     expect(page.locator("#capacity-effect")).to_contain_text("the backlog will grow")
     page.click("text=Back to deployed (1,000)")
-    expect(page.locator("#toast")).to_contain_text("Capacity is 1,000 events a tick, from the next tick on;")
+    expect(page.locator("#toast")).to_contain_text(
+        "Capacity is 1,000 events a minute, from the next tick on;"
+    )
     assert stand_in.asked == [("PUT capacity", {"capacity": None})]
 
 
@@ -220,7 +222,7 @@ def test_dead_letters_are_counted_by_code_with_what_each_means_and_those_being_f
     expect(page.locator("#codes li")).to_have_count(2)
     expect(page.locator("#codes li").first).to_contain_text("11")
     expect(page.locator("#codes li").first).to_contain_text(
-        "Send back? No, until somebody uploads a good one"
+        "Send back? No: a good one, once it is uploaded, is handled by itself"
     )
     expect(page.locator("#picture .node-dead_letter")).to_contain_text("2 being filed")
 
@@ -303,9 +305,7 @@ def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
     expect(runs).to_contain_text("redrive running: 10 of 100")
     expect(runs).to_contain_text("by user/<b>alice</b>: S3 is back")
     stand_in.answers["GET dead-letters/redrive"] = {
-        "runs": [
-            {**canned.run(status="stopped"), "says": "10 are in the source queue; 90 are left; ask again"}
-        ]
+        "runs": [{**canned.run(status="stopped"), "says": "10 sent back; 90 are left; ask again"}]
     }
     expect(runs).to_contain_text("90 are left; ask again")
     stand_in.answers["POST dead-letters/redrive"] = canned.run("redrive", "asked", 0)
@@ -314,6 +314,18 @@ def test_how_far_a_redrive_is_and_who_asked_for_it_is_shown(visits, stand_in):
     page.click("dialog button[type=submit]")
     expect(page.locator("dialog")).to_have_count(0)
     assert stand_in.asked == [("POST dead-letters/redrive", {"all": True})]
+
+
+def test_a_redrive_that_runs_can_be_stopped(visits, stand_in):
+    stand_in.answers["GET dead-letters/redrive"] = lambda: {"runs": [canned.run()]}
+    stand_in.answers["POST dead-letters/stop"] = canned.run(status="stopped")
+    page = opened(visits, stand_in, canned.failing).page
+    page.locator("#redrives").get_by_role("button", name="Stop").click()
+    expect(page.locator("dialog")).to_contain_text("It ends within seconds.")
+    page.fill("#note", "the wrong ones")
+    page.click("dialog button[type=submit]")
+    expect(page.locator("#toast")).to_have_text("The redrive is stopped.")
+    assert stand_in.asked == [("POST dead-letters/stop", {"note": "the wrong ones"})]
 
 
 def test_a_letter_is_shown_whole_and_more_of_them_page_by_page(visits, stand_in):
@@ -516,7 +528,7 @@ def test_what_if_is_asked_with_what_the_form_says(visits, stand_in):
     expect(page.locator("#plan-facts")).to_contain_text("31,200")
     quota = page.locator("#plan-quota")
     expect(quota).to_contain_text(
-        "Lambda concurrency: 43 of 1,000; a capacity of 41,000 or more would exceed it"
+        "in the account and region: 43 of 1,000; a capacity of 41,000 or more would need more"
     )
     page.fill("#plan-capacity", "50000")
     with page.expect_response("**/plan?objects=1000000&per=2h&size=2MB&capacity=50000"):
@@ -699,7 +711,7 @@ def test_who_changed_what_when_and_why_is_on_the_page_and_asked_for(visits, stan
     expect(page.locator("#set-by")).to_contain_text("“import”")
     expect(page.locator("#capacity-says")).to_contain_text("set here until ")
     changes = page.locator("#changes li")
-    expect(changes.first).to_contain_text("Capacity set: 1,000 events a tick")
+    expect(changes.first).to_contain_text("Capacity set: 1,000 events a minute")
     expect(changes.first).to_contain_text("by assumed-role/OnCall/<b>ann</b>")
     page.click("#pause")
     page.fill("#note", "the database is down")
@@ -789,11 +801,11 @@ def test_no_number_comes_without_what_it_is(visits, stand_in):
     expect(words).to_contain_text("Live lane: 0 waiting, 0 in flight, 0 delayed.")
     expect(words).not_to_contain_text("not known")
     expect(page.locator("#picture")).to_contain_text("15 min mean")
-    expect(page.locator("#plot-failures .legend")).to_contain_text("dead letters in all")
+    expect(page.locator("#plot-failures .legend")).to_contain_text("dead letters, total")
     expect(page.locator("#jobs li .pill .icon-off")).to_have_count(1)
     page.click("#capacity")
     expect(page.locator("#capacity-effect")).to_have_text(
-        "Each tick will forward at most 1,000 events, now 1,000; nothing waits now."
+        "At most 1,000 events a minute will be forwarded (now 1,000); nothing waits now."
     )
 
 

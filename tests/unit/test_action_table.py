@@ -66,8 +66,8 @@ def test_without_the_file_all_is_as_it_was():
         ('[[line]]\nprefix = "a"', "line 1 of the table: it has no action"),
         ("[[line]]\naction = 1", "line 1 of the table: action is 1: expected a text"),
         ('[[line]]\nprefix = "a/"\naction = "log"', "line 1 of the table: the last line is for the rest"),
-        ('[[line]]\naction = "log"\nCAPACITY = "5"', "CAPACITY is the stage's, and no line's"),
-        ('[[line]]\naction = "log"\nAWS_REGION = "x"', "AWS_REGION is the stage's, and no line's"),
+        ('[[line]]\naction = "log"\nCAPACITY = "5"', "CAPACITY is a setting of the stage, not of a line"),
+        ('[[line]]\naction = "log"\nAWS_REGION = "x"', "AWS_REGION is a setting of the stage, not of a line"),
         ('[[line]]\naction = "log"\nsizes = "5"', "sizes is no setting"),
         ('[[line]]\naction = "ignore"\nTHUMBNAIL_SIZES = "5"', "what is ignored needs no THUMBNAIL_SIZES"),
         (
@@ -236,7 +236,7 @@ def test_a_line_whose_downstream_fails_opens_its_own_circuit_and_no_other(batch,
     assert (counts["untried"], counts["done"]) == (1, 2)
     line = told(capsys, "consumed")[-1]
     assert line["CircuitOpen"] == 1
-    assert line["paused_why"] == "Retry: the downstream answers 401"
+    assert line["paused_why"] == "the downstream answers 401"
 
 
 def test_each_line_loads_its_action_once_and_none_that_no_key_asked_for(config, monkeypatch):

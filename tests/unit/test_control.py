@@ -139,7 +139,7 @@ def test_who_changed_what_when_and_why_is_kept_and_told_newest_first(monkeypatch
     assert [(one["did"], one["what"], one["note"]) for one in found] == [
         ("schedule resumed", None, None),
         ("schedule paused", None, "the database is down"),
-        ("capacity set", "7 events a tick", "import"),
+        ("capacity set", "7 events a minute", "import"),
     ]
     assert {one["by"] for one in found} == {"arn:aws:iam::1:user/ann"}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

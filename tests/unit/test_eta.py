@@ -126,9 +126,9 @@ def test_what_is_not_known_is_said_and_never_counted_as_known():
 def test_nothing_leaves_while_paused_or_held_back():
     assert eta(100, CAPACITY, steady(0), paused=True).minutes is None
     assert eta(0, CAPACITY, steady(0), paused=True).minutes == 0
-    assert "destination is full" in eta(100, 0, steady(0)).says
+    assert "destination queue is full" in eta(100, 0, steady(0)).says
     held = eta(100, 50, steady(60), held_back=True)
-    assert held.says == "not while the destination holds it back: 60 arrive a minute and 50 leave"
+    assert held.says == "it grows, held back by the destination queue: 60 arrive a minute and 50 leave"
 
 
 def test_the_mean_is_told_beside_the_usual_minute():

@@ -74,7 +74,7 @@ def test_the_rule_asks_for_uploads_to_the_stages_bucket():
         ({"IMAGES_PATTERNS": "a**"}, "IMAGES_PATTERNS is 'a**': expected patterns of whole keys"),
         ({"IMAGES_PATTERNS": "a,,b"}, "IMAGES_PATTERNS is 'a,,b': expected patterns"),
         ({"IMAGES_PATTERNS": "a,a"}, "expected each pattern once"),
-        ({"IMAGES_PATTERNS": "a*", "IMAGES_PREFIX": "a"}, "take IMAGES_PREFIX and IMAGES_SUFFIX into them"),
+        ({"IMAGES_PATTERNS": "a*", "IMAGES_PREFIX": "a"}, "write IMAGES_PREFIX and IMAGES_SUFFIX into them"),
         (
             {"IMAGES_PATTERNS": ",".join(f"{i}{'x' * 900}*" for i in range(3))},
             "characters: EventBridge takes 2,048",

@@ -15,7 +15,7 @@ from chalicelib import times
 from chalicelib.aws import clients
 from chalicelib.config import Config
 from chalicelib.errors import BadRequest, Conflict
-from chalicelib.letters import handler, runs, store
+from chalicelib.letters import handler, resend, runs, store
 from dev.fake_boto3 import FakeBotoSqs, FakeS3, client_error
 from dev.workspace import ROOT
 from tests.support.app import load_app
@@ -63,7 +63,7 @@ def ask(s3, sqs, functions):
     def asked(do, body, remaining_ms=LONG, now=NOW):
         runs.start(do, body, "arn:alice", s3, functions, CONFIG, now)
         order = json.loads(functions.calls[-1]["Payload"])
-        return handler.handle(order, s3, sqs, CONFIG, remaining_ms)
+        return handler.handle(order, s3, sqs, lambda: functions, CONFIG, remaining_ms)
 
     return asked
 
@@ -141,7 +141,7 @@ def test_a_letter_whose_body_is_cut_is_never_sent_and_counted(ask, s3, queues):
     put_letter(s3, "b.jpg", body_bytes=2_000_000)
     ended = ask("redrive", {"all": True})
     assert (ended["status"], ended["moved"], ended["cut"], ended["left"]) == ("done", 1, 1, 1)
-    assert ended["says"] == "1 are in the source queue; 1 stay: their bodies are not whole"
+    assert ended["says"] == "1 sent back; 1 stay: their bodies are not whole"
     assert (sent(queues), filed_keys(s3)) == (["a.jpg"], ["b.jpg"])
     assert ask("discard", {"all": True}, now=NOW + timedelta(minutes=1))["moved"] == 1
 
@@ -192,27 +192,280 @@ def test_a_run_that_dies_at_any_call_is_ended_by_asking_again_and_nothing_is_los
     order = json.loads(functions.calls[-1]["Payload"])
     s3.before = die
     with contextlib.suppress(Died):
-        handler.handle(order, s3, sqs, CONFIG, LONG)
+        handler.handle(order, s3, sqs, lambda: functions, CONFIG, LONG)
     s3.before = lambda called, request: None
     assert set(sent(queues)) | set(filed_keys(s3)) == set(keys)
-    ended = handler.handle(order, s3, sqs, CONFIG, LONG)  # as Lambda runs a failed call again
+    ended = again(order, s3, sqs, functions)
     assert ended["status"] == "done"
     assert set(sent(queues)) == set(keys)
     assert filed_keys(s3) == []
 
 
-def test_a_run_stops_in_time_and_the_same_asked_again_does_the_rest(ask, s3, queues):
+def again(order, s3, sqs, functions, remaining_ms=LONG):
+    """Lambda runs a call that failed again, a minute later."""
+    later = times.now() + timedelta(minutes=1)
+    whole = runs.order_of(order)
+    return resend.run(whole, s3, sqs, lambda: functions, CONFIG, remaining_ms, now=lambda: later)
+
+
+def short(looks=3):
+    """A function's time that is up after so many looks at it."""
+    left = iter([60_000] * looks)
+    return lambda: next(left, 0)
+
+
+class Parts:
+    """What the function asks Lambda for is done at once, one part after the other."""
+
+    def __init__(self, s3, sqs, remaining_ms=short):
+        self.s3, self.sqs, self.remaining_ms = s3, sqs, remaining_ms
+        self.orders = []
+        self.before = lambda order: None
+
+    def invoke(self, *, Payload, **_):  # noqa: N803
+        self.orders.append(json.loads(Payload))
+
+    def run(self, do="redrive", **body):
+        """To its end."""
+        begun = runs.start(do, body, "arn:alice", self.s3, self, CONFIG, times.now())
+        done = 0
+        while done < len(self.orders):
+            order = self.orders[done]
+            self.before(order)
+            handler.handle(order, self.s3, self.sqs, lambda: self, CONFIG, self.remaining_ms())
+            done += 1
+        return next(
+            one for one in runs.latest(self.s3, CONFIG, times.now())["runs"] if one["id"] == begun["id"]
+        )
+
+
+@pytest.mark.parametrize("do", ["redrive", "discard"])
+def test_a_run_that_runs_out_of_time_goes_on_by_itself_until_nothing_is_left(s3, sqs, queues, do):
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    parts = Parts(s3, sqs)
+    ended = parts.run(do, all=True, note="S3 is back")
+    assert (ended["status"], ended["moved"], ended["left"]) == ("done", 1000, 0)
+    assert (ended["by"], ended["note"], ended["select"]) == ("arn:alice", "S3 is back", {"all": True})
+    assert ended["part"] == len(parts.orders) > 2
+    assert (len(sent(queues)), filed_keys(s3)) == (1000 if do == "redrive" else 0, [])
+
+
+def test_progress_is_seen_between_two_parts_and_keeps_another_run_away(s3, sqs):
+    for number in range(400):
+        put_letter(s3, f"{number:04d}.jpg")
+    parts, seen = Parts(s3, sqs), []
+
+    def look(order):
+        (run,) = runs.latest(s3, CONFIG, times.now())["runs"]
+        seen.append((run["status"], run["part"], run["moved"]))
+        if run["moved"]:
+            assert run["moved"] + run["left"] == 400
+            with pytest.raises(Conflict):
+                runs.start("discard", {"all": True}, "arn:bob", s3, parts, CONFIG, times.now())
+
+    parts.before = look
+    parts.run(all=True)
+    assert [(status, part) for status, part, _ in seen] == [
+        ("asked", part) for part in range(1, len(seen) + 1)
+    ]
+    assert len({moved for _, _, moved in seen}) == len(seen) > 1
+
+
+def test_letters_that_were_listed_are_moved_before_more_are_listed(s3, sqs, queues, monkeypatch):
+    """As with so many that a listing takes longer than a part may: here a part lists a page of ten."""
+    monkeypatch.setattr(resend, "LISTED_WITHIN_S", 0.0)
+    s3.page_keys = 10
+    for number in range(95):
+        put_letter(s3, f"{number:04d}.jpg", body_bytes=2_000_000 if number in (3, 33) else None)
+    parts = Parts(s3, sqs, lambda: LONG)
+    ended = parts.run(prefix="00")
+    assert (ended["status"], ended["moved"], ended["cut"], ended["part"]) == ("done", 93, 2, 10)
+    assert (len(sent(queues)), filed_keys(s3)) == (93, ["0003.jpg", "0033.jpg"])
+
+
+def test_parts_without_any_of_the_selection_do_not_end_a_run(s3, sqs, queues, monkeypatch):
+    monkeypatch.setattr(resend, "LISTED_WITHIN_S", 0.0)
+    s3.page_keys = 10
+    for number in range(50):
+        put_letter(s3, f"{number:04d}.jpg")
+    ended = Parts(s3, sqs, lambda: LONG).run(prefix="0049")
+    assert (ended["status"], ended["moved"], sent(queues)) == ("done", 1, ["0049.jpg"])
+
+
+def test_a_part_that_moves_nothing_ends_the_run_and_says_why(s3, sqs):
+    for number in range(50):
+        put_letter(s3, f"{number:04d}.jpg")
+    parts = Parts(s3, sqs, lambda: lambda: 0)
+    ended = parts.run(all=True)
+    assert (ended["status"], ended["moved"], len(parts.orders)) == ("stopped", 0, 1)
+    assert ended["says"] == "0 sent back; 50 are left: the time was up before one could be moved; ask again"
+
+
+def test_a_run_has_at_most_so_many_parts(s3, sqs, monkeypatch):
+    monkeypatch.setattr(resend, "MOST_PARTS", 2)
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    parts = Parts(s3, sqs)
+    ended = parts.run(all=True)
+    assert (ended["status"], len(parts.orders)) == ("stopped", 2)
+    assert "are left: it has taken 2 parts; ask again" in ended["says"]
+
+
+def test_a_next_part_that_cannot_be_begun_ends_the_run_and_says_why(s3, sqs, functions):
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    run = runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    functions.error = client_error("AccessDeniedException", "not allowed", 403, "Invoke")
+    ended = handler.handle(
+        json.loads(functions.calls[-1]["Payload"]), s3, sqs, lambda: functions, CONFIG, short()
+    )
+    assert (ended["id"], ended["status"]) == (run["id"], "stopped")
+    assert "the next part could not be begun: An error occurred (AccessDeniedException)" in ended["says"]
+    assert len(filed_keys(s3)) == 1000 - ended["moved"]
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(seconds=40)])
+def test_a_part_whose_call_comes_twice_is_done_once(s3, sqs, queues, functions, later):
+    """The second call comes while the first is at work, and again after it has begun the next part."""
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    twice = []
+
+    def second():
+        now = times.now() + later
+        return resend.run(order, s3, sqs, lambda: functions, CONFIG, LONG, now=lambda: now)
+
+    def left():
+        if not twice:
+            twice.append(second())
+        return 60_000 if len(functions.calls) < 2 and queues.calls["SendMessageBatch"] < 20 else 0
+
+    resend.run(order, s3, sqs, lambda: functions, CONFIG, left)
+    before = (len(filed_keys(s3)), dict(queues.calls))
+    assert second()["status"] == "asked"
+    assert (len(filed_keys(s3)), dict(queues.calls)) == before
+    assert [one["status"] for one in twice] == ["running"]
+    assert len(sent(queues)) == 1000 - len(filed_keys(s3))
+
+
+def test_of_two_calls_that_begin_at_the_same_moment_one_ends(s3, sqs, queues, functions):
+    for number in range(100):
+        put_letter(s3, f"{number:04d}.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    other = []
+
+    def both(action, request):
+        if action == "PutObject" and not other:  # the first writes that it has begun: so has the other by now
+            other.append(None)
+            other[0] = resend.run(order, s3, sqs, lambda: functions, CONFIG, LONG)
+
+    s3.before = both
+    ended = resend.run(order, s3, sqs, lambda: functions, CONFIG, LONG)
+    assert [one["status"] for one in (ended, *other)] == ["done", "done"]
+    assert len(sent(queues)) == 100
+    assert queues.calls["SendMessageBatch"] == 10
+
+
+def test_a_part_that_was_taken_for_dead_ends_at_its_next_word(s3, sqs, queues, functions):
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    taken = []
+
+    def left():
+        if not taken:  # long after
+            taken.append(None)
+            taken[0] = again({"letters": order}, s3, sqs, functions)
+        return 60_000
+
+    ended = resend.run(order, s3, sqs, lambda: functions, CONFIG, left)
+    assert taken[0]["status"] == ended["status"] == "done"
+    assert (len(sent(queues)), ended["moved"]) == (1000, 1000)
+
+
+def test_a_part_that_died_when_it_had_announced_the_next_is_taken_up_by_its_second_call(
+    s3, sqs, queues, functions, monkeypatch
+):
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    order = json.loads(functions.calls[-1]["Payload"])
+    functions.error = Died()
+    with pytest.raises(Died):
+        handler.handle(order, s3, sqs, lambda: functions, CONFIG, short())
+    (run,) = runs.latest(s3, CONFIG, times.now())["runs"]
+    assert (run["status"], run["part"]) == ("asked", 2)
+    ended = again(order, s3, sqs, functions)
+    assert (ended["status"], ended["part"], ended["moved"]) == ("done", 2, 1000)
+    assert len(sent(queues)) == 1000
+
+
+def test_an_answer_about_the_progress_that_was_lost_ends_no_run(s3, sqs, queues, functions, monkeypatch):
+    """S3 has written it, and says to boto's second attempt that it is another than was seen."""
+    put_letter(s3, "a.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    put = s3.put_object
+
+    def twice(**request):
+        put(**request)
+        return put(**request)
+
+    monkeypatch.setattr(s3, "put_object", twice)
+    order = json.loads(functions.calls[-1]["Payload"])
+    ended = handler.handle(order, s3, sqs, lambda: functions, CONFIG, LONG)
+    assert (ended["status"], ended["moved"], sent(queues)) == ("done", 1, ["a.jpg"])
+
+
+def test_a_run_that_somebody_stops_ends_within_seconds_and_says_how_far_it_came(s3, sqs, queues, monkeypatch):
+    monkeypatch.setattr(resend, "TOLD_EVERY_S", 0.0)
     for number in range(2000):
         put_letter(s3, f"{number:04d}.jpg")
-    left = iter([60_000, 60_000, 60_000, *([0] * 10_000)])
-    ended = ask("redrive", {"all": True}, remaining_ms=lambda: next(left))
-    assert ended["status"] == "stopped"
-    assert "time was up; ask again" in ended["says"]
-    assert 0 < ended["moved"] < 2000
-    assert len(filed_keys(s3)) == 2000 - ended["moved"]
-    again = ask("redrive", {"all": True}, now=NOW + timedelta(minutes=1))
-    assert (again["status"], again["moved"]) == ("done", 2000 - ended["moved"])
-    assert len(sent(queues)) == 2000
+    parts, stopped = Parts(s3, sqs, lambda: LONG), []
+
+    def stop(action, request):
+        if action == "DeleteObject" and not stopped:
+            stopped.append(None)
+            stopped[0] = runs.stop({"note": "the wrong ones"}, "arn:bob", s3, CONFIG, times.now())
+
+    s3.before = stop
+    ended = parts.run("discard", all=True)
+    assert (ended["status"], stopped[0]["status"]) == ("stopped", "stopped")
+    assert 0 < ended["moved"] < 1000
+    assert (ended["left"], len(filed_keys(s3))) == (2000 - ended["moved"],) * 2
+    says = "stopped by arn:bob: the wrong ones; ask again for the rest"
+    assert ended["says"] == f"{ended['moved']} discarded; {says}"
+
+
+def test_a_run_that_is_stopped_between_two_parts_goes_no_further(s3, sqs):
+    for number in range(1000):
+        put_letter(s3, f"{number:04d}.jpg")
+    parts = Parts(s3, sqs)
+    parts.before = lambda order: (
+        runs.stop(None, "arn:bob", s3, CONFIG, times.now()) if order["letters"]["part"] == 2 else None
+    )
+    ended = parts.run(all=True)
+    assert (ended["status"], ended["part"], len(parts.orders)) == ("stopped", 2, 2)
+    assert len(filed_keys(s3)) == 1000 - ended["moved"] > 0
+
+
+def test_where_nothing_runs_there_is_nothing_to_stop(ask, s3):
+    ask("redrive", {"all": True})
+    with pytest.raises(Conflict, match="no redrive or discard runs"):
+        runs.stop(None, "arn:bob", s3, CONFIG, NOW)
+
+
+def test_a_run_that_died_is_written_down_as_stopped_when_the_next_begins(s3, sqs, queues, functions):
+    """So that a call of it, which Lambda may keep for hours, does nothing."""
+    put_letter(s3, "a.jpg")
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    runs.start("discard", {"code": "gone"}, "arn:bob", s3, functions, CONFIG, NOW + timedelta(hours=1))
+    late = handler.handle(json.loads(functions.calls[0]["Payload"]), s3, sqs, lambda: functions, CONFIG, LONG)
+    assert (late["status"], sent(queues), filed_keys(s3)) == ("stopped", [], ["a.jpg"])
 
 
 def test_an_order_that_comes_twice_is_done_once(ask, s3, queues, functions, sqs):
@@ -220,7 +473,7 @@ def test_an_order_that_comes_twice_is_done_once(ask, s3, queues, functions, sqs)
     ask("redrive", {"all": True})
     put_letter(s3, "b.jpg", minute=1)
     order = json.loads(functions.calls[-1]["Payload"])
-    assert handler.handle(order, s3, sqs, CONFIG, LONG)["status"] == "done"
+    assert handler.handle(order, s3, sqs, lambda: functions, CONFIG, LONG)["status"] == "done"
     assert (sent(queues), filed_keys(s3)) == (["a.jpg"], ["b.jpg"])
 
 
@@ -255,7 +508,7 @@ def test_the_runs_are_listed_newest_first_and_one_that_fell_silent_is_stopped(as
 
 def test_two_runs_at_once_are_refused(s3, functions):
     runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
-    with pytest.raises(Conflict, match="a redrive runs since 2026-01-31T13:00"):
+    with pytest.raises(Conflict, match="a redrive has been running since 2026-01-31T13:00"):
         runs.start("discard", {"all": True}, "arn:bob", s3, functions, CONFIG, NOW + timedelta(seconds=5))
 
 

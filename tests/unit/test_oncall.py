@@ -33,7 +33,7 @@ class Letters:
         from chalicelib.api.views import config
         from chalicelib.letters import handler
 
-        handler.handle(json.loads(Payload), self.s3, self.sqs, config(), lambda: 120_000)
+        handler.handle(json.loads(Payload), self.s3, self.sqs, lambda: self, config(), lambda: 120_000)
 
 
 @pytest.fixture
@@ -135,6 +135,31 @@ def test_a_redrive_is_followed_to_its_end(call, s3, queues):
     assert len(queues.queue("source").bodies()) == 25
 
 
+def test_a_redrive_that_takes_several_parts_is_followed_and_one_that_runs_is_stopped(call, s3, monkeypatch):
+    for number in range(25):
+        put_letter(s3, f"{number:02d}.jpg")
+    begun, kept = [], []
+    monkeypatch.setattr(Letters, "invoke", lambda self, *, Payload, **_: kept.append(Payload))  # noqa: N803
+
+    def sleep(seconds):
+        begun.append(seconds)
+        if len(begun) == 3:
+            found = call("letters", "stop", "--note", "the wrong ones")
+            assert found.stdout == (
+                "Stopped: the redrive that arn:aws:iam::123456789012:user/ann began ends within seconds.\n"
+            )
+
+    monkeypatch.setattr(oncall.time, "sleep", sleep)
+    found = call("letters", "redrive", "--all", "--yes")
+    assert (found.exit_code, len(kept), len(begun)) == (1, 1, 3)
+    assert found.stderr.splitlines()[:2] == ["asked: 0 moved", "asked: 0 moved"]
+    assert (
+        "stopped by arn:aws:iam::123456789012:user/ann: the wrong ones; ask again for the rest"
+        in found.stdout
+    )
+    assert call("letters", "stop", catch_exceptions=True).exit_code == 1  # nothing runs any more
+
+
 def test_a_discard_by_id_takes_that_letter_alone(call, s3):
     gone = put_letter(s3, "a.jpg")
     put_letter(s3, "b.jpg", minute=1)
@@ -147,7 +172,7 @@ def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
         queues.put(queues.queue("source"), str(number))
     found = call("watch", "--once")
     assert found.stdout.startswith("Keeping up: backlog gone in about 3 min")
-    assert "source" in found.stdout
+    assert "live lane" in found.stdout
     assert found.exit_code == 1  # nothing is known of the logs here: that is something to look at
     assert json.loads(call("watch", "--json").stdout)["drain"]["minutes"] == 3
 
@@ -155,7 +180,10 @@ def test_watch_says_whether_it_keeps_up_and_what_is_not_known(call, queues):
 def test_watch_shows_each_thing_that_is_wrong_as_a_line():
     assert oncall.problems(canned.empty()) == []
     found = oncall.problems(canned.failing())
-    assert found[0] == "17 dead letters: `letters list` shows why"
+    assert (
+        found[0]
+        == "17 dead letters: 11 not-an-image, 4 too-many-pixels, 2 being filed (`make letters` shows why)"
+    )
     assert "The last tick ended with errors: SendMessageBatch: AccessDenied: not allowed to send" in found[2]
     console = Console(width=200, record=True, file=io.StringIO())
     for status in (canned.status(), canned.failing(), canned.broken(), canned.empty()):

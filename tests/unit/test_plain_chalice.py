@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from infra.deploying import deploy as deploying
@@ -60,6 +62,15 @@ def test_a_clone_without_chalices_record_deploys_nothing_twice(set_up):
 def test_the_committed_stage_local_has_its_policies_and_is_refused_in_a_line(fresh):
     code, said = one_line(chalice(fresh, "deploy", "--stage", "local"))
     assert (code, "make fetch STAGE=local" in said) == (1, True)
+
+
+def test_another_memory_than_the_last_make_deploy_wrote_down_is_refused(set_up):
+    config = json.loads(set_up.config_file.read_text())
+    config["lambda_functions"]["consume"]["lambda_memory_size"] = 3008
+    set_up.config_file.write_text(json.dumps(config))
+    line = "FUNCTION_MEMORY_MB is '256,256,1024', and .* says '256,256,3008': make deploy STAGE=dev"
+    with pytest.raises(CommandError, match=line):
+        plain_chalice.check(set_up, "deploy")
 
 
 def test_a_policy_that_is_not_the_codes_is_refused(set_up):

@@ -22,7 +22,6 @@ from chalicelib.planning.quotas import RETENTION_MINUTES, lossless, quotas
 from chalicelib.planning.scenario import Scenario, defaults
 from dev import workspace
 from dev.workspace import ROOT
-from infra import local_api
 from infra.__main__ import cli
 from infra.commands import plan as planning
 from infra.errors import CommandError
@@ -204,8 +203,8 @@ def test_a_plan_that_loses_events_says_so_as_an_error_and_one_that_does_not_is_n
     assert loses.exit_code == 1
     assert isinstance(loses.exception, CommandError)  # which __main__ prints
     assert str(loses.exception) == (
-        "events would be lost: the last would wait 14 d 10 h, and SQS keeps a message for 14 days; "
-        "set CAPACITY to 46,299 or more"
+        "events may be lost: the last would wait 14 d 10 h, SQS keeps a message for 14 days, and a drain "
+        "with so many may not renew them all in time; set CAPACITY to 46,299 or more"
     )
     saved = CliRunner().invoke(
         cli, ["plan", "--objects", "1e9", "--per", "24h", "--capacity", "46299", *form]
@@ -231,7 +230,7 @@ def test_the_readmes_command_and_the_page_give_the_same_plan(monkeypatch, tmp_pa
     assert told == shown
 
 
-def test_a_stage_with_other_memory_gives_the_same_plan_on_the_page_and_in_the_command(monkeypatch, tmp_path):
+def test_a_stage_with_other_memory_gives_the_same_plan_over_the_api_and_in_the_command(monkeypatch, tmp_path):
     stage = workspace.make(tmp_path / "app", {}, "dev")
     config = json.loads(stage.config_file.read_text())
     config["lambda_functions"]["consume"]["lambda_memory_size"] = 3008
@@ -240,7 +239,7 @@ def test_a_stage_with_other_memory_gives_the_same_plan_on_the_page_and_in_the_co
     told = planning.answer(asked, stage, None)
     assert told["given"]["consume_mb"] == 3008
     with Client(
-        load_app(monkeypatch, LOCAL_MEMORY_MB=local_api.memory(stage)), project_dir=str(ROOT)
+        load_app(monkeypatch, FUNCTION_MEMORY_MB=stage.function_memory()), project_dir=str(ROOT)
     ) as client:
         assert client.http.get("/plan?objects=1e6&per=2h&size=2MB").json_body == told
     assert "enqueue, drain and consume have 256, 256 and 3008 MB" in told["assumed"]

@@ -13,7 +13,7 @@ from tests.support.page import canned
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 QUEUES = canned.status()["queues"]
 AGAIN = "gone in about 1 h 39 min, unless a burst comes again like the one of the last quarter of an hour"
-FULL = "not now: the destination is full, and nothing leaves"
+FULL = "nothing leaves while the destination queue is full"
 LOST = {
     "queue": "bulk",
     "kept_days": 14,
@@ -40,7 +40,7 @@ def drain(minutes, says, expires=None):
             "Falling behind: 1,840 arrive a minute and 1,000 leave",
         ),
         (drain(99, AGAIN), "ok", f"Keeping up: backlog {AGAIN}"),
-        (drain(None, FULL), "warn", f"2,500 waiting: {FULL}"),
+        (drain(None, FULL), "warn", f"2,500 waiting; {FULL}"),
         (
             drain(30_000, "gone in about 20 d", LOST),
             "bad",
@@ -90,8 +90,8 @@ def test_everything_that_fails_is_said_beside_it():
     until = {**canned.failing()["downstream"], "until": times.iso(NOW + timedelta(seconds=40))}
     found = verdict({**canned.failing(), "downstream": until}, NOW)
     assert [one["text"] for one in found["notes"]] == [
-        "17 dead letters",
-        "The downstream fails: consume leaves it alone, and tries again in 40 s: Retry: the downstream answers 401",
+        "17 dead letters: 11 not-an-image, 4 too-many-pixels, 2 being filed",
+        "The downstream fails: consume leaves it alone, and tries again in 40 s: the downstream answers 401",
         "The last tick ended with errors: "
         "SendMessageBatch: AccessDenied: not allowed to send to the destination queue",
         "The last tick could not forward 12",
@@ -103,7 +103,7 @@ def test_everything_that_fails_is_said_beside_it():
 
 def test_dead_letters_are_bad_news_and_no_failure_of_the_pace():
     found = verdict(canned.status(dead_letters=canned.dead_letters(1, being_filed=3)), NOW)
-    assert found["notes"][0]["text"] == "4 dead letters"
+    assert found["notes"][0]["text"] == "4 dead letters: 1 too-many-pixels, 3 being filed"
     assert found["headline"] == "Keeping up: backlog gone in about 3 min, but 4 dead letters"
     assert (found["state"], found["kind"]) == ("warn", "ok 4 letters")
 
@@ -141,7 +141,7 @@ def test_dead_letters_are_bad_news_and_no_failure_of_the_pace():
         (
             {"last_tick": {**canned.empty()["last_tick"], "stopped": "back_pressure"}},
             "warn",
-            "Held back: the destination queue is as full as it may be",
+            "Held back: the destination queue is as full as MAX_IN_DESTINATION allows",
         ),
     ],
 )

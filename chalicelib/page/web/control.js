@@ -28,7 +28,7 @@ export function showControl(latest) {
     button.replaceChildren(icon(paused ? "play" : "paused"), text);
   }
   button.disabled = !known;
-  setText(byId("schedule-says"), known ? (paused ? "Paused" : "A tick every minute") : (broken(latest.schedule) ?? "Not known"));
+  setText(byId("schedule-says"), known ? (paused ? "Paused" : "Runs every minute") : (broken(latest.schedule) ?? "Not known"));
   setText(byId("capacity-value"), number(latest.capacity));
   byId("capacity").disabled = !isKnown(latest.capacity);
   setText(byId("capacity-says"), capacitySays(latest));
@@ -40,7 +40,7 @@ export function showControl(latest) {
 function capacitySays({ capacity, capacity_set: set, capacity_deployed: deployed, max_in_destination: most, set_by: by = {} }) {
   const until = by.until ? ` until ${clock(moment(by.until), false)}` : "";
   const origin = !isKnown(capacity) ? "not known" : isKnown(set) ? `set here${until}; deployed: ${number(deployed)}` : by.by_hour ? `by the hour: ${by.by_hour}` : "as deployed";
-  return isKnown(most) ? `${origin}; at most ${number(most)} in the destination` : origin;
+  return isKnown(most) ? `${origin}; at most ${number(most)} in the destination queue` : origin;
 }
 
 /** The body of a call that takes a note. */
@@ -60,8 +60,8 @@ function askPause(refresh) {
     "Pause the schedule?",
     [
       el("ul", { class: "says" },
-        el("li", {}, "Ticks run, and nothing is forwarded, until somebody resumes; no deploy does."),
-        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days. What is a day from that a paused tick sends anew once an hour, as far as SQS shows it.`),
+        el("li", {}, "Nothing is forwarded until somebody resumes; a deploy does not resume."),
+        el("li", {}, `New uploads are still queued, and the backlog grows${arriving}. The source queue keeps a message for 14 days. Those that it would delete within a day are sent anew once an hour, as far as SQS shows them.`),
         el("li", {}, `What is already in the destination queue (${number(status.queues?.destination?.visible)}) is still handled, and what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`),
       ),
       note.box,
@@ -70,7 +70,7 @@ function askPause(refresh) {
     async () => {
       await post("schedule/pause", noted(note));
       refresh();
-      return "Paused. Ticks forward nothing until somebody resumes.";
+      return "Paused. Nothing is forwarded until somebody resumes.";
     },
     { danger: true },
   );
@@ -83,7 +83,7 @@ function askResume(refresh) {
     "Resume the schedule?",
     [
       el("ul", { class: "says" },
-        el("li", {}, `A tick runs every minute again, and forwards up to ${number(status.capacity)} events each time.`),
+        el("li", {}, `Up to ${number(status.capacity)} events a minute are forwarded again.`),
         el("li", {}, backlog ? `${number(backlog)} ${backlog === 1 ? "waits" : "wait"}: ${takes(status.capacity)}.` : "Nothing waits now."),
       ),
       note.box,
@@ -102,7 +102,7 @@ function takes(capacity) {
   if (!isKnown(backlog) || !capacity) return "how long the backlog takes is not known";
   if (!backlog) return "nothing waits now";
   const ticks = Math.ceil(backlog / capacity);
-  return `at this capacity the backlog takes ${count(ticks, "tick")}, about ${duration(ticks * 60)}, if nothing more arrives`;
+  return `at this capacity the backlog takes about ${duration(ticks * 60)}, if nothing more arrives`;
 }
 
 function askCapacity(refresh) {
@@ -117,7 +117,7 @@ function askCapacity(refresh) {
     const pace = status.arrivals_per_minute;
     const slow = isKnown(pace) && capacity < pace ? ` ${number(pace)} arrive a minute, the mean of 15 minutes: the backlog will grow.` : "";
     setText(effect, capacity >= 1
-      ? `Each tick will forward at most ${number(capacity)} events, now ${number(status.capacity)}; ${takes(capacity)}.${slow}`
+      ? `At most ${number(capacity)} events a minute will be forwarded (now ${number(status.capacity)}); ${takes(capacity)}.${slow}`
       : `A whole number, 1 or more.`);
   };
   field.addEventListener("input", show);
@@ -129,11 +129,11 @@ function askCapacity(refresh) {
     const answer = await put("capacity", noted(note, { capacity }));
     refresh();
     const now = answer.capacity ?? capacity;
-    return `Capacity is ${isKnown(now) ? number(now) : UNKNOWN} events a tick, from the next tick on; what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`;
+    return `Capacity is ${isKnown(now) ? number(now) : UNKNOWN} events a minute, from the next tick on; what was forwarded already becomes due within ${ACTS_WITHIN_S} seconds.`;
   };
   const dialog = ask(
     "Capacity",
-    [el("label", { for: "capacity-field" }, "Events a tick (a minute)"), field, effect, note.box],
+    [el("label", { for: "capacity-field" }, "Events a minute"), field, effect, note.box],
     "Set the capacity",
     // What is not a number goes to the API as it is: its answer names what is wrong.
     () => set(Number.isNaN(wanted()) ? field.value : wanted()),

@@ -24,7 +24,7 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text);
     tell("Copied.");
   } catch {
-    tell("The browser does not let it be copied.");
+    tell("The browser does not allow copying here.");
   }
 }
 

@@ -8,7 +8,7 @@ import { moment } from "./format.js";
 const CHARTS = [
   ["plot-backlog", "Backlog", [["live", "s1 area", "backlog"], ["bulk", "s3", "bulk"], ["in destination", "s2", "destination"]]],
   ["plot-throughput", "Throughput a minute", [["arrived", "s2", "arrived"], ["forwarded", "s1", "forwarded"], ["done", "s3", "done"], ["capacity", "s7", "capacity"]]],
-  ["plot-failures", "Failures", [["rejected a minute", "s4", "rejected"], ["errors a minute", "s5", "errors"], ["dead letters in all", "s6", "dead_letters"]]],
+  ["plot-failures", "Failures", [["rejected a minute", "s4", "rejected"], ["errors a minute", "s5", "errors"], ["dead letters, total", "s6", "dead_letters"]]],
 ];
 
 let charts = [];

@@ -10,7 +10,7 @@ export function askNewJob(refresh) {
     const input = el("input", { id, type: "text", autocomplete: "off", spellcheck: "false", ...props });
     return [el("div", { class: "field" }, el("label", { for: id }, text), input), input];
   };
-  const kind = el("select", { id: "job-kind" }, el("option", { value: "backfill" }, "Backfill: through the pipeline, like new uploads"), el("option", { value: "tag" }, "Tag: put a tag on each object"));
+  const kind = el("select", { id: "job-kind" }, el("option", { value: "backfill" }, "Backfill: through the pipeline"), el("option", { value: "tag" }, "Tag: put a tag on each object"));
   const [prefixBox, prefix] = field("job-prefix", "Keys that begin with", { placeholder: "photos/  (empty: all)" });
   const [suffixBox, suffix] = field("job-suffix", "and end with", { placeholder: ".jpg  (empty: all)" });
   const [keyBox, key] = field("job-tag-key", "Tag", { placeholder: "phototype" });
@@ -56,7 +56,7 @@ export function askNewJob(refresh) {
       if (checked !== JSON.stringify(body)) {
         const answer = await post("jobs", { ...body, check: true });
         const cost = isKnown(answer.estimated_cost_usd) ? `about ${dollars(answer.estimated_cost_usd)}` : "not known";
-        setText(found, `${isKnown(answer.objects) ? count(answer.objects, "object") : "A number of objects not known"}; estimated cost: ${cost}. The job waits until you run it.`);
+        setText(found, `${isKnown(answer.objects) ? count(answer.objects, "object") : "The number of objects is not known"}; estimated cost: ${cost}. The job waits until you run it.`);
         checked = JSON.stringify(body);
         setText(main, "Create the job");
         return null;

@@ -6,7 +6,7 @@ import { byId, el, keyed, setText } from "./dom.js";
 import { count, duration, isKnown, moment, name, number } from "./format.js";
 import { icon } from "./icons.js";
 import { askNewJob } from "./job_form.js";
-import { showReport } from "./report.js";
+import { DOES, showReport } from "./report.js";
 import { go, link, on } from "./route.js";
 import { time } from "./times.js";
 
@@ -19,8 +19,6 @@ const OUTCOMES = {
   failed: "bad",
   cancelled: "off",
 };
-// In a list AWS tells of a job with a function only that it has one.
-const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls our function" };
 const ENDED = ["succeeded", "partly failed", "failed", "cancelled"];
 
 let active = false;
@@ -95,8 +93,8 @@ function askRun(job, poll) {
     [
       el("p", { class: "name" }, el("bdi", {}, job.description || job.id)),
       el("ul", { class: "says" },
-        el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects not known yet"} (${DOES[job.operation] ?? job.operation}).`),
-        el("li", {}, "It costs from here on, and what it has done stays done when it is cancelled.")),
+        el("li", {}, `${isKnown(job.objects) ? count(job.objects, "object") : "A number of objects that is not known yet"} (${DOES[job.operation] ?? job.operation}).`),
+        el("li", {}, "From now on it costs money. Cancelling it later does not undo what it has done.")),
       note.box,
     ],
     "Run the job",

@@ -11,7 +11,7 @@ const ACTS = {
   redrive: {
     title: "Send dead letters back?",
     button: "Redrive",
-    says: ["They go to the source queue, and then through the same capacity again as new uploads do.", "What has not been mended comes back here, with its reason."],
+    says: ["They go through the pipeline again, within the capacity; more than ten of them after new uploads.", "What still fails comes back here, with its reason."],
     begun: "The redrive has begun.",
   },
   discard: {

@@ -95,7 +95,7 @@ export async function askLetters() {
   const asked = wanted;
   try {
     const goOn = (act, select, left) => run(act, { what: "that are left", many: left, body: select });
-    const [found] = await Promise.all([get("dead-letters", { ...view, limit: PAGE }), askRuns(goOn)]);
+    const [found] = await Promise.all([get("dead-letters", { ...view, limit: PAGE }), askRuns(goOn, again)]);
     if (asked !== wanted) return; // of another view; the next question is on its way
     showLetters(found);
     seen = counted(found); // of this very answer: one that is older than the status is read again
@@ -114,9 +114,9 @@ function showLetters(found) {
   const rows = Object.entries(codes).map(([code, of]) => ({ code, of, only: view.code === code }));
   keyed(byId("codes"), rows, ({ code }) => code, codeRow);
   byId("letters-box").hidden = total === 0;
-  const filed = `${count(total, "dead letter")}${complete === false ? ` or more: so many were found in ${SECONDS} seconds, and there are others` : ""}`;
+  const filed = `${count(total, "dead letter")}${complete === false ? ` or more: listing them ended after ${SECONDS} seconds` : ""}`;
   const waiting = filing > 0 ? `; ${number(filing)} being filed` : "";
-  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None. Everything that could be handled was.");
+  setText(byId("letters-note"), total > 0 || filing > 0 ? `${filed}${waiting}.` : "None.");
   const skipped = found.skipped ?? 0;
   const range = `${number(skipped + 1)} to ${number(skipped + letters.length)} of ${number(matching)}, newest first`;
   setText(byId("letters-shown"), letters.length ? range : view.after ? "None any more on this page." : "None of them.");

@@ -97,8 +97,8 @@ function showHour(hour) {
     ["Done", number(known.done)],
     ["Rejected", number(known.rejected)],
     ["Thumbnails", number(known.thumbnails)],
-    ["Half done within", duration(took.p50)],
-    ["95% done within", duration(took.p95)],
+    ["Half are done within", duration(took.p50)],
+    ["95% are done within", duration(took.p95)],
     ["Read", bytes(known.bytes_in)],
     ["Written", bytes(known.bytes_out)],
   ];

@@ -103,7 +103,7 @@ export function showPipeline(status) {
   setText(parts.result.first, "last hour");
   const tick = broken(status.last_tick) ? null : status.last_tick;
   put("enqueue", number(status.arrivals_per_minute), ...(NARROW.matches ? ["a minute, 15 min mean"] : ["a minute,", "15 min mean"]));
-  put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a tick");
+  put("drain", isKnown(status.capacity) ? `≤ ${number(status.capacity)}` : UNKNOWN, "a minute");
   put("destination", number(tick?.forwarded), "last tick");
   put("result", number(hour.done), "last hour");
   const arrives = status.arrivals_per_minute > 0;
@@ -160,7 +160,7 @@ function showQueue(name, queue, words) {
   group.classList.toggle("broken", Boolean(problem));
   group.classList.toggle("filled", queue?.visible > 0);
   const waits = queue?.visible;
-  setText(value, problem ? "?" : waits >= 10_000_000 ? compact(waits) : number(waits));
+  setText(value, problem ? "?" : waits >= (NARROW.matches ? 1_000_000 : 10_000_000) ? compact(waits) : number(waits));
   const delayed = queue?.delayed && !NARROW.matches ? ` · ${number(queue.delayed)} delayed` : "";
   setText(first, problem ? "not known" : `${number(queue?.in_flight)} in flight${delayed}`);
   const oldest = isKnown(queue?.oldest_age) ? `oldest ${duration(queue.oldest_age)}` : queue?.visible === 0 ? "" : "oldest –";
@@ -185,7 +185,7 @@ function showLetters(status, words) {
   const problem = !letters ? "not known" : broken(letters);
   group.classList.toggle("broken", Boolean(problem));
   group.classList.toggle("filled", deadLetters(status) > 0);
-  setText(value, problem ? "?" : letters.total >= 10_000_000 ? compact(letters.total) : number(letters.total));
+  setText(value, problem ? "?" : letters.total >= (NARROW.matches ? 1_000_000 : 10_000_000) ? compact(letters.total) : number(letters.total));
   const filing = letters?.being_filed > 0 ? `${number(letters.being_filed)} being filed` : null;
   setText(first, problem ? "not known" : filing ?? (letters.total ? "with their reason" : "none"));
   words.push(problem ? `${TITLES.dead_letter}: ${problem}.` : `${TITLES.dead_letter}: ${number(letters.total)} filed, ${number(letters.being_filed)} being filed.`);

@@ -15,7 +15,7 @@ const WIDE = {
 };
 
 const TALL = {
-  size: [360, 848],
+  size: [360, 860],
   images: [36, 4, 160, 60],
   enqueue: [58, 108, 116, 60],
   source: [4, 216, 128, 116],
@@ -23,8 +23,8 @@ const TALL = {
   drain: [58, 380, 116, 60],
   destination: [16, 488, 200, 116],
   consume: [58, 652, 116, 60],
-  result: [16, 760, 176, 84],
-  dead_letter: [212, 748, 144, 96],
+  result: [16, 756, 176, 96],
+  dead_letter: [212, 756, 144, 96],
 };
 
 const WAYS = [

@@ -43,9 +43,9 @@ async function simulate() {
   }
 }
 
-/** What is worse than a quota: events that SQS would delete before a tick took them. */
+/** What is worse than a quota: events that SQS may delete before a tick takes them. */
 function lostSays(lost) {
-  return lost ? [el("span", { class: "pill bad" }, icon("bad"), "Loses events"), ` ${lost[0].toUpperCase()}${lost.slice(1)}.`] : [];
+  return lost ? [el("span", { class: "pill bad" }, icon("bad"), "May lose events"), ` ${lost[0].toUpperCase()}${lost.slice(1)}.`] : [];
 }
 
 /** The AWS quota that is met first, and what to do where it is met already. */
@@ -53,9 +53,9 @@ function quotaSays(quota) {
   if (!quota) return [];
   const met = quota.needed > quota.limit;
   const pill = el("span", { class: `pill ${met ? "bad" : "ok"}` }, icon(met ? "bad" : "ok"), met ? "Over an AWS quota" : "Within AWS's quotas");
-  const later = isKnown(quota.from_capacity) && !met ? `; a capacity of ${number(quota.from_capacity)} or more would exceed it` : "";
+  const later = isKnown(quota.from_capacity) && !met ? `; a capacity of ${number(quota.from_capacity)} or more would need more` : "";
   const advice = met && quota.advice ? `: ${quota.advice}` : "";
-  return [pill, ` The nearest is ${quota.name}: ${number(quota.needed)} of ${number(quota.limit)}${later}${advice}.`];
+  return [pill, ` The nearest is ${quota.name}: ${quota.says}${later}${advice}.`];
 }
 
 function show(plan) {
@@ -72,7 +72,7 @@ function show(plan) {
     ["Source queue empty after", isKnown(plan.minutes_to_clear) ? duration(plan.minutes_to_clear * 60) : "not at this capacity"],
     ["Longest wait of an event", isKnown(plan.longest_wait_minutes) ? duration(plan.longest_wait_minutes * 60) : UNKNOWN],
     ["Peak backlog", isKnown(plan.peak_backlog) ? count(plan.peak_backlog, "event") : UNKNOWN],
-    ...Object.entries(plan.concurrency ?? {}).map(([name, value]) => [`Lambda runs at once, ${name}`, number(value)]),
+    ...Object.entries(plan.concurrency ?? {}).map(([name, value]) => [`Executions of ${name} at the same time`, number(value)]),
     ["Cost a month", isKnown(plan.cost_per_month_usd?.total) ? dollars(plan.cost_per_month_usd.total) : UNKNOWN],
   ];
   byId("plan-facts").replaceChildren(...facts.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));

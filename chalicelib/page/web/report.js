@@ -7,6 +7,8 @@ import { count, name, number } from "./format.js";
 import { link } from "./route.js";
 import { time } from "./times.js";
 
+// What a job does; in a list AWS tells of a job with a function only that it has one.
+export const DOES = { replace: "replaces tags", merge: "adds tags", restore: "restores tags", backfill: "backfill", lambda: "calls a function" };
 const ROWS = 50;
 
 /** Opens the panel at once and fills it when the answers are there. */
@@ -14,7 +16,7 @@ export function showReport(id) {
   const facts = el("div", { "aria-live": "polite" }, el("p", { class: "quiet-text" }, "Reading ..."));
   const totals = el("p", { class: "totals" });
   const rows = el("tbody", {});
-  const head = el("tr", {}, ...["Object", "Why", "HTTP"].map((text) => el("th", { scope: "col" }, text)));
+  const head = el("tr", {}, ...["Object", "Why", "HTTP"].map((text) => el("th", { scope: "col", class: "short" }, text)));
   const box = el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "What failed", hidden: true }, el("table", {}, el("thead", {}, head), rows));
   const more = el("button", { type: "button", hidden: true }, "More rows");
   const problem = el("p", { class: "problem", role: "alert" });
@@ -41,7 +43,7 @@ export function showReport(id) {
     try {
       const job = await get(`jobs/${part(id)}`);
       facts.replaceChildren(...told(job));
-      if (!job.ended) return setText(totals, `${job.outcome}: ${number(job.succeeded + job.failed)} of ${count(job.objects, "object")}; the report comes with its end`);
+      if (!job.ended) return setText(totals, `${job.outcome}: ${number(job.succeeded + job.failed)} of ${count(job.objects, "object")}; the report is written when it ends`);
       setText(totals, `${job.outcome}; reading its report ...`);
       return await read();
     } catch (error) {
@@ -59,7 +61,7 @@ function told(job) {
   const facts = [
     ["Created", time(job.created, "both")],
     ["Ended", job.ended ? time(job.ended, "both") : "not yet"],
-    ["Does", job.operation],
+    ["Operation", DOES[job.operation] ?? job.operation],
     ["Priority", String(job.priority)],
   ];
   return [
@@ -76,5 +78,5 @@ function id(job) {
 
 function row(one) {
   const why = [one.error_code, one.message].filter(Boolean).join(": ");
-  return el("tr", {}, el("td", {}, el("a", { href: link("object", one.key) }, el("bdi", {}, name(one.key)))), el("td", {}, long(name(why))), el("td", {}, String(one.http_status ?? "–")));
+  return el("tr", {}, el("td", {}, el("a", { href: link("object", one.key) }, el("bdi", {}, name(one.key)))), el("td", {}, long(name(why))), el("td", { class: "short" }, String(one.http_status ?? "–")));
 }

@@ -27,7 +27,11 @@ def dead_letters(total: int = 0, being_filed: int = 0) -> dict[str, Any]:
     codes = {"not-an-image": total - pixels, "too-many-pixels": pixels}
     return {
         "total": total,
-        "codes": {code: code_count(code, number) for code, number in codes.items() if number},
+        "codes": {
+            code: code_count(code, number)
+            for code, number in sorted(codes.items(), key=lambda one: -one[1])
+            if number
+        },
         "oldest": at(86_000) if total else None,
         "newest": at(900) if total else None,
         "complete": True,
@@ -158,7 +162,7 @@ def failing() -> dict[str, Any]:
             "says": "not at this capacity: 1,840 arrive a minute and 1,000 leave",
             "expires": None,
         },
-        downstream={"paused": True, "until": at(-40), "why": "Retry: the downstream answers 401"},
+        downstream={"paused": True, "until": at(-40), "why": "the downstream answers 401"},
         last_tick={
             **status()["last_tick"],
             "forwarded": 640,
@@ -277,7 +281,7 @@ def changes() -> dict[str, Any]:
                 "at": at(900),
                 "by": ann,
                 "did": "capacity set",
-                "what": "1,000 events a tick",
+                "what": "1,000 events a minute",
                 "note": "import",
             },
             {"at": at(5000), "by": ann, "did": "schedule paused", "what": None, "note": None},
@@ -354,6 +358,7 @@ def run(do: str = "redrive", status: str = "running", moved: int = 10, left: int
         "started": at(9),
         "at": at(1),
         "status": status,
+        "part": 1,
         "moved": moved,
         "left": left,
         "cut": 0,
@@ -447,9 +452,11 @@ def plan() -> dict[str, Any]:
         )
     ]
     quota = {
-        "name": "Lambda concurrency",
+        "name": "Lambda, executions at the same time in the account and region",
+        "unit": "",
         "limit": 1000,
         "needed": 43,
+        "says": "43 of 1,000",
         "used_percent": 4.3,
         "met": False,
         "from_capacity": 41_000,
