@@ -50,7 +50,7 @@ def test_strips_put_together_are_the_picture(mode, rows):
     if mode in ("LA", "RGBA"):
         whole.putalpha(scene(211, 301).convert("L"))
     data = encoded(whole, "png")
-    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.Strips(data, rows, header_of(data))]
+    strips = [strip.crop((0, above, *strip.size)) for strip, above in png.strips(data, rows, header_of(data))]
     assert [strip.height for strip in strips[:-1]] == [rows] * (len(strips) - 1)
     together = Image.new(mode, whole.size)
     for number, strip in enumerate(strips):
@@ -73,11 +73,11 @@ def test_a_large_png_goes_by_strips_and_looks_the_same(mode):
 def test_damage_and_the_end_of_the_file_are_noticed_in_strips():
     data = bytearray(encoded(scene(1203, 811), "png"))
     with pytest.raises(OSError, match="truncated"):
-        list(png.Strips(bytes(data[: len(data) // 2]), 64, header_of(bytes(data))))
+        list(png.strips(bytes(data[: len(data) // 2]), 64, header_of(bytes(data))))
     start = data.index(b"IDAT") + 4
     data[start : start + 2000] = b"\xff" * 2000
     with pytest.raises(OSError, match="broken data stream"):
-        list(png.Strips(bytes(data), 64, header_of(bytes(data))))
+        list(png.strips(bytes(data), 64, header_of(bytes(data))))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])

@@ -30,7 +30,7 @@ def no_pixels(monkeypatch):
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", never)
-    monkeypatch.setattr("chalicelib.thumbnails.imaging.png.Strips", never)
+    monkeypatch.setattr("chalicelib.thumbnails.imaging.png.strips", never)
 
 
 def test_a_webp_of_34_bytes_and_169_megapixels_costs_nothing(monkeypatch):

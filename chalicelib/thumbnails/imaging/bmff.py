@@ -30,8 +30,7 @@ def is_sequence(data: bytes) -> bool:
 
 def properties(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """(type, body) of every item property in the file."""
-    view = memoryview(data)
-    return _properties(view, 0, len(view), False)
+    return _properties(memoryview(data), 0, len(data), False)
 
 
 def _properties(view: memoryview, place: int, end: int, inside: bool) -> Iterator[tuple[bytes, memoryview]]:

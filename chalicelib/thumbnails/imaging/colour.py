@@ -89,7 +89,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """A straight image's colours in sRGB, as L, LA, RGB or RGBA. An unreadable profile, or one of another
     colour space than the pixels, counts as none."""
     if image.mode == "LAB":
-        return _apply(image, _from_lab())
+        return _apply(image, _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB"))
     colours = image.mode.removesuffix("A") if image.mode in ("LA", "RGBA") else image.mode
     transform = _to_srgb(profile, colours) if profile else None
     if transform is None:
@@ -158,11 +158,6 @@ def is_rgb(profile: bytes) -> bool:
         return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip() == "RGB"
     except (ImageCms.PyCMSError, OSError):
         return False
-
-
-@lru_cache(maxsize=1)
-def _from_lab() -> ImageCms.ImageCmsTransform:
-    return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB")
 
 
 def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:

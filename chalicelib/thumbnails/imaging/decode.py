@@ -90,7 +90,7 @@ def _from_strips(image: Image.Image, data: bytes, route: Route, deadline: Deadli
     width, height = image.size
     canvas: Image.Image | None = None
     top = 0
-    for strip, above in png.Strips(data, route.rows, image):
+    for strip, above in png.strips(data, route.rows, image):
         deadline.check()
         pixels = averageable(strip)
         if route.shrink > 1:

@@ -50,19 +50,16 @@ def resized(image: Image.Image, size: tuple[int, int], part: Part | None = None)
     if image.mode not in ("LA", "RGBA"):
         return Image.merge(image.mode, [_sealed(scaled(_light(band))) for band in colours])
     alpha = colours[-1].convert("F")
-    weighed = [scaled(_multiplied(_light(band), alpha, 1 / 255)) for band in colours[:-1]]
     opacity = scaled(alpha)
-    bands = [_sealed(_divided(band, opacity, 255)) for band in weighed]
+    bands = []
+    for band in colours[:-1]:
+        weighed = _calculated(lambda its: its["light"] * its["alpha"] / 255, light=_light(band), alpha=alpha)
+        # 0 where there is nothing to divide by
+        back = _calculated(
+            lambda its: its["it"] * 255 / its["max"](its["by"], 1), it=scaled(weighed), by=opacity
+        )
+        bands.append(_sealed(back))
     return Image.merge(image.mode, [*bands, colour.levelled(opacity, 0, 255)])
-
-
-def _multiplied(one: Image.Image, other: Image.Image, factor: float) -> Image.Image:
-    return _calculated(lambda its: its["one"] * its["other"] * factor, one=one, other=other)
-
-
-def _divided(one: Image.Image, other: Image.Image, factor: float) -> Image.Image:
-    """one / other, 0 where there is nothing to divide by."""
-    return _calculated(lambda its: its["one"] * factor / its["max"](its["other"], 1), one=one, other=other)
 
 
 def _calculated(expression: Callable[[dict[str, Any]], Any], **bands: Image.Image) -> Image.Image:

@@ -55,7 +55,7 @@ def _layout(data: bytes) -> _Layout | None:
 
 
 def can_be_split(data: bytes) -> bool:
-    """Whether Strips can read it: 8 bits a channel, not interlaced, one picture."""
+    """Whether strips() can read it: 8 bits a channel, not interlaced, one picture."""
     return _layout(data) is not None and not any(kind == b"acTL" for kind, _ in chunks(data))
 
 
@@ -96,31 +96,25 @@ def mend_transparency(image: Image.Image, data: bytes) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in hidden)
 
 
-class Strips:
+def strips(data: bytes, rows: int, header: Image.Image) -> Iterator[tuple[Image.Image, int]]:
     """The picture of the file `data`, opened as `header`, from top to bottom, `rows` rows at a time: images,
-    and how many of their first rows (0 or 1) belong to the strip before. Iterating raises OSError where the
-    file ends early or does not inflate, and what Pillow raises."""
-
-    def __init__(self, data: bytes, rows: int, header: Image.Image) -> None:
-        layout = _layout(data)
-        assert layout is not None, "can_be_split() was not asked"
-        self._data, self._rows, self._layout, self._header = data, rows, layout, header
-
-    def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
-        layout = self._layout
-        palette, transparency = self._header.palette, self._header.info.get("transparency")
-        inflated = _Inflated(body for kind, body in chunks(self._data) if kind == b"IDAT")
-        above = b""
-        for top in range(0, layout.height, self._rows):
-            count = min(self._rows, layout.height - top)
-            lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
-            strip = _decoded(layout.mode, (layout.width, count + bool(above)), [above, *lines])
-            if palette is not None:
-                strip.putpalette(palette.palette, palette.rawmode or palette.mode)
-            if transparency is not None:
-                strip.info["transparency"] = transparency
-            yield strip, int(bool(above))
-            above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
+    and how many of their first rows (0 or 1) belong to the strip before. Raises OSError where the file ends
+    early or does not inflate, and what Pillow raises."""
+    layout = _layout(data)
+    assert layout is not None, "can_be_split() was not asked"
+    palette, transparency = header.palette, header.info.get("transparency")
+    inflated = _Inflated(body for kind, body in chunks(data) if kind == b"IDAT")
+    above = b""
+    for top in range(0, layout.height, rows):
+        count = min(rows, layout.height - top)
+        lines = inflated.read(count * (1 + layout.width * layout.pixel_bytes))
+        strip = _decoded(layout.mode, (layout.width, count + bool(above)), [above, *lines])
+        if palette is not None:
+            strip.putpalette(palette.palette, palette.rawmode or palette.mode)
+        if transparency is not None:
+            strip.info["transparency"] = transparency
+        yield strip, int(bool(above))
+        above = b"\0" + strip.crop((0, strip.height - 1, strip.width, strip.height)).tobytes()
 
 
 def _decoded(mode: str, size: tuple[int, int], lines: list[bytes]) -> Image.Image:
