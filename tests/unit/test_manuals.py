@@ -301,3 +301,24 @@ def test_the_manuals_say_what_the_pace_was_measured_to_be():
     ]
     assert sorted(cells[0] for cells in told) == sorted(f"{now[name]:,.4g}" for name in names)
     assert f"at most {now['worst_60s_over_capacity']} of the capacity" in README
+
+
+def test_the_manuals_say_what_thumbnails_were_measured_to_cost():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "thumbnails.json").read_text())
+    both, alone = measured["default_sizes"], measured["ratio_cpu_vs_sharp"]
+    decision = rows((DOCS / "decisions" / "0009-thumbnails.md").read_text(), "Measured")
+    kinds = ("jpeg_baseline", "phone", "jpeg_progressive", "png", "webp")
+    for kind, (_, single, two, _, _, luma, size) in zip(kinds, decision, strict=True):
+        assert single == (f"{alone[kind]:.2f}" if kind in alone else "–")
+        assert two == f"{both[kind]['ratio_cpu']:.2f}"
+        assert size == f"{both[kind]['bytes_ratio']:.3f}"
+        mean, least = (both[kind][f"luma_db_1024_{name}"] for name in ("mean", "least"))
+        assert [float(number) for number in re.findall(r"[-+.\d]+", luma)] == [
+            round(mean, 1),
+            round(least, 1),
+        ]
+    benchmarks = (DOCS / "benchmarks.md").read_text()
+    told = benchmarks[benchmarks.index("The default sizes, 1024 and 256") :]
+    numbers = [both[kind]["ratio_cpu"] for kind in kinds]
+    numbers += [alone[kind] for kind in ("jpeg_baseline", "jpeg_progressive", "png", "webp")]
+    assert re.findall(r"\b\d\.\d\d\b", told)[: len(numbers)] == [f"{number:.2f}" for number in numbers]

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.config.thumbnails import ThumbnailSettings
+from chalicelib.thumbnails.imaging import resample
 from chalicelib.thumbnails.imaging.jpeg import segments
 from chalicelib.thumbnails.make import estimate, make
 from dev.pictures import array, decoded, encoded, lanczos, light, oriented, psnr, scene, unlight
@@ -174,13 +175,20 @@ def test_cover_fills_the_box_with_the_middle(linear):
 
 
 def test_one_pixel_wide_and_ten_thousand_long_still_has_a_pixel_across():
-    thumbnail, _ = one(encoded(Image.new("RGB", (1, 10000)), "png"), 100)
-    assert (thumbnail.width, thumbnail.height) == (1, 100)
+    made = make(encoded(Image.new("RGB", (1, 10000)), "png"), ThumbnailSettings(sizes=(100, 999)))
+    assert [(each.width, each.height) for each in made] == [(1, 100), (1, 999)]
 
 
-def test_each_size_agrees_with_the_reference():
-    big = scene(1500, 1000)
-    made = make(encoded(big, "png"), ThumbnailSettings(sizes=(300, 150, 75), output="png"))
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize(
+    ("whole", "sizes"), [((1500, 1000), (300, 150, 75)), ((1499, 957), (403, 101)), ((1499, 957), (801, 83))]
+)
+def test_each_size_agrees_with_the_reference(whole, sizes, vectors, monkeypatch):
+    """Also where the next larger one ends in part of a block."""
+    if not vectors:
+        monkeypatch.setattr(resample, "has_vectors", lambda: False)
+    big = scene(*whole)
+    made = make(encoded(big, "png"), ThumbnailSettings(sizes=sizes, output="png"))
     for each in made:
         reference = lanczos(array(big), each.width, each.height)
         assert psnr(array(decoded(each.data)), reference) > 38
