@@ -20,6 +20,8 @@ from queue import SimpleQueue
 from types import FunctionType, ModuleType
 from typing import Any
 
+from greenlet import GreenletExit
+
 from chalicelib.aws import clients
 from chalicelib.aws.lean import connect, fast_json
 from chalicelib.aws.lean.sqs import AsyncSqs
@@ -102,6 +104,8 @@ class Boundary:
         return kind(transport(network, self.sandbox()), Unsigned(), uniform=network.chance.random, **options)
 
     def log(self, message: str, **fields: Any) -> None:
+        if self.here.loop.is_over:
+            raise GreenletExit
         sandbox = SANDBOX.get()
         if sandbox is not None and sandbox.alive and sandbox.invocation is not None:
             sandbox.invocation.lines.append((message, fields))

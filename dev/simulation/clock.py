@@ -76,6 +76,8 @@ class VirtualLoop:
         self._timers: list[tuple[float, int, Handle]] = []
         self._order = itertools.count()
         self._hub: greenlet = getcurrent()
+        self._gone: list[greenlet] = []
+        self.is_over = False
 
     def is_stopped(self) -> bool:
         return self.stopped
@@ -170,8 +172,18 @@ class VirtualLoop:
         self._hub.switch()
 
     def forever(self) -> None:
-        """What a dead process does next."""
+        """What a dead process does next, or a thread that hangs.
+
+        It is kept: greenlet ends what nobody knows of by an exception, and the product would take that for an
+        action's own.
+        """
+        self._gone.append(getcurrent())
         self._hub.switch()
+
+    def end(self) -> None:
+        """The run is over: what still hangs is ended, and so is what goes on for all that."""
+        self.is_over = True
+        self._gone.clear()
 
     def wait(self, event: Event, timeout: float | None = None) -> bool:
         """Whether the event came before the time was over."""

@@ -24,6 +24,7 @@ def run(boundary: Boundary, scenario: Scenario, tracing: bool = False) -> Outcom
         return boundary.world.run()
     finally:
         boundary.world.graveyard.clear()
+        boundary.world.loop.end()
         boundary.world = None
 
 

@@ -84,7 +84,7 @@ class Deployed:
         return self.stage.function_name(function)
 
     def functions(self) -> list[str]:
-        enqueue = ["enqueue"] if self.config.s3_notifies == "lambda" else []
+        enqueue = ["enqueue"] if self.config.s3_notifies != "queue" else []
         return [*enqueue, *self.stage.drains(), "consume", "letters", "backfill", "api_handler"]
 
 
@@ -170,6 +170,8 @@ def _schedule(deployed: Deployed) -> str:
 def _notification(deployed: Deployed) -> str:
     config = deployed.config
     found = deployed.client("s3").get_bucket_notification_configuration(Bucket=config.images_bucket)
+    if config.s3_notifies == "eventbridge":
+        return _by_eventbridge(deployed, found)
     ours = [
         *(one for one in found.get("QueueConfigurations", []) if one.get("Id") == notify.ID),
         *(
@@ -190,6 +192,24 @@ def _notification(deployed: Deployed) -> str:
     return f"{config.images_bucket} tells {'the source queue' if 'QueueArn' in ours[0] else 'enqueue'}"
 
 
+def _by_eventbridge(deployed: Deployed, notifications: Mapping[str, Any]) -> str:
+    """The bucket tells EventBridge, and a rule passes what the settings say to enqueue."""
+    events, bucket = deployed.client("events"), deployed.config.images_bucket
+    if notify.EVENTBRIDGE not in notifications:
+        raise Wrong(f"{bucket} does not tell EventBridge of its events")
+    rule = f"{deployed.name('enqueue')}-event"
+    found = events.describe_rule(Name=rule)
+    if found["State"] != "ENABLED":
+        raise Wrong(f"rule {rule} is {found['State']}")
+    if json.loads(found["EventPattern"]) != deployed.config.event_pattern:
+        wanted = json.dumps(deployed.config.event_pattern)
+        raise Wrong(f"rule {rule} takes {found['EventPattern']}, the settings say {wanted}")
+    arns = [one["Arn"] for one in events.list_targets_by_rule(Rule=rule)["Targets"]]
+    if len(arns) != 1 or not arns[0].endswith(f":{deployed.name('enqueue')}"):
+        raise Wrong(f"rule {rule} calls {', '.join(arns) or 'nothing'}")
+    return f"{bucket} tells EventBridge, whose rule {rule} calls enqueue"
+
+
 def _failures(deployed: Deployed) -> str:
     client = deployed.client("lambda")
     for drain in deployed.stage.drains():
@@ -198,7 +218,7 @@ def _failures(deployed: Deployed) -> str:
             raise Wrong(
                 f"Lambda would try a failed tick of {drain} again: make deploy STAGE={deployed.stage.name}"
             )
-    if deployed.config.s3_notifies == "lambda":
+    if deployed.config.s3_notifies != "queue":
         found = _invoke_config(client, deployed.name("enqueue"))
         place = found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
         if not place.endswith(f":{queue_name(deployed.config.dead_letter_queue_url)}"):

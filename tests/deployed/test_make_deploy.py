@@ -5,6 +5,7 @@ import pytest
 
 from chalicelib.config.stage import capacity_parameter
 from dev import workspace
+from infra.commands import verify
 from infra.deploying import deploy as deploying
 from infra.deploying import destroy as destroying
 from infra.errors import CommandError
@@ -189,6 +190,8 @@ def test_eventbridge_may_tell_enqueue_by_patterns_and_the_change_doubles_nothing
         assert not found.get("LambdaFunctionConfigurations")
         after = inventory(first)
         assert (after["rules"], after["targets"], after["notifications"]) == (2, 2, 0)
+        rows = verify.look(verify.of(first.stage, first.stage.account()))
+        assert [row for row in rows if row.state == "wrong"] == []
         redeploy(first)  # and again: nothing changes
         assert inventory(first) == after
         with only_our_ticks(first):
@@ -215,6 +218,8 @@ def test_s3_may_notify_the_source_queue_itself_and_the_change_doubles_nothing(fi
         found = first.s3.get_bucket_notification_configuration(Bucket=bucket)
         assert not found.get("LambdaFunctionConfigurations")
         assert len(found["QueueConfigurations"]) == 1
+        rows = verify.look(verify.of(first.stage, first.stage.account()))
+        assert [row for row in rows if row.state == "wrong"] == []
         redeploy(first)  # and again: nothing changes
         assert (
             first.s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
