@@ -28,8 +28,8 @@ START = """<!doctype html>
 <body>
 <main class="manual">
 <h1>Codes of dead letters</h1>
-<p>What each code means, and when sending such letters back helps. The letter's reason says it of this
-very one. The manual: docs/troubleshooting.md; how to send back: docs/operations.md.</p>
+<p>What each code means, and when sending such letters back helps. What happened to one
+letter is in its reason. The manual: docs/troubleshooting.md; how to send back: docs/operations.md.</p>
 """
 END = """</main>
 </body>
