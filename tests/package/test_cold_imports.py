@@ -36,6 +36,7 @@ def test_the_drain_needs_neither_boto3_nor_pillow_nor_another_functions_code(imp
     assert not modules & {"boto3", "botocore", "PIL", "isal"}
     assert not modules & {
         "chalicelib.consume.batch",
+        "chalicelib.consume.outcomes",
         "chalicelib.enqueue",
         "chalicelib.jobs.commands",
         "chalicelib.jobs.task",

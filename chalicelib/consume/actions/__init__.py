@@ -13,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from chalicelib.config import Config
-from chalicelib.consume.outcomes import ActionResult, Delivery
-from chalicelib.events import ObjectCreated
 
-Action = Callable[[ObjectCreated, Delivery], ActionResult | None]
+if TYPE_CHECKING:  # every function imports this file, and consume alone makes results
+    from chalicelib.consume.outcomes import ActionResult, Delivery
+    from chalicelib.events import ObjectCreated
+
+    Action = Callable[[ObjectCreated, Delivery], ActionResult | None]
+else:
+    Action = Callable
 
 
 def action_for(config: Config) -> Action:
