@@ -96,6 +96,7 @@ def test_the_same_mistake_on_every_line_is_counted_and_shown_twenty_times() -> N
     assert len(checked.problems) == 20
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_lines() -> None:
     def lines(number: int) -> Iterator[bytes]:
         return (b"photos,%d%%20x.png\n" % n for n in range(number))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def s3() -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+@cache  # a client reads its service's model, which takes a second
 def _client(service: str) -> Any:
     return boto3.client(
         service, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"

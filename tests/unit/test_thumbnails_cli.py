@@ -56,6 +56,7 @@ def test_a_bad_setting_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("THUMBNAIL_SIZES is 'big': expected ")
 
 
+@pytest.mark.slow
 def test_a_smaller_function_can_be_tried(tmp_path, capsys):
     big = tmp_path / "big.tif"
     big.write_bytes(encoded(scene(3000, 2000), "tiff"))

@@ -193,6 +193,7 @@ def test_the_decoder_is_stopped_in_the_midst_of_the_picture():
     assert len(looks) > 30
 
 
+@pytest.mark.slow
 def test_a_hundred_megapixels_are_within_a_small_functions_means():
     data = encoded(Image.new("RGB", (11585, 8632), "teal"), "webp", method=0)
     assert estimate(data, SETTINGS) < 20_000_000
