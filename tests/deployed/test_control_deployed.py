@@ -30,17 +30,15 @@ class Steered:
 def steered(aws, tmp_path_factory):
     """Ticked by hand, and all at once: what is due when is not this file's."""
     pipeline = deploy(tmp_path_factory.mktemp("steered"), "steered", DRAIN_SHARDS="2", SPREAD="off")
-    with only_our_ticks(pipeline):
+    # Nobody consumes, so nothing of one test comes back to the source queue in the next.
+    with only_our_ticks(pipeline), nobody_consumes(pipeline):
         yield Steered(pipeline, aws.url)
 
 
 @pytest.fixture(autouse=True)
 def _empty(steered):
-    """Nobody consumes, so nothing of one test comes back to the source queue in the next."""
     for queue in ("SOURCE", "DESTINATION", "DEAD_LETTER"):
         steered.pipeline.sqs.purge_queue(QueueUrl=steered.pipeline.settings[f"{queue}_QUEUE_URL"])
-    with nobody_consumes(steered.pipeline):
-        yield
 
 
 def bodies(count, name):
