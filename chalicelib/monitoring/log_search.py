@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -236,21 +236,15 @@ def _consumed(text: str) -> dict[str, Any] | None:
 
 
 def _tick(text: str) -> dict[str, Any] | None:
-    found = logs.read(text)
-    return found if found and is_tick(found) else None
+    return logs.read_one(text, "tick", TICK)
 
 
 def enqueued(text: str) -> dict[str, Any] | None:
     """A line of enqueue's about uploads that it has put on a lane."""
     found = logs.read_one(text, "enqueued", {"at": str, "uploads": list})
-    return found if found and all(is_upload(one) for one in found["uploads"]) else None
+    return found if found and all(_is_upload(one) for one in found["uploads"]) else None
 
 
-def is_tick(line: Mapping[str, Any]) -> bool:
-    """Whether the fields of a log line are a tick's."""
-    return logs.is_one(line, "tick", TICK)
-
-
-def is_upload(one: object) -> bool:
+def _is_upload(one: object) -> bool:
     """Whether it is one of the uploads in such a line."""
     return isinstance(one, dict) and all(isinstance(one.get(name), str) for name in ("id", "key"))

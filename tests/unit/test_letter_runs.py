@@ -72,6 +72,17 @@ def sent(queues):
     return sorted(json.loads(body)["Key"] for body in queues.queue("source").bodies())
 
 
+def put_letters(s3, count):
+    for number in range(count):
+        put_letter(s3, f"{number:04d}.jpg")
+
+
+def asked_for_all(s3, functions):
+    """A redrive of all is asked for; returns the order with which the function was called."""
+    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+    return runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+
+
 def test_a_redrive_of_all_sends_each_to_the_source_queue_without_its_tries_and_deletes_it(ask, s3, queues):
     for number in range(25):
         put_letter(s3, f"{number:02d}.jpg", tries=6)
@@ -241,8 +252,7 @@ class Parts:
 
 @pytest.mark.parametrize("do", ["redrive", "discard"])
 def test_a_run_that_runs_out_of_time_goes_on_by_itself_until_nothing_is_left(s3, sqs, queues, do):
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 1000)
     parts = Parts(s3, sqs)
     ended = parts.run(do, all=True, note="S3 is back")
     assert (ended["status"], ended["moved"], ended["left"]) == ("done", 1000, 0)
@@ -252,8 +262,7 @@ def test_a_run_that_runs_out_of_time_goes_on_by_itself_until_nothing_is_left(s3,
 
 
 def test_progress_is_seen_between_two_parts_and_keeps_another_run_away(s3, sqs):
-    for number in range(400):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 400)
     parts, seen = Parts(s3, sqs), []
 
     def look(order):
@@ -287,15 +296,13 @@ def test_letters_that_were_listed_are_moved_before_more_are_listed(s3, sqs, queu
 def test_parts_without_any_of_the_selection_do_not_end_a_run(s3, sqs, queues, monkeypatch):
     monkeypatch.setattr(resend, "LISTED_WITHIN_S", 0.0)
     s3.page_keys = 10
-    for number in range(50):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 50)
     ended = Parts(s3, sqs, lambda: LONG).run(prefix="0049")
     assert (ended["status"], ended["moved"], sent(queues)) == ("done", 1, ["0049.jpg"])
 
 
 def test_a_part_that_moves_nothing_ends_the_run_and_says_why(s3, sqs):
-    for number in range(50):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 50)
     parts = Parts(s3, sqs, lambda: lambda: 0)
     ended = parts.run(all=True)
     assert (ended["status"], ended["moved"], len(parts.orders)) == ("stopped", 0, 1)
@@ -304,8 +311,7 @@ def test_a_part_that_moves_nothing_ends_the_run_and_says_why(s3, sqs):
 
 def test_a_run_has_at_most_so_many_parts(s3, sqs, monkeypatch):
     monkeypatch.setattr(resend, "MOST_PARTS", 2)
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 1000)
     parts = Parts(s3, sqs)
     ended = parts.run(all=True)
     assert (ended["status"], len(parts.orders)) == ("stopped", 2)
@@ -313,8 +319,7 @@ def test_a_run_has_at_most_so_many_parts(s3, sqs, monkeypatch):
 
 
 def test_a_next_part_that_cannot_be_begun_ends_the_run_and_says_why(s3, sqs, functions):
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 1000)
     run = runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
     functions.error = client_error("AccessDeniedException", "not allowed", 403, "Invoke")
     ended = handler.handle(
@@ -328,10 +333,8 @@ def test_a_next_part_that_cannot_be_begun_ends_the_run_and_says_why(s3, sqs, fun
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(seconds=40)])
 def test_a_part_whose_call_comes_twice_is_done_once(s3, sqs, queues, functions, later):
     """The second call comes while the first is at work, and again after it has begun the next part."""
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
-    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
-    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    put_letters(s3, 1000)
+    order = asked_for_all(s3, functions)
     twice = []
 
     def second():
@@ -352,10 +355,8 @@ def test_a_part_whose_call_comes_twice_is_done_once(s3, sqs, queues, functions, 
 
 
 def test_of_two_calls_that_begin_at_the_same_moment_one_ends(s3, sqs, queues, functions):
-    for number in range(100):
-        put_letter(s3, f"{number:04d}.jpg")
-    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
-    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    put_letters(s3, 100)
+    order = asked_for_all(s3, functions)
     other = []
 
     def both(action, request):
@@ -371,10 +372,8 @@ def test_of_two_calls_that_begin_at_the_same_moment_one_ends(s3, sqs, queues, fu
 
 
 def test_a_part_that_was_taken_for_dead_ends_at_its_next_word(s3, sqs, queues, functions):
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
-    runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
-    order = runs.order_of(json.loads(functions.calls[-1]["Payload"]))
+    put_letters(s3, 1000)
+    order = asked_for_all(s3, functions)
     taken = []
 
     def left():
@@ -391,8 +390,7 @@ def test_a_part_that_was_taken_for_dead_ends_at_its_next_word(s3, sqs, queues, f
 def test_a_part_that_died_when_it_had_announced_the_next_is_taken_up_by_its_second_call(
     s3, sqs, queues, functions, monkeypatch
 ):
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 1000)
     runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
     order = json.loads(functions.calls[-1]["Payload"])
     functions.error = Died()
@@ -423,8 +421,7 @@ def test_an_answer_about_the_progress_that_was_lost_ends_no_run(s3, sqs, queues,
 
 def test_a_run_that_somebody_stops_ends_within_seconds_and_says_how_far_it_came(s3, sqs, queues, monkeypatch):
     monkeypatch.setattr(resend, "TOLD_EVERY_S", 0.0)
-    for number in range(2000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 2000)
     parts, stopped = Parts(s3, sqs, lambda: LONG), []
 
     def stop(action, request):
@@ -442,8 +439,7 @@ def test_a_run_that_somebody_stops_ends_within_seconds_and_says_how_far_it_came(
 
 
 def test_a_run_that_is_stopped_between_two_parts_goes_no_further(s3, sqs):
-    for number in range(1000):
-        put_letter(s3, f"{number:04d}.jpg")
+    put_letters(s3, 1000)
     parts = Parts(s3, sqs)
     parts.before = lambda order: (
         runs.stop(None, "arn:bob", s3, CONFIG, times.now()) if order["letters"]["part"] == 2 else None
