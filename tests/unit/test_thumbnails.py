@@ -51,6 +51,7 @@ def test_an_orientation_that_makes_no_sense_is_none(number, expected):
     assert psnr(array(lossless(oriented(number, "jpeg"))), expected) > 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_reduction_agrees_with_lanczos_in_double_precision(form):
     big = scene(1500, 1000)
@@ -179,6 +180,7 @@ def test_one_pixel_wide_and_ten_thousand_long_still_has_a_pixel_across():
     assert [(each.width, each.height) for each in made] == [(1, 100), (1, 999)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vectors", [True, False])
 @pytest.mark.parametrize(
     ("whole", "sizes"), [((1500, 1000), (300, 150, 75)), ((1499, 957), (403, 101)), ((1499, 957), (801, 83))]
