@@ -181,11 +181,11 @@ class Typed(Fields):
 class Settings(Fields):
     """The environment. Raises ConfigError."""
 
-    def text(self, name: str, pattern: re.Pattern[str], expected: str, default: str = _REQUIRED) -> str:
-        """A text that matches `pattern` from end to end."""
+    def text(self, name: str, pattern: str, expected: str, default: str = _REQUIRED) -> str:
+        """A text that matches the regular expression `pattern` from end to end."""
 
         def parse(value: Any) -> str:
-            if not pattern.fullmatch(value or ""):
+            if not re.fullmatch(pattern, value or ""):
                 raise ValueError(expected)
             return str(value)
 

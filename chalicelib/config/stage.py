@@ -23,23 +23,21 @@ ACTIONS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "consume", "a
 S3_NOTIFIES = ("lambda", "queue", "eventbridge")
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_QUEUE_URL = re.compile(r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]{1,80}")
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_QUEUE_URL = r"https?://[^/\s]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}"
 _A_QUEUE_URL = "a standard queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
-_ACTION = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,11}")
-_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
-_STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
+_ACTION = r"[a-z][a-z0-9_]{0,39}"
+_STAGE = r"[a-z][a-z0-9-]{0,11}"
+_ROLE = r"arn:aws[\w-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}"
+_FUNCTION = r"arn:aws[\w-]*:lambda:[\w-]+:[0-9]{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?"
+_STATE_MACHINE = r"arn:aws[\w-]*:states:[\w-]+:[0-9]{12}:stateMachine:\S+"
 # Only to this very machine without TLS: a test's receiver.
-_URL = re.compile(r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/\S*)?")
-_PARAMETER = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
-_BUS = re.compile(
-    r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
-)
+_URL = r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)(/\S*)?"
+_PARAMETER = r"[A-Za-z0-9_./-]{1,1011}"
+_BUS = r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
 LONGEST_CALL_S = 20  # an action that is begun has 25 s at least (chalicelib/consume/batch.py)
 # What our own actions need besides: action -> setting -> its pattern, and what is expected.
-OF_ACTIONS: Mapping[str, Mapping[str, tuple[re.Pattern[str], str]]] = {
+OF_ACTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "invoke": {"INVOKE_FUNCTION_ARN": (_FUNCTION, "a function's ARN")},
     "post": {
         "POST_URL": (_URL, "an https:// address"),
@@ -324,7 +322,7 @@ class Config:
 def actions_in(folder: str = ACTIONS) -> list[str]:
     """The names of the actions there are, in alphabetical order."""
     files = (name.partition(".") for name in os.listdir(folder))
-    return sorted(name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name))
+    return sorted(name for name, _, kind in files if kind == "py" and re.fullmatch(_ACTION, name))
 
 
 def s3_events(removals: bool) -> list[str]:
@@ -354,7 +352,7 @@ def _overlap(one: str, other: str) -> bool:
 def _action(text: str, folder: str) -> str:
     there = actions_in(folder)
     if text not in there:
-        make = f"; make new-action NAME={text} begins one" if _ACTION.fullmatch(text) else ""
+        make = f"; make new-action NAME={text} begins one" if re.fullmatch(_ACTION, text) else ""
         raise ValueError(" or ".join(there) + make)
     return text
 
@@ -369,7 +367,7 @@ def _by_hour(text: str) -> str:
 def _buckets(text: str) -> tuple[str, ...]:
     """Names, separated by commas."""
     names = tuple(filter(None, (part.strip() for part in text.split(","))))
-    if len(names) > 10 or not all(map(_BUCKET.fullmatch, names)):
+    if len(names) > 10 or not all(re.fullmatch(_BUCKET, name) for name in names):
         raise ValueError("the names of at most 10 buckets, separated by commas")
     return names
 

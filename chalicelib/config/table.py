@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.errors import ConfigError
 
@@ -38,8 +37,7 @@ OF_THE_STAGE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """Which keys a line takes."""
 
     prefix: str = ""
@@ -71,11 +69,10 @@ class Match:
         return other.prefix.startswith(self.prefix) and other.suffix.endswith(self.suffix)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     match: Match
     action: str
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str]
 
 
 def like(key: str, pattern: str) -> bool:

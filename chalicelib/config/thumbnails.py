@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from chalicelib.fields import Settings
 
@@ -29,12 +29,12 @@ DEFAULT_FUNCTION_MB = 512
 # Of the memory for images, what files may hold that wait for their turn to be decoded.
 WAITING_SHARE = 4
 
-_QUALITY = re.compile(r"(jpeg|webp|avif)=(\d{1,3})", re.ASCII)
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
-_SIZE = re.compile(r"(?:([a-z][a-z0-9-]{0,31})=)?(\d{1,5})(?:x(\d{1,5}))?(?: (inside|cover))?", re.ASCII)
+_QUALITY = r"(jpeg|webp|avif)=([0-9]{1,3})"
+_COLOUR = r"#[0-9a-fA-F]{6}"
+_SIZE = r"(?:([a-z][a-z0-9-]{0,31})=)?([0-9]{1,5})(?:x([0-9]{1,5}))?(?: (inside|cover))?"
 _MAX_SIDE = 8192
 # What HTTP allows in a header's value, without control characters; S3 keeps it as it is.
-_CACHE_CONTROL = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
+_CACHE_CONTROL = r"[\x20-\x7e]{1,255}"
 
 
 def budget_of(function_mb: int) -> int:
@@ -45,8 +45,7 @@ def budget_of(function_mb: int) -> int:
     return images - images // WAITING_SHARE
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """One entry of THUMBNAIL_SIZES: the box, and the name that the thumbnail's key ends in."""
 
     name: str
@@ -125,7 +124,7 @@ class ThumbnailSettings:
 
 
 def _sizes(text: str, usual: Fit) -> tuple[int | Size, ...]:
-    matches = [_SIZE.fullmatch(part) for part in _listed(text)]
+    matches = [re.fullmatch(_SIZE, part) for part in _listed(text)]
     sizes = [_size(match, usual) for match in matches if match]
     if len(sizes) < len(matches) or not all(1 <= side <= _MAX_SIDE for side in _sides(sizes)):
         raise ValueError(
@@ -161,7 +160,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _qualities(text: str) -> dict[str, int]:
-    matches = [_QUALITY.fullmatch(part) for part in _listed(text)]
+    matches = [re.fullmatch(_QUALITY, part) for part in _listed(text)]
     found = {match[1]: int(match[2]) for match in matches if match and 1 <= int(match[2]) <= 100}
     if len(found) < len(matches):
         raise ValueError("qualities from 1 to 100 such as jpeg=80,webp=80,avif=60")
@@ -169,7 +168,7 @@ def _qualities(text: str) -> dict[str, int]:
 
 
 def _colour(text: str) -> tuple[int, int, int]:
-    if not _COLOUR.fullmatch(text):
+    if not re.fullmatch(_COLOUR, text):
         raise ValueError("a colour such as #ffffff")
     red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue

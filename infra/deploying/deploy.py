@@ -6,7 +6,6 @@ Every step may be repeated: a deploy that failed half-way is mended by the next 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -38,8 +37,8 @@ Say = Callable[[str], None]
 LEFT_UNRESERVED = 50  # Lambda keeps at least so many for other functions, or all of a new account's 10
 # Nobody waits a minute to be told that there is no network.
 PATIENCE = BotoConfig(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+")
+EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+KMS_KEY = r"arn:aws[\w-]*:kms:[\w-]+:[0-9]{12}:key/[\w-]+"
 
 
 def chalice_program(first: str = "pass") -> tuple[str, ...]:
