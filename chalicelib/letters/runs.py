@@ -118,6 +118,13 @@ def start(
     }
     progress = Progress(s3, bucket, run)
     progress.write(run)
+    # Two that are asked for in the same moment both found nothing above; one at least finds the other now.
+    if any(
+        other["id"] != run["id"] and _seen(other, now)["status"] in GOING for other in _newest(s3, bucket)
+    ):
+        says = "another was asked for in the same moment: this one was not begun"
+        progress.write({**run, "status": "stopped", "says": says})
+        raise Conflict("another was asked for in the same moment: GET /dead-letters/redrive shows what runs")
     try:
         call(functions, config, {**run, "after": ""})
     except Exception:

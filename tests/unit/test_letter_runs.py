@@ -508,6 +508,38 @@ def test_two_runs_at_once_are_refused(s3, functions):
         runs.start("discard", {"all": True}, "arn:bob", s3, functions, CONFIG, NOW + timedelta(seconds=5))
 
 
+def test_of_two_runs_that_are_asked_for_in_the_same_moment_at_most_one_begins(s3, functions, monkeypatch):
+    put_letter(s3, "a.jpg")
+    both_have_looked = threading.Barrier(2)
+    newest, looked, refused = runs._newest, threading.local(), []
+
+    def found(*of):
+        answer = newest(*of)
+        if not getattr(looked, "once", False):
+            looked.once = True
+            both_have_looked.wait(10)
+        return answer
+
+    def ask():
+        try:
+            runs.start("redrive", {"all": True}, "arn:alice", s3, functions, CONFIG, NOW)
+        except Conflict as e:
+            refused.append(str(e))
+
+    monkeypatch.setattr(runs, "_newest", found)
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    assert len(functions.calls) + len(refused) == 2
+    assert len(functions.calls) <= 1
+    assert all("in the same moment" in why for why in refused)
+    going = [run for run in runs.latest(s3, CONFIG, NOW)["runs"] if run["status"] in runs.GOING]
+    assert len(going) == len(functions.calls)
+
+
 def test_a_function_that_cannot_be_called_leaves_no_run_behind_that_seems_to_run(s3, functions):
     functions.error = client_error("AccessDeniedException", "not allowed", 403, "Invoke")
     with pytest.raises(type(functions.error)):
