@@ -127,22 +127,8 @@ def snapshot(
             "groups": groups,
         },
     )
-    numbers: Measured | Failed = found["measured"]
-    if parallel.failed(numbers):
-        numbers = {
-            "functions": numbers,
-            "hour": numbers,
-            "oldest_age": {},
-            "arrivals": None,
-            "live_share": None,
-        }
-    said: Override | Failed = found["override"]
-    unreadable: str | None = None
-    paused: Schedule | Failed
-    if parallel.failed(said):
-        unreadable, paused, said = said["error"], said, override.NONE
-    else:
-        paused = {"paused": said.paused}
+    numbers = _numbers(found["measured"])
+    said, paused, unreadable = _said(found["override"])
     set_to = capacities(said, config, times.now())
     capacity = None if unreadable else set_to["capacity"]
     arrivals = numbers["arrivals"]
@@ -185,6 +171,26 @@ def snapshot(
         "jobs": found["jobs"],
     }
     return {**parts, "verdict": verdict(parts, times.now())}
+
+
+def _numbers(measured: Measured | Failed) -> Measured:
+    """What CloudWatch measured; where it could not be asked, that in each part."""
+    if not parallel.failed(measured):
+        return measured
+    return {
+        "functions": measured,
+        "hour": measured,
+        "oldest_age": {},
+        "arrivals": None,
+        "live_share": None,
+    }
+
+
+def _said(read: Override | Failed) -> tuple[Override, Schedule | Failed, str | None]:
+    """What was set at run time, whether that is a pause, and why it could not be read."""
+    if parallel.failed(read):
+        return override.NONE, read, read["error"]
+    return read, {"paused": read.paused}, None
 
 
 def _table_line(of_line: Config) -> TableLine:
