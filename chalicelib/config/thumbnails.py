@@ -33,6 +33,7 @@ _QUALITY = r"(jpeg|webp|avif)=([0-9]{1,3})"
 _COLOUR = r"#[0-9a-fA-F]{6}"
 _SIZE = r"(?:([a-z][a-z0-9-]{0,31})=)?([0-9]{1,5})(?:x([0-9]{1,5}))?(?: (inside|cover))?"
 _MAX_SIDE = 8192
+_MOST_SIZES = 50  # each is a write; and what other formats had of them is deleted in one call, of 1,000 keys
 # What HTTP allows in a header's value, without control characters; S3 keeps it as it is.
 _CACHE_CONTROL = r"[\x20-\x7e]{1,255}"
 
@@ -124,7 +125,10 @@ class ThumbnailSettings:
 
 
 def _sizes(text: str, usual: Fit) -> tuple[int | Size, ...]:
-    matches = [re.fullmatch(_SIZE, part) for part in _listed(text)]
+    parts = _listed(text)
+    if len(parts) > _MOST_SIZES:
+        raise ValueError(f"at most {_MOST_SIZES} sizes, not {len(parts)}")
+    matches = [re.fullmatch(_SIZE, part) for part in parts]
     sizes = [_size(match, usual) for match in matches if match]
     if len(sizes) < len(matches) or not all(1 <= side <= _MAX_SIDE for side in _sides(sizes)):
         raise ValueError(

@@ -37,6 +37,8 @@ def test_an_empty_setting_is_an_unset_one():
         ("SOURCE_QUEUE_URL", f"{QUEUE}dead", "must be different queues"),
         ("THUMBNAIL_SIZES", "256,big", "THUMBNAIL_SIZES is '256,big': expected pixels from 1 to 8192"),
         ("THUMBNAIL_SIZES", "256,256", "THUMBNAIL_SIZES is '256,256': expected each size once"),
+        ("THUMBNAIL_SIZES", ",".join(map(str, range(1, 52))), "expected at most 50 sizes, not 51"),
+        ("SOURCE_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/١٢٣٤٥٦٧٨٩٠١٢/source", "a standard queue's"),
         ("THUMBNAILS_BUCKET", "images", "THUMBNAILS_BUCKET is IMAGES_BUCKET ('images')"),
         ("REPORTS_BUCKET", "images", "IMAGES_BUCKET is REPORTS_BUCKET ('images')"),
         ("MAX_TRIES", "0", "MAX_TRIES is '0'"),
