@@ -12,7 +12,7 @@ Container: https://developers.google.com/speed/webp/docs/riff_container
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageFile
 
@@ -66,7 +66,8 @@ class ReducibleWebp(ImageFile.ImageFile):
         planes = library.planes(self.data, self._end, self.size, deadline.check)
         smaller = []
         for there, wanted, plane in zip(plane_sizes(self.size), plane_sizes(size), planes, strict=True):
-            image = Image.frombuffer("L", there, plane, "raw", "L", 0, 1)  # type: ignore[arg-type]
+            buffer = cast("bytes", plane)  # Pillow 12's types know no other buffer; 13's do
+            image = Image.frombuffer("L", there, buffer, "raw", "L", 0, 1)
             smaller.append(resized(image, wanted, soft=True).tobytes())
         return Image.frombuffer("RGB", size, library.bgrx(smaller, size), "raw", "BGRX", 0, 1)
 
