@@ -29,6 +29,7 @@ formats = "jpeg,png,gif,webp,avif,tiff,bmp,heic"
 env = {"THUMBNAIL_SIZES": sys.argv[3], "THUMBNAIL_OUTPUT": sys.argv[4], "THUMBNAIL_FORMATS": formats}
 settings = ThumbnailSettings.from_env(env)
 make(small, settings)  # plugins and tables
+make(small, ThumbnailSettings.from_env({**env, "THUMBNAIL_SIZES": "48,16"}))  # and what reduces
 before = resident("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM (proc(5))
 make(large, settings)
