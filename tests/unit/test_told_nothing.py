@@ -202,6 +202,9 @@ def test_every_refusal_has_the_documented_shape(client):
     long = b'{"note": "%s"}' % (b"x" * views.MAX_BODY_BYTES)
     status, why = shape(client.http.put("/capacity", body=long, headers=json_headers))
     assert (status, "at most 1,000,000" in why) == (413, True)
+    # Of a path that is none Chalice says what API Gateway would, which our code never sees (docs/api.md).
+    nowhere = client.http.get("/nowhere")
+    assert (nowhere.status_code, list(nowhere.json_body)) == (403, ["message"])
 
 
 def test_health_writes_no_line_that_anybody_on_the_internet_could_make_us_pay(monkeypatch, capsys):
