@@ -39,7 +39,9 @@ def prepare(
         # The reports bucket is for who may ask this API; another one may hold what is not.
         quoting = not in_request or bucket == config.reports_bucket
     if new.source == "inventory":
-        found = stored_manifests.checked_inventory(s3, new.uri, images_bucket=images, quoting=quoting)
+        found = stored_manifests.checked_inventory(
+            s3, new.uri, images_bucket=images, readable=readable_buckets(config), quoting=quoting
+        )
         return found, None
     if new.source == "csv":
         manifest = stored_manifests.checked_csv(
@@ -88,14 +90,18 @@ def _at_most(limit: int, lines: Iterator[str]) -> Iterator[str]:
         yield text
 
 
+def readable_buckets(config: Config) -> tuple[str, ...]:
+    """Those in which the jobs role may read manifests."""
+    return config.reports_bucket, *config.manifest_buckets
+
+
 def readable_bucket(uri: str, config: Config) -> str:
     """The manifest's bucket, from which the jobs role may read it. Raises BadRequest for any other.
 
     S3 Batch Operations reads the manifest as that role, and would fail the job.
     """
     bucket, _ = stored_manifests.parse_uri(uri)
-    readable = (config.reports_bucket, *config.manifest_buckets)
-    if bucket not in readable:
+    if bucket not in readable_buckets(config):
         raise BadRequest(
             "manifest",
             f"the jobs role may not read bucket {bucket!r}: put the manifest into {config.reports_bucket!r} "

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,10 +82,14 @@ def checked_csv(
     return Manifest(bucket, key, found, CSV, checked.fields, checked.objects)
 
 
-def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str, quoting: bool = True) -> Manifest:
+def checked_inventory(
+    s3: S3Client, uri: str, *, images_bucket: str, readable: Collection[str], quoting: bool = True
+) -> Manifest:
     """Read an S3 Inventory's manifest.json. Its objects are not counted: the lists may be many gigabytes.
 
-    An inventory of MAX_INVENTORY_BYTES names some ten thousand lists; a longer one is refused unread.
+    An inventory of MAX_INVENTORY_BYTES names some ten thousand lists; a longer one is refused unread. The
+    lists are where it was delivered, and its manifest.json may be a copy: they must be in one of the buckets
+    `readable`, or the job would fail.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
     """
@@ -96,8 +100,8 @@ def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str, quoting: bo
     try:
         inventory = json.loads(body.read(MAX_INVENTORY_BYTES))
         file_format, schema = inventory["fileFormat"], inventory["fileSchema"]
-        source = inventory["sourceBucket"]
-        if not all(isinstance(one, str) for one in (file_format, schema, source)):
+        source, delivered = inventory["sourceBucket"], inventory["destinationBucket"]
+        if not all(isinstance(one, str) for one in (file_format, schema, source, delivered)):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise BadRequest("manifest", f"{uri} is not an S3 Inventory manifest.json") from e
@@ -111,6 +115,12 @@ def checked_inventory(s3: S3Client, uri: str, *, images_bucket: str, quoting: bo
         )
     if source != images_bucket:
         raise _other_bucket(source[:63], images_bucket, quoting)
+    if (lists := delivered.rpartition(":")[2]) not in readable:  # an ARN, of whichever partition
+        raise BadRequest(
+            "manifest",
+            f"the jobs role may not read the inventory's lists, which are in bucket "
+            f"{manifests.said(lists[:63], quoting)}: name it in MANIFEST_BUCKETS and deploy",
+        )
     return Manifest(bucket, key, etag, INVENTORY)
 
 

@@ -30,6 +30,7 @@ PREFIX = "changes/"
 BACK = timedelta(days=30)  # told of; nothing is deleted
 MOST = 100
 READERS = 8
+MOST_BYTES = 64_000  # of one; somebody else's object may have any size
 
 
 class Change(TypedDict):
@@ -90,12 +91,12 @@ def _read(s3: S3Client, bucket: str, key: str) -> Change | None:
     from botocore.exceptions import ClientError
 
     try:
-        found = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        found = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read(MOST_BYTES))
     except ClientError as e:
         if e.response["Error"]["Code"] == "NoSuchKey":
             return None
         raise
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or not all(
         isinstance(found.get(name), str) for name in ("at", "by", "did")

@@ -12,8 +12,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -30,6 +29,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chalicelib import times
+from chalicelib.aws.errors import TRANSIENT
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
 from chalicelib.events import notification_filter
@@ -52,6 +52,9 @@ PATIENCE_S, LOOK_EVERY_S = 240.0, 3.0
 TICK_LOOKS = 7  # longer than a tick's last polls, and than the status keeps what it has read
 THROTTLED, HEALTH_ASKED = 429, 5  # anybody may ask for /health, a few times a second in all
 DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
+# These say nothing of the part that was looked at: the caller's credentials have ended, or AWS had no time.
+NOT_THE_PARTS = (*TRANSIENT, "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId")
+REFUSED = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def _row(part: str, check: Callable[[], str]) -> Row:
         error = e.response["Error"]
         if error["Code"] in DENIED:
             return Row(part, "not checked", f"you lack the right to {e.operation_name}: {error['Message']}")
-        return Row(part, "wrong", f"{e.operation_name}: {error['Code']}: {error['Message']}")
+        state: State = "not checked" if error["Code"] in NOT_THE_PARTS else "wrong"
+        return Row(part, state, f"{e.operation_name}: {error['Code']}: {error['Message']}")
     except BotoCoreError as e:
         return Row(part, "not checked", str(e))
 
@@ -247,13 +251,13 @@ def _logs(deployed: Deployed) -> str:
     prefix = f"/aws/lambda/{deployed.stage.stack_name}"
     pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
     kept = {one["logGroupName"]: one.get("retentionInDays") for page in pages for one in page["logGroups"]}
-    for function in deployed.functions():
-        group = f"/aws/lambda/{deployed.name(function)}"
+    groups = {f"/aws/lambda/{deployed.name(function)}": function for function in deployed.functions()}
+    for group, function in groups.items():
         if group not in kept:
             raise Wrong(f"{group} is not there: {function} could write nothing")
         if not kept[group]:
             raise Wrong(f"{group} is kept for ever")
-    return f"kept {', '.join(sorted({str(days) for days in kept.values()}))} days"
+    return f"kept {', '.join(sorted({str(kept[group]) for group in groups}))} days"
 
 
 def _alarms(deployed: Deployed) -> str:
@@ -311,11 +315,13 @@ def _api(deployed: Deployed) -> str:
         time.sleep(1)
     if status == THROTTLED:
         raise NotChecked("others ask GET /health so often that it answers 429")
+    if status in REFUSED and deployed.stage.environment().get("ALLOWED_ADDRESSES"):
+        raise NotChecked(f"ALLOWED_ADDRESSES may leave out this machine: GET /health is {status}: {answer}")
     if status != 200:
         raise Wrong(f"GET /health is {status}: {answer}")
     status, answer = Api(deployed).ask("status", signed=False)
-    if status == 200:
-        raise Wrong("GET /status answers without a signature")
+    if status not in REFUSED:
+        raise Wrong(f"GET /status is not refused without a signature: it is {status}")
     return "answers; what is not signed is refused"
 
 
@@ -337,14 +343,14 @@ class Api:
     """The stage's REST API, asked with the caller's credentials."""
 
     def __init__(self, deployed: Deployed) -> None:
-        ids = [one["rest_api_id"] for one in deployed.stage.deployed() if "rest_api_id" in one]
-        urls = [one["rest_api_url"] for one in deployed.stage.deployed() if "rest_api_url" in one]
-        if not ids:
+        apis = [one for one in deployed.stage.deployed() if "rest_api_id" in one]
+        if not apis:
             raise Wrong(f"Chalice has no record of the API here: make fetch STAGE={deployed.stage.name}")
+        api, url = apis[0]["rest_api_id"], apis[0]["rest_api_url"]
         # A local AWS serves it under its own address.
         endpoint = str(deployed.client("apigateway").meta.endpoint_url)
         self._local = not endpoint.endswith(partitions.dns_suffix(deployed.account.partition))
-        self._url = f"{endpoint}/restapis/{ids[0]}/{API_STAGE}/_user_request_/" if self._local else urls[0]
+        self._url = f"{endpoint}/restapis/{api}/{API_STAGE}/_user_request_/" if self._local else url
         self._region = deployed.account.region
 
     def ask(self, path: str, body: object = None, *, signed: bool = True) -> tuple[int, Any]:
@@ -367,8 +373,13 @@ class Api:
         return quote(once, safe="") if self._local else once
 
     def answered(self, path: str, body: object = None) -> Any:
-        """The JSON. Raises Wrong for any status but 200."""
+        """The JSON. Raises Wrong for any status but 200, and NotChecked where the caller may not ask.
+
+        What the stage's own role may not is our API's refusal, and has another shape than API Gateway's.
+        """
         status, found = self.ask(path, body)
+        if status in REFUSED and not (isinstance(found, dict) and "error" in found):
+            raise NotChecked(f"you lack the right to execute-api:Invoke: {json.dumps(found)[:300]}")
         if status != 200:
             raise Wrong(f"/{path.partition('?')[0]} is {status}: {json.dumps(found)[:300]}")
         return found
@@ -404,12 +415,15 @@ def try_it(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Row]:
-    """The parts that leave traces, of `upload`, `letter` and `job`; all of it is removed, also on Ctrl-C."""
-    api = Api(deployed)
+    """The parts that leave traces, of `upload`, `letter` and `job`; all of it is removed, also on Ctrl-C.
+
+    Nothing is put where what an earlier run has left can not be listed or removed.
+    """
     looked: dict[str, Any] = {}
 
     def now() -> str:
-        looked.update(api.answered("status"))
+        looked.update(api=Api(deployed))
+        looked.update(looked["api"].answered("status"))
         return str(looked.get("drain", {}).get("says", ""))
 
     rows = [_row("backlog, pause, ETA", now)]
@@ -419,14 +433,22 @@ def try_it(
         why = f"ACTION is {deployed.config.action}: it would do to our picture what it does to yours"
     else:
         why = ahead(looked)
+    if not why:
+        clean = partial(remove_leftovers, deployed.client("s3"), deployed.config, say)
+        rows.append(_row("leftovers", clean))
+        if rows[-1].state != "ok":
+            why = "what it leaves could not be removed"
     if why:
         return [*rows, *(Row(part, "not tried", why) for part in wanted)]
     tries = {"upload": _upload, "letter": _letter, "job": _job}
-    with cleaned(deployed, say) as put:
-        for part in wanted:
-            attempt = Attempt(deployed, api, put, say, sleep, clock)
-            rows.append(_row(part, partial(tries[part], attempt)))
-    return rows
+    attempt = Attempt(deployed, looked["api"], say, sleep, clock)
+    try:
+        rows += [_row(part, partial(tries[part], attempt)) for part in wanted]
+    finally:
+        left = _row("left behind", clean)
+        if left.state != "ok":
+            say(f"Not removed: {left.says}")
+    return rows if left.state == "ok" else [*rows, left]
 
 
 @dataclass(frozen=True)
@@ -435,10 +457,17 @@ class Attempt:
 
     deployed: Deployed
     api: Api
-    put: Callable[[bytes], str]  # an object of ours; its key
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     clock: Callable[[], float]
+
+    def put(self, contents: bytes) -> str:
+        """An object of ours in the images bucket; its key."""
+        config = self.deployed.config
+        key = f"{config.images_prefix}{FOLDER}{uuid.uuid4().hex}{config.images_suffix}"
+        s3 = self.deployed.client("s3")
+        s3.put_object(Bucket=config.images_bucket, Key=key, Body=contents, ContentType="image/jpeg")
+        return key
 
     def until(self, find: Callable[[], Any], what: str) -> Any:
         """What `find` gives as soon as it gives something. Raises Wrong."""
@@ -536,25 +565,9 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-@contextmanager
-def cleaned(deployed: Deployed, say: Callable[[str], None]) -> Iterator[Callable[[bytes], str]]:
-    """Puts objects of ours into the images bucket; before and after, none of them is left, nor thumbnails."""
-    s3: S3Client = deployed.client("s3")
-    remove_leftovers(s3, deployed.config, say)
-
-    def put(contents: bytes) -> str:
-        key = f"{deployed.config.images_prefix}{FOLDER}{uuid.uuid4().hex}{deployed.config.images_suffix}"
-        s3.put_object(Bucket=deployed.config.images_bucket, Key=key, Body=contents, ContentType="image/jpeg")
-        return key
-
-    try:
-        yield put
-    finally:
-        remove_leftovers(s3, deployed.config, say)
-
-
-def remove_leftovers(s3: S3Client, config: Config, say: Callable[[str], None]) -> None:
-    """Delete what this command has put there, each object by its exact key and version."""
+def remove_leftovers(s3: S3Client, config: Config, say: Callable[[str], None]) -> str:
+    """Delete what this command has put there, and its thumbnails, each by its exact key and version."""
+    removed = 0
     folders = {
         config.images_bucket: f"{config.images_prefix}{FOLDER}",
         config.thumbnails_bucket: f"{config.thumbnails_prefix}{config.images_prefix}{FOLDER}",
@@ -565,6 +578,8 @@ def remove_leftovers(s3: S3Client, config: Config, say: Callable[[str], None]) -
                 if ID.match(one["Key"].removeprefix(folder)):
                     s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
                     say(f"Removed s3://{bucket}/{one['Key']}")
+                    removed += 1
+    return f"{removed} removed" if removed else "none"
 
 
 def show(rows: Sequence[Row], console: Console) -> None:

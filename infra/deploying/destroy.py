@@ -53,11 +53,15 @@ def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda quest
         made = stack.outputs(cloudformation, stage.stack_name)
         if not force:
             _refuse_waiting_messages(boto3.client("sqs"), made)
-        fetch_deployed(s3, made["REPORTS_BUCKET"], stage)
+        with contextlib.suppress(s3.exceptions.NoSuchBucket):
+            fetch_deployed(s3, made["REPORTS_BUCKET"], stage)
     if stage.deployed():
         say("Functions, schedule, event sources, REST API (chalice delete)")
         mappings = leftovers.known_mappings(stage)
-        run_chalice(stage, "delete", "--stage", stage.name)
+        try:
+            run_chalice(stage, "delete", "--stage", stage.name)
+        except CommandError as e:  # such as of what somebody has deleted by hand: it would fail each time
+            say(f"{e}; going on by the stage's own names")
         for mapping in mappings:  # Lambda deletes them in its own time, and refuses new ones until then
             leftovers.remove_mapping(boto3.client("lambda"), mapping)
     stage.deployed_file.unlink(missing_ok=True)

@@ -20,10 +20,16 @@ _update_mapping = TypedAWSClient.update_lambda_event_source
 def apply(stage: Stage) -> None:
     """From now on in this process, for a deploy of the stage.
 
-    Before S3 calls the enqueue function, and before the schedule calls a drain, how often Lambda tries them
-    again is set: a deploy that dies leaves neither running without. And the bucket turns from the queue to
-    the function in one call, so no upload falls between the two.
+    Before S3 or EventBridge calls the enqueue function, and before the schedule calls a drain, how often
+    Lambda tries them again is set: a deploy that dies leaves neither running without. And the bucket turns
+    from the queue to the function in one call, so no upload falls between the two.
     """
+
+    def before_uploads(functions: Any, function_arn: str) -> None:
+        _, partition, _, region, account, *_ = function_arn.split(":")
+        dead_letters = queue_name(stage.environment()["DEAD_LETTER_QUEUE_URL"])
+        queue = Account(account, region, partition).arn("sqs", dead_letters)
+        invocations.of_uploads(functions, function_arn, queue)
 
     def connect_bucket(
         client: TypedAWSClient,
@@ -33,16 +39,17 @@ def apply(stage: Stage) -> None:
         prefix: str | None = None,
         suffix: str | None = None,
     ) -> None:
-        _, partition, _, region, account, *_ = function_arn.split(":")
-        dead_letters = queue_name(stage.environment()["DEAD_LETTER_QUEUE_URL"])
-        queue = Account(account, region, partition).arn("sqs", dead_letters)
-        invocations.of_uploads(client._client("lambda"), function_arn, queue)
+        before_uploads(client._client("lambda"), function_arn)
         notify.point_at_function(
             client._client("s3"), bucket, function_arn, events, prefix or "", suffix or ""
         )
 
     def connect_rule(client: TypedAWSClient, rule_name: str, function_arn: str) -> None:
-        invocations.of_ticks(client._client("lambda"), function_arn)
+        functions = client._client("lambda")
+        if function_arn.endswith(f":{stage.function_name('enqueue')}"):
+            before_uploads(functions, function_arn)
+        else:
+            invocations.of_ticks(functions, function_arn)
         _connect_rule(client, rule_name, function_arn)
 
     def update_mapping(client: TypedAWSClient, event_uuid: str, *given: Any, **named: Any) -> None:

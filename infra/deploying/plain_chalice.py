@@ -11,22 +11,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from chalicelib.config import Config
 from infra.deploying import mended
 from infra.errors import CommandError
 from infra.package import build
-from infra.permissions import policies
+from infra.permissions import address_policy, policies
 from infra.stage import Stage
 
 DEFAULT_STAGE = "dev"  # Chalice's
-ASK = ("deploy", "delete", "local", "package", "plan", "appgraph")  # commands that import app.py
+# Commands that import app.py.
+ASK = ("deploy", "delete", "local", "package", "generate-models", "plan", "appgraph")
 DEPLOYS = ("deploy", "plan")
 NOT_PACKAGED = (
     "chalice package cannot write a bucket's notification into a template (S3_NOTIFIES=lambda): "
-    "make deploy STAGE={}, or set S3_NOTIFIES=queue"
+    "make deploy STAGE={}, or set S3_NOTIFIES=queue or eventbridge"
 )
 
 made_ready = False  # by `make deploy`, which runs Chalice itself and has written all of it
@@ -69,7 +71,7 @@ def check(stage: Stage, command: str) -> None:
             f"stage {stage.name} has no buckets and queues yet: make deploy STAGE={stage.name} makes them "
             f"(make fetch STAGE={stage.name} where they are deployed already)"
         )
-    if command == "package" and settings.get("S3_NOTIFIES", "lambda") != "queue":
+    if command == "package" and _notifies(settings) == "lambda":
         raise CommandError(NOT_PACKAGED.format(stage.name))
     if command in (*DEPLOYS, "package"):
         _check_policies(stage)
@@ -86,6 +88,8 @@ def check(stage: Stage, command: str) -> None:
             f"API a second time: make fetch STAGE={stage.name} gets it "
             f"(make deploy STAGE={stage.name} before the first deploy)"
         )
+    if command in DEPLOYS:
+        _check_notification(stage)
 
 
 def asked(command_line: Sequence[str]) -> tuple[str, str]:
@@ -112,6 +116,24 @@ def _check_shards(stage: Stage) -> None:
         )
 
 
+def _check_notification(stage: Stage) -> None:
+    """Who tells of uploads is changed by `make deploy` alone: Chalice would take the old way, and make no
+    new one."""
+    resources = stage.deployed()
+    by_rule = any(one["name"] == "enqueue-event" for one in resources)
+    by_bucket = any(one["resource_type"] == "s3_event" for one in resources)
+    there = "eventbridge" if by_rule else "lambda" if by_bucket else "queue"
+    if there != (here := _notifies(stage.environment())):
+        raise CommandError(
+            f"stage {stage.name} is deployed with S3_NOTIFIES={there}, which is {here} now: "
+            f"make deploy STAGE={stage.name} changes that, and no upload falls between"
+        )
+
+
+def _notifies(settings: Mapping[str, str]) -> str:
+    return settings.get("S3_NOTIFIES", "") or Config.s3_notifies
+
+
 def _check_memory(stage: Stage) -> None:
     """GET /plan counts with what the last `make deploy` wrote down."""
     told, memory = stage.environment().get("FUNCTION_MEMORY_MB", ""), stage.function_memory()
@@ -130,3 +152,8 @@ def _check_policies(stage: Stage) -> None:
                 f"stage {stage.name}: the policy of {function} is not the one its code needs: "
                 f"make deploy STAGE={stage.name}"
             )
+    if not address_policy.is_written(stage):
+        raise CommandError(
+            f"stage {stage.name}: the API's policy is not the one of ALLOWED_ADDRESSES: "
+            f"make deploy STAGE={stage.name}"
+        )

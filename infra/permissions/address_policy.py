@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CommandError
@@ -53,13 +54,27 @@ def addresses(setting: str) -> list[str]:
 
 def write(stage: Stage) -> str:
     """Write the stage's policy beside its config.json; returns the file's name, empty for a stage without."""
-    allowed = addresses(stage.environment().get("ALLOWED_ADDRESSES", ""))
-    file = stage.config_file.with_name(f"api-policy-{stage.name}.json")
-    if not allowed:
+    file, text = _file(stage), _text(stage)
+    if not text:
         file.unlink(missing_ok=True)
         return ""
-    file.write_text(json.dumps(policy(allowed), indent=2) + "\n")
+    file.write_text(text)
     return file.name
+
+
+def is_written(stage: Stage) -> bool:
+    """Whether what `write` would write is there, and nothing where it would write nothing."""
+    file, text = _file(stage), _text(stage)
+    return file.exists() == bool(text) and (not text or file.read_text() == text)
+
+
+def _file(stage: Stage) -> Path:
+    return stage.config_file.with_name(f"api-policy-{stage.name}.json")
+
+
+def _text(stage: Stage) -> str:
+    allowed = addresses(stage.environment().get("ALLOWED_ADDRESSES", ""))
+    return json.dumps(policy(allowed), indent=2) + "\n" if allowed else ""
 
 
 def take_away(client: APIGatewayClient, stage: Stage) -> None:

@@ -194,9 +194,13 @@ def runs_with_its_retries_set(stage):
     client, on = boto3.client("lambda"), set()
     bucket = stage.environment()["IMAGES_BUCKET"]
     found = boto3.client("s3").get_bucket_notification_configuration(Bucket=bucket)
-    if found.get("LambdaFunctionConfigurations"):
+    told = bool(found.get("LambdaFunctionConfigurations"))
+    with contextlib.suppress(ClientError):
+        told = told or targets(f"{stage.function_name('enqueue')}-event") > 0
+    if told:
         config = client.get_function_event_invoke_config(FunctionName=stage.function_name("enqueue"))
         assert config["DestinationConfig"]["OnFailure"]["Destination"].endswith("-dead-letter")
+        assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (2, 21_600)
         on.add("enqueue")
     with contextlib.suppress(ClientError):
         if targets(stage.rules()[0]):
@@ -245,6 +249,20 @@ def test_a_first_deploy_may_die_after_each_call_that_chalice_makes(
         redeploy(pipeline)
         assert waiting(pipeline) == 2
     assert inventory(pipeline) == before
+    destroying.destroy(stage, quiet, force=True)
+
+
+def test_a_deploy_by_eventbridge_that_dies_leaves_no_upload_that_is_tried_only_once(
+    aws, tmp_path, monkeypatch
+):
+    """Enqueue then has a rule, like a drain, and is no tick: also on the way of each deploy after the first."""
+    stage = make(tmp_path, "bridge")
+    stage.record({"S3_NOTIFIES": "eventbridge"}, {})
+    for _ in range(2):
+        chalice_dies(monkeypatch, stage, "after", "PutTargets")
+        assert "enqueue" in runs_with_its_retries_set(stage)
+        deploying.deploy(stage, quiet, tls_only=False)
+        assert runs_with_its_retries_set(stage) == {"enqueue", "drain"}
     destroying.destroy(stage, quiet, force=True)
 
 

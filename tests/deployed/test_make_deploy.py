@@ -16,6 +16,7 @@ from tests.support.deployment import (
     only_our_ticks,
     quiet,
     redeploy,
+    remains,
     send,
     ticks_until,
     wait_for,
@@ -177,6 +178,25 @@ def test_destroy_stops_at_waiting_messages_keeps_full_buckets_unless_told_and_le
     names = [bucket["Name"] for bucket in again.s3.list_buckets()["Buckets"]]
     assert not [name for name in names if "doomed" in name]
     assert destroying.destroy(again.stage, quiet) == []  # and may be repeated
+
+
+def test_destroy_goes_on_where_somebody_has_deleted_parts_by_hand(aws, tmp_path):
+    """Chalice stops at the first that it does not find, each time."""
+    stage = deploy(tmp_path, "byhand").stage
+    settings, (rule,) = stage.environment(), stage.rules()
+    events, s3 = boto3.client("events"), boto3.client("s3")
+    events.remove_targets(
+        Rule=rule, Ids=[one["Id"] for one in events.list_targets_by_rule(Rule=rule)["Targets"]]
+    )
+    events.delete_rule(Name=rule)
+    boto3.client("lambda").delete_function(FunctionName=stage.function_name("letters"))
+    s3.delete_object(Bucket=settings["REPORTS_BUCKET"], Key=deploying.deployed_key(stage))
+    for name in ("IMAGES_BUCKET", "REPORTS_BUCKET"):
+        s3.delete_bucket(Bucket=settings[name])
+    told = []
+    assert destroying.destroy(stage, told.append) == []
+    assert len([line for line in told if "going on by the stage's own names" in line]) == 1
+    assert remains(stage) == 0
 
 
 def test_eventbridge_may_tell_enqueue_by_patterns_and_the_change_doubles_nothing(first, photographs):

@@ -25,30 +25,55 @@ def theirs(s3):
     """Without ours, and without empty lists."""
     found = notifications(s3)
     for kind in ("QueueConfigurations", "LambdaFunctionConfigurations"):
-        kept = [one for one in found.pop(kind, []) if "s3-event-scheduler" not in json.dumps(one)]
+        kept = [one for one in found.pop(kind, []) if "s3-event-scheduler-shared" not in json.dumps(one)]
         found |= {kind: kept} if kept else {}
     return found
+
+
+def of_every_kind(sqs):
+    """What others have on the bucket: a queue, a topic and a function of theirs, and EventBridge.
+
+    The function and its filter look much like ours: another stage's.
+    """
+    url = sqs.create_queue(QueueName="somebody-elses-queue")["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_name(url)}"
+    topic = boto3.client("sns").create_topic(Name="somebody-elses-topic")["TopicArn"]
+    may_send = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may_send]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+    def below(prefix, suffix):
+        rules = [{"Name": "Prefix", "Value": prefix}, {"Name": "Suffix", "Value": suffix}]
+        return {"Filter": {"Key": {"FilterRules": rules}}}
+
+    return {
+        "EventBridgeConfiguration": {},
+        "QueueConfigurations": [
+            {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]},
+            {"Id": "s3-event-scheduler of old", "QueueArn": arn, "Events": ["s3:ObjectTagging:Put"]},
+        ],
+        "TopicConfigurations": [
+            {"Id": "a topic", "TopicArn": topic, "Events": ["s3:ObjectRestore:*"], **below("a+b/", ".tar")}
+        ],
+        "LambdaFunctionConfigurations": [
+            {
+                "Id": "another stage",
+                "LambdaFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:s3-event-scheduler-other-enqueue",
+                "Events": ["s3:ObjectCreated:*"],
+                **below("other/my+photos%3D/", ".jpg"),
+            }
+        ],
+    }
 
 
 def test_a_prefix_with_special_characters_gets_its_events_and_others_keep_theirs(aws, tmp_path, photographs):
     s3, sqs = boto3.client("s3"), boto3.client("sqs")
     s3.create_bucket(Bucket=BUCKET)
-    url = sqs.create_queue(QueueName="somebody-elses-queue")["QueueUrl"]
-    arn = f"arn:aws:sqs:us-east-1:000000000000:{queue_name(url)}"
-    may_send = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [may_send]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    s3.put_bucket_notification_configuration(
-        Bucket=BUCKET,
-        NotificationConfiguration={
-            "EventBridgeConfiguration": {},
-            "QueueConfigurations": [
-                {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]},
-            ],
-        },
-    )
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=of_every_kind(sqs))
     before = theirs(s3)
-    assert "EventBridgeConfiguration" in before
+    assert {kind: len(found) for kind, found in before.items()} == {
+        kind: len(given) for kind, given in of_every_kind(sqs).items()
+    }
     contents = (photographs / "rocket.jpg").read_bytes()
 
     def works(pipeline, name):
@@ -64,12 +89,13 @@ def test_a_prefix_with_special_characters_gets_its_events_and_others_keep_theirs
     assert theirs(s3) == before
     assert [one["ScalingConfig"] for one in mappings(pipeline)] == [{"MaximumConcurrency": 7}]
     works(pipeline, "by enqueue")
-    for notifies in ("queue", "lambda"):
+    # Every change there is, from each of the three to each other.
+    for turn, notifies in enumerate(("queue", "eventbridge", "queue", "lambda", "eventbridge", "lambda")):
         pipeline.stage.record({"S3_NOTIFIES": notifies, "CONSUME_CONCURRENCY": ""}, {})
         redeploy(pipeline)
         assert theirs(s3) == before
-        works(pipeline, f"by {notifies}")
+        works(pipeline, f"{turn} by {notifies}")
     assert not any(one.get("ScalingConfig") for one in mappings(pipeline))
     assert destroying.destroy(pipeline.stage, quiet, force=True) == []
     assert notifications(s3) == before
-    assert s3.head_object(Bucket=BUCKET, Key=f"{PREFIX}by lambda.jpg")
+    assert s3.head_object(Bucket=BUCKET, Key=f"{PREFIX}5 by lambda.jpg")

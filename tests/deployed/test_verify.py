@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from infra.commands import verify
-from infra.deploying import notify
-from tests.support.deployment import environment, mappings, only_our_ticks, rest, wait_for, without
+from infra.deploying import invocations, notify
+from infra.permissions.address_policy import API_STAGE
+from tests.support.deployment import apis_of, environment, mappings, only_our_ticks, rest, wait_for, without
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.xdist_group("deployed_looked_at")]
 
@@ -116,6 +117,38 @@ def a_long_redrive_would_be_ended(p):
     return changed(loop("Terminate"), loop("Allow"))
 
 
+def an_upload_would_be_dropped(p):
+    client, stage = boto3.client("lambda"), p.stage
+    name = stage.function_name("enqueue")
+    dead_letters = stage.account().arn("sqs", f"{stage.stack_name}-dead-letter")
+    return changed(
+        lambda: client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=2),
+        lambda: invocations.of_uploads(client, name, dead_letters),
+    )
+
+
+@contextlib.contextmanager
+def anybody_may_ask(p):
+    client, (api,) = boto3.client("apigateway"), apis_of(p.stage)
+    pages = client.get_paginator("get_resources").paginate(restApiId=api)
+    (status,) = [one["id"] for page in pages for one in page["items"] if one["path"] == "/status"]
+
+    def authorized_by(kind):
+        client.update_method(
+            restApiId=api,
+            resourceId=status,
+            httpMethod="GET",
+            patchOperations=[{"op": "replace", "path": "/authorizationType", "value": kind}],
+        )
+        client.create_deployment(restApiId=api, stageName=API_STAGE)
+
+    authorized_by("NONE")
+    try:
+        yield
+    finally:
+        authorized_by("AWS_IAM")
+
+
 def two_ticks_may_overlap(p):
     client, name = boto3.client("lambda"), p.stage.function_name("drain")
     return changed(
@@ -154,6 +187,8 @@ def an_alarm_is_gone(p):
         (a_filter_is_another, "notification"),
         (ticks_are_tried_again, "retries, on-failure"),
         (a_long_redrive_would_be_ended, "retries, on-failure"),
+        (an_upload_would_be_dropped, "retries, on-failure"),
+        (anybody_may_ask, "REST API"),
         (two_ticks_may_overlap, "schedule"),
         (a_log_is_kept_for_ever, "log groups"),
         (an_alarm_is_gone, "alarms"),

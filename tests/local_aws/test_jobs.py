@@ -210,7 +210,8 @@ def test_other_bad_manifests_are_refused_in_one_line(stage: Stage, batch: Batch)
     assert refusal(BadRequest, tag, stage, batch, manifest={"inventory": inventory}) == (
         f"manifest: {inventory} is not an S3 Inventory manifest.json"
     )
-    orc = stage.store("orc.json", b'{"fileFormat": "ORC", "fileSchema": "", "sourceBucket": ""}')
+    empty = dict.fromkeys(("fileSchema", "sourceBucket", "destinationBucket"), "")
+    orc = stage.store("orc.json", json.dumps({"fileFormat": "ORC", **empty}).encode())
     assert refusal(BadRequest, tag, stage, batch, manifest={"inventory": orc}) == (
         "manifest: the inventory is in ORC; S3 Batch Operations reads CSV"
     )

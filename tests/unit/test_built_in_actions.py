@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from chalicelib.config import Config
 from chalicelib.consume.actions import invoke, post, put_event
 from chalicelib.consume.batch import BEGIN_S, MARGIN_S
-from chalicelib.consume.outcomes import Delivery
+from chalicelib.consume.outcomes import MOST_SAID, Delivery
 from chalicelib.errors import ConfigError, Reject, Retry
 from chalicelib.events import ObjectCreated
 from dev.fake_boto3 import client_error
@@ -92,6 +92,14 @@ def test_an_answer_about_this_event_alone_is_a_letter_with_the_downstreams_words
         poster.post()
     assert refused.value.reason == f"the downstream answers {status}: no\\nsuch \\x1b[31mfield"
     assert refused.value.code == "refused-by-downstream"
+
+
+def test_of_a_long_answer_the_beginning_is_read_and_is_a_short_reason_also_when_each_byte_is_escaped(poster):
+    poster.told.status, poster.told.body = 400, b"\x1b" * 1_000_000
+    with pytest.raises(Reject) as refused:
+        poster.post()
+    says = refused.value.reason.removeprefix("the downstream answers 400: ")
+    assert says == "\\x1b" * (MOST_SAID // 4)
 
 
 @pytest.mark.parametrize("status", [301, 304, 401, 403, 404, 408, 409, 410, 429, 500, 503])

@@ -170,7 +170,10 @@ def test_a_stage_without_a_reports_bucket_knows_no_changes(monkeypatch):
 
 def test_what_else_lies_among_the_changes_is_left_out():
     s3 = FakeS3("reports")
-    for number, text in enumerate((b"x", b"[]", b'{"at": 1, "by": "a", "did": "b"}')):
+    long = json.dumps({"at": "now", "by": "a", "did": "b", "what": "c" * changes.MOST_BYTES}).encode()
+    for number, text in enumerate(
+        (b"x", b"[]", b'{"at": 1, "by": "a", "did": "b"}', b"[" * 50_000, b"\xff", long)
+    ):
         s3.put_object(Bucket="reports", Key=f"changes/2026-01-30T12:00:00.00{number}Z~0.json", Body=text)
     with_reports = Config.from_env({**GOOD, "STAGE": "prod", "REPORTS_BUCKET": "reports"})
     assert changes.latest(None, s3, with_reports, NOW)["changes"] == []

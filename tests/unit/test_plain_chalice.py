@@ -9,7 +9,7 @@ import pytest
 from infra.deploying import deploy as deploying
 from infra.deploying import plain_chalice
 from infra.errors import CommandError
-from infra.permissions import policies
+from infra.permissions import address_policy, policies
 from tests.support.chalice import chalice, clone
 from tests.support.deployment import ACCOUNT
 
@@ -36,7 +36,9 @@ def one_line(answer):
     return code, said
 
 
-@pytest.mark.parametrize("words", ["deploy", "local --no-autoreload", "package out", "dev plan"])
+@pytest.mark.parametrize(
+    "words", ["deploy", "local --no-autoreload", "package out", "dev plan", "generate-models"]
+)
 def test_before_the_first_deploy_a_command_names_the_one_that_is_needed(fresh, words):
     code, said = one_line(chalice(fresh, *words.split()))
     assert code == 1
@@ -73,27 +75,72 @@ def test_another_memory_than_the_last_make_deploy_wrote_down_is_refused(set_up):
         plain_chalice.check(set_up, "deploy")
 
 
+# What Chalice writes down, as far as it tells who calls enqueue.
+RECORDS = {
+    "lambda": [{"name": "enqueue-s3event", "resource_type": "s3_event", "bucket": "images"}],
+    "eventbridge": [{"name": "enqueue-event", "resource_type": "cloudwatch_event"}],
+    "queue": [{"name": "drain-event", "resource_type": "cloudwatch_event"}],
+}
+
+
+def deployed_by(stage, notifies):
+    stage.deployed_file.parent.mkdir(exist_ok=True)
+    stage.deployed_file.write_text(json.dumps({"resources": RECORDS[notifies]}))
+
+
 def test_a_policy_that_is_not_the_codes_is_refused(set_up):
     file = set_up.policy_file("drain")
     file.write_text(file.read_text().replace("sqs:ReceiveMessage", "sqs:PurgeQueue"))
-    set_up.deployed_file.parent.mkdir()
-    set_up.deployed_file.write_text('{"resources": []}')
+    deployed_by(set_up, "lambda")
     with pytest.raises(CommandError, match="the policy of drain is not the one its code needs: make deploy"):
         plain_chalice.check(set_up, "deploy")
     policies.write(set_up, set_up.account())
     plain_chalice.check(set_up, "deploy")
 
 
-def test_chalice_package_works_where_s3_notifies_the_queue_and_says_so_elsewhere(
+@pytest.mark.parametrize("there", RECORDS)
+@pytest.mark.parametrize("here", RECORDS)
+def test_another_way_to_tell_of_uploads_is_made_by_make_deploy_alone(set_up, here, there):
+    """Chalice would take away the old one, make no new one, and nobody would be told of an upload."""
+    deployed_by(set_up, there)
+    set_up.record({"S3_NOTIFIES": here}, {})
+    if here == there:
+        plain_chalice.check(set_up, "deploy")
+    else:
+        with pytest.raises(CommandError, match=f"with S3_NOTIFIES={there}, which is {here} now: make deploy"):
+            plain_chalice.check(set_up, "deploy")
+
+
+def test_addresses_that_the_apis_policy_does_not_have_yet_are_refused(set_up):
+    """Its user would take the API for locked."""
+    deployed_by(set_up, "lambda")
+    for allowed in ("192.0.2.0/24", "198.51.100.7", ""):
+        set_up.record({"ALLOWED_ADDRESSES": allowed}, {})
+        with pytest.raises(CommandError, match="not the one of ALLOWED_ADDRESSES: make deploy STAGE=dev"):
+            plain_chalice.check(set_up, "deploy")
+        set_up.set_api_policy(address_policy.write(set_up))
+        plain_chalice.check(set_up, "deploy")
+
+
+def test_chalice_package_works_where_no_bucket_calls_a_function_and_says_so_elsewhere(
     set_up, tmp_path, monkeypatch
 ):
     code, said = one_line(chalice(set_up, "package", "out"))
-    assert (code, "S3_NOTIFIES=queue" in said) == (1, True)
-    set_up.record({"S3_NOTIFIES": "queue"}, {})
+    assert (code, "S3_NOTIFIES=queue or eventbridge" in said) == (1, True)
     monkeypatch.setenv("AWS_DEFAULT_REGION", ACCOUNT.region)
-    code, said = chalice(set_up, "package", str(tmp_path / "out"))
-    assert code == 0, said
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"deployment.zip", "sam.json"}
+    for notifies in ("queue", "eventbridge"):
+        set_up.record({"S3_NOTIFIES": notifies}, {})
+        code, said = chalice(set_up, "package", str(tmp_path / notifies))
+        assert code == 0, said
+        assert {file.name for file in (tmp_path / notifies).iterdir()} == {"deployment.zip", "sam.json"}
+    template = json.loads((tmp_path / "eventbridge" / "sam.json").read_text())["Resources"]
+    patterns = [
+        event["Properties"]["Pattern"]
+        for one in template.values()
+        for event in one["Properties"].get("Events", {}).values()
+        if event["Type"] == "CloudWatchEvent"
+    ]
+    assert [one["detail-type"] for one in patterns] == [["Object Created"]]
 
 
 def test_chalice_delete_without_a_record_names_make_destroy(set_up):

@@ -354,11 +354,19 @@ def test_the_bucket_turns_to_the_function_in_one_call_and_after_its_failed_event
     assert "QueueConfigurations" not in bucket.notifications
 
 
-def test_the_schedule_calls_a_drain_only_once_its_retries_are_set(mending):
+@pytest.mark.parametrize(
+    ("function", "retries", "age", "place"),
+    [("drain", 0, 60, None), ("drain-1", 0, 60, None), ("enqueue", 2, 21_600, "-prod-dead-letter")],
+)
+def test_a_rule_calls_a_function_only_once_its_retries_are_set(mending, function, retries, age, place):
+    """An upload that EventBridge tells of is no tick: it is tried again, and has a place when that fails."""
     client, _, calls = mending
-    client.connect_rule_to_lambda("rule", FUNCTION)
+    client.connect_rule_to_lambda("rule", FUNCTION.replace("enqueue", function))
     assert [name for name, _ in calls] == ["put_function_event_invoke_config", "put_targets"]
-    assert calls[0][1]["MaximumRetryAttempts"] == 0
+    config = calls[0][1]
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (retries, age)
+    given = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
+    assert given.endswith(place) if place else not given
 
 
 class Mapping:

@@ -9,14 +9,17 @@ import json
 from typing import Any
 
 import pytest
+from cfnlint.decode import cfn_yaml
 from parliament import analyze_policy_string
 
 from chalicelib.config.stage import APP
 from chalicelib.drain.clock import STOP_S
+from chalicelib.errors import ConfigError
 from chalicelib.queues.retention import KEPT
 from dev import workspace
 from dev.template import RESOURCES
 from infra.deploying import deploy as deploying
+from infra.deploying import stack
 from infra.permissions import policies
 from tests.support.deployment import ACCOUNT
 
@@ -125,6 +128,75 @@ def test_every_queue_is_encrypted_with_the_key_or_else_with_sqs_own():
         assert queue["KmsMasterKeyId"]["Fn::If"][:2] == ["UseKmsKey", {"Ref": "KmsKeyArn"}], name
 
 
+def test_every_bucket_is_encrypted_belongs_to_the_account_and_is_closed_to_the_public():
+    for name, bucket in of_type("AWS::S3::Bucket").items():
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        default = rule["ServerSideEncryptionByDefault"]
+        assert default["SSEAlgorithm"]["Fn::If"] == ["UseKmsKey", "aws:kms", "AES256"], name
+        assert default["KMSMasterKeyID"]["Fn::If"][:2] == ["UseKmsKey", {"Ref": "KmsKeyArn"}], name
+        assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}, name
+        assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+        ), name
+
+
+def let_in() -> list[dict[str, Any]]:
+    """The statements by which S3, or anybody else, may reach a bucket or a queue of the stage."""
+    found = []
+    for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+        for policy in of_type(kind).values():
+            for one in policy["PolicyDocument"]["Statement"]:
+                statement = one["Fn::If"][1] if "Fn::If" in one else one
+                if statement["Effect"] != "Deny":
+                    found.append(statement)
+    return found
+
+
+def test_s3_alone_is_let_in_and_only_for_the_stages_own_bucket_in_its_own_account():
+    """Else another account's bucket could send to the queue, or write lists, through S3."""
+    assert [one["Action"] for one in let_in()] == ["s3:PutObject", "sqs:SendMessage"]
+    for statement in let_in():
+        assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+        conditions = statement["Condition"]
+        assert conditions["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
+        (bucket,) = (one["aws:SourceArn"] for one in conditions.values() if "aws:SourceArn" in one)
+        assert resolved(bucket).startswith("arn:aws:s3:::")
+        assert "*" not in resolved(bucket)
+
+
+def test_a_budget_is_made_where_one_is_set_and_there_is_somebody_to_tell_and_nowhere_else():
+    template = cfn_yaml.load(str(stack.TEMPLATE))
+    assert template["Parameters"]["MonthlyBudgetUsd"]["Default"] == 0
+    ((name, budget),) = [
+        (name, one) for name, one in RESOURCES.items() if one["Type"] == "AWS::Budgets::Budget"
+    ]
+    assert (name, budget["Condition"]) == ("Budget", "WatchBudget")
+    wanted = [{"Fn::Not": [{"Fn::Equals": [{"Ref": "MonthlyBudgetUsd"}, 0]}]}, {"Condition": "TellByEmail"}]
+    assert template["Conditions"]["WatchBudget"] == {"Fn::And": wanted}
+    assert budget["Properties"]["Budget"]["BudgetLimit"]["Amount"] == {"Ref": "MonthlyBudgetUsd"}
+    told = budget["Properties"]["NotificationsWithSubscribers"]
+    assert {one["Notification"]["NotificationType"] for one in told} == {"ACTUAL", "FORECASTED"}
+    assert all(one["Subscribers"][0]["Address"] == {"Ref": "AlarmEmail"} for one in told)
+
+
+@pytest.mark.parametrize(
+    ("settings", "budget"),
+    [
+        ({}, 0),
+        ({"MONTHLY_BUDGET_USD": "100", "ALARM_EMAIL": "a@example.org"}, 100),
+        ({"MONTHLY_BUDGET_USD": "100"}, "MONTHLY_BUDGET_USD is '100': needs an ALARM_EMAIL"),
+        ({"MONTHLY_BUDGET_USD": "0", "ALARM_EMAIL": "a@example.org"}, "MONTHLY_BUDGET_USD is '0'"),
+        ({"MONTHLY_BUDGET_USD": "9.5", "ALARM_EMAIL": "a@example.org"}, "MONTHLY_BUDGET_USD is '9.5'"),
+    ],
+)
+def test_a_budget_is_off_by_default_and_a_bad_one_is_refused_in_a_line(settings, budget):
+    if isinstance(budget, int):
+        assert deploying.monthly_budget(settings) == budget
+    else:
+        with pytest.raises(ConfigError, match=budget):
+            deploying.monthly_budget(settings)
+
+
 def test_only_the_alarms_and_the_rules_may_tell_the_topic():
     """It hears names and numbers, never contents; a key that CloudWatch may not use would silence them."""
     (policy,) = of_type("AWS::SNS::TopicPolicy").values()
@@ -158,6 +230,7 @@ def resolved(value: Any) -> Any:
                 "AWS::Region": ACCOUNT.region,
                 "AWS::AccountId": ACCOUNT.id,
                 "ReportsBucket.Arn": "arn:aws:s3:::reports",
+                "NotifiedBucket": "images",
                 **dict.fromkeys(values, "images"),
             }
             for name, meant in known.items():

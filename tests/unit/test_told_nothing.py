@@ -31,7 +31,15 @@ INVENTORIES = [
     {"fileFormat": "CSV", "fileSchema": "hunter2", "sourceBucket": "images"},
     {"fileFormat": "CSV", "fileSchema": "Bucket, Key", "sourceBucket": "hunter2"},
     {"fileFormat": {"hunter2": 1}, "fileSchema": "Bucket, Key", "sourceBucket": "images"},
+    {"destinationBucket": "arn:aws:s3:::hunter2"},
+    {"destinationBucket": {"hunter2": 1}},
 ]
+GOOD_INVENTORY = {
+    "fileFormat": "CSV",
+    "fileSchema": "Bucket, Key",
+    "sourceBucket": "images",
+    "destinationBucket": "arn:aws:s3:::reports",
+}
 
 
 class S3:
@@ -93,8 +101,23 @@ def test_problems_of_a_manifest_outside_the_reports_bucket_quote_nothing_of_it(b
         assert secret not in said
     assert "the key (12 characters) is not URL-encoded" in said
     for inventory in INVENTORIES:
-        said = refused(S3(json.dumps(inventory).encode()), settings, inventory=f"s3://{bucket}/manifest.json")
+        contents = json.dumps({**GOOD_INVENTORY, **inventory}).encode()
+        said = refused(S3(contents), settings, inventory=f"s3://{bucket}/manifest.json")
         assert "hunter2" not in said
+
+
+def inventoried(delivered, settings):
+    contents = json.dumps({**GOOD_INVENTORY, "destinationBucket": f"arn:aws-cn:s3:::{delivered}"}).encode()
+    body = {"kind": "backfill", "check": True, "manifest": {"inventory": "s3://reports/copied/manifest.json"}}
+    return commands.create_job(body, S3(contents), None, settings)
+
+
+def test_an_inventory_whose_lists_are_where_the_jobs_role_may_not_read_is_refused_too():
+    """Its manifest.json may be a copy in a bucket that the role may read; the job would fail on the lists."""
+    with pytest.raises(BadRequest, match='lists, which are in bucket "lists": name it in MANIFEST_BUCKETS'):
+        inventoried("lists", config())
+    for delivered, settings in (("lists", config(MANIFEST_BUCKETS="lists")), ("reports", config())):
+        assert inventoried(delivered, settings)["status"] == "checked"
 
 
 def test_a_manifest_whose_objects_are_in_another_bucket_does_not_tell_which(monkeypatch):
@@ -179,6 +202,9 @@ def test_every_refusal_has_the_documented_shape(client):
     long = b'{"note": "%s"}' % (b"x" * views.MAX_BODY_BYTES)
     status, why = shape(client.http.put("/capacity", body=long, headers=json_headers))
     assert (status, "at most 1,000,000" in why) == (413, True)
+    # Of a path that is none Chalice says what API Gateway would, which our code never sees (docs/api.md).
+    nowhere = client.http.get("/nowhere")
+    assert (nowhere.status_code, list(nowhere.json_body)) == (403, ["message"])
 
 
 def test_health_writes_no_line_that_anybody_on_the_internet_could_make_us_pay(monkeypatch, capsys):

@@ -26,6 +26,22 @@ def test_a_right_that_is_lacking_is_named_and_is_no_mistake():
     assert verify._row("policies", broken).state == "wrong"
 
 
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "Throttling", "SlowDown"])
+def test_credentials_that_end_and_an_aws_without_time_say_nothing_of_the_part(code):
+    def ends():
+        raise ClientError({"Error": {"Code": code, "Message": "later"}}, "ListRules")
+
+    assert verify._row("schedule", ends) == verify.Row("schedule", "not checked", f"ListRules: {code}: later")
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"])
+def test_a_stack_that_is_not_as_its_last_deploy_wanted_it_is_wrong(status):
+    client = SimpleNamespace(describe_stacks=lambda **asked: {"Stacks": [{"StackStatus": status}]})
+    deployed = SimpleNamespace(client=lambda service: client, stage=SimpleNamespace(stack_name="the stack"))
+    row = verify._row("stack", lambda: verify._stack(deployed))
+    assert (row.state, row.says) == ("wrong", f"the stack is {status}")
+
+
 @pytest.mark.parametrize(
     ("waiting", "says"),
     [(0, ""), (900, ""), (1_200_000, "1.2 M wait ahead (gone in 20 hours)"), (1500, "1.5 k wait")],
@@ -67,14 +83,109 @@ def test_only_what_this_command_put_there_is_removed_by_its_exact_version():
     ]
 
 
+def idle(monkeypatch):
+    api = SimpleNamespace(answered=lambda path: {"drain": {"says": "empty"}})
+    monkeypatch.setattr(verify, "Api", lambda deployed: api)
+
+
+class Bucket:
+    """S3 in which one object is left, and which refuses some calls."""
+
+    def __init__(self, *refused):
+        self.refused, self.put = refused, []
+
+    def _call(self, operation):
+        if operation in self.refused:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, operation)
+
+    def get_paginator(self, name):
+        self._call("ListObjectVersions")
+        left = {"Key": f"{verify.FOLDER}{'0' * 32}.jpg", "VersionId": "v1"}
+        return SimpleNamespace(paginate=lambda **asked: [{"Versions": [left]}])
+
+    def delete_object(self, **given):
+        if self.put or "always" in self.refused:
+            self._call("DeleteObject")
+
+    def put_object(self, **given):
+        self._call("PutObject")
+        self.put.append(given["Key"])
+
+
+def tried(monkeypatch, bucket):
+    """The parts of a try whose picture is at once done, by state."""
+    idle(monkeypatch)
+    monkeypatch.setattr(verify, "_upload", lambda attempt: attempt.put(b"a picture") and "done")
+    deployed = verify.Deployed(None, None, Config.from_env({**GOOD, "ACTION": "resize"}), lambda name: bucket)
+    told = []
+    rows = verify.try_it(deployed, ["upload"], told.append)
+    return {row.part: row.state for row in rows}, told
+
+
+@pytest.mark.parametrize("refused", ["ListObjectVersions", "DeleteObject"])
+def test_nothing_is_put_where_what_it_leaves_could_not_be_removed(monkeypatch, refused):
+    bucket = Bucket(refused, "always")
+    states, _ = tried(monkeypatch, bucket)
+    assert states == {"backlog, pause, ETA": "ok", "leftovers": "not checked", "upload": "not tried"}
+    assert bucket.put == []
+
+
+def test_a_right_that_is_lacking_in_a_try_is_a_row_too_and_what_stays_is_said(monkeypatch):
+    states, told = tried(monkeypatch, Bucket("PutObject"))
+    assert states["upload"] == "not checked"
+    states, told = tried(monkeypatch, Bucket("DeleteObject"))
+    assert (states["upload"], states["left behind"]) == ("ok", "not checked")
+    assert told[-1] == "Not removed: you lack the right to DeleteObject: not for you"
+
+
+def test_a_try_without_chalices_record_is_a_row():
+    stage = SimpleNamespace(deployed=list, name="prod")
+    rows = verify.try_it(verify.Deployed(stage, None, None, None), ["upload"], lambda line: None)
+    assert [(row.part, row.state) for row in rows] == [("backlog, pause, ETA", "wrong")]
+    assert "make fetch STAGE=prod" in rows[0].says
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ((403, {"Message": "User: me is not authorized to perform: execute-api:Invoke"}), "not checked"),
+        ((401, "no"), "not checked"),
+        ((403, {"error": "AWS refused ListJobs: AccessDenied: no"}), "wrong"),
+        ((502, {"error": "AWS was not reached"}), "wrong"),
+    ],
+)
+def test_who_may_not_call_the_api_reads_so_and_what_the_stage_may_not_is_wrong(monkeypatch, answer, state):
+    api = verify.Api.__new__(verify.Api)
+    monkeypatch.setattr(api, "ask", lambda path, body: answer)
+    row = verify._row("status", lambda: str(api.answered("status")))
+    assert row.state == state
+    assert ("execute-api:Invoke" in row.says) == (state == "not checked")
+
+
 def test_another_action_is_not_tried_on_our_picture(monkeypatch):
     config = Config.from_env({**GOOD, "ACTION": "log"})
     deployed = verify.Deployed(None, None, config, None)
-    api = SimpleNamespace(answered=lambda path: {"drain": {"says": "empty"}})
-    monkeypatch.setattr(verify, "Api", lambda deployed: api)
+    idle(monkeypatch)
     rows = verify.try_it(deployed, ["upload"], lambda line: None)
     assert [row.state for row in rows] == ["ok", "not tried"]
     assert "ACTION is log" in rows[1].says
+
+
+def looked_at_api(monkeypatch, health, status=403, settings=()):
+    """The row of an API that answers GET /health so, one after the other, and GET /status unsigned."""
+    answers = iter(health)
+
+    class Api:
+        def __init__(self, deployed):
+            pass
+
+        def ask(self, path, *, signed):
+            return next(answers, (200, {})) if path == "health" else (status, {})
+
+    monkeypatch.setattr(verify, "Api", Api)
+    monkeypatch.setattr(verify.time, "sleep", lambda seconds: None)
+    stage = SimpleNamespace(environment=lambda: dict(settings))
+    return verify._row("REST API", lambda: verify._api(SimpleNamespace(stage=stage)))
 
 
 @pytest.mark.parametrize(
@@ -84,17 +195,19 @@ def test_another_action_is_not_tried_on_our_picture(monkeypatch):
 def test_an_api_that_others_ask_too_often_is_asked_again_and_is_no_mistake(
     monkeypatch, throttled, state, says
 ):
-    answers = iter([(429, "slow down")] * throttled)
-
-    class Api:
-        def __init__(self, deployed):
-            pass
-
-        def ask(self, path, *, signed):
-            return next(answers, (200, {})) if path == "health" else (403, {})
-
-    monkeypatch.setattr(verify, "Api", Api)
-    monkeypatch.setattr(verify.time, "sleep", lambda seconds: None)
-    row = verify._row("REST API", lambda: verify._api(None))
+    row = looked_at_api(monkeypatch, [(429, "slow down")] * throttled)
     assert row.state == state
     assert row.says.startswith(says)
+
+
+@pytest.mark.parametrize("status", [200, 404, 500, 502])
+def test_an_api_that_does_not_refuse_what_is_unsigned_is_wrong(monkeypatch, status):
+    row = looked_at_api(monkeypatch, [], status)
+    assert (row.state, f"it is {status}" in row.says) == ("wrong", True)
+
+
+def test_an_api_that_only_some_addresses_may_call_is_not_checked_from_others(monkeypatch):
+    refused = [(403, {"Message": "not authorized"})] * 2
+    assert looked_at_api(monkeypatch, refused).state == "wrong"
+    row = looked_at_api(monkeypatch, refused, settings={"ALLOWED_ADDRESSES": "192.0.2.0/24"})
+    assert (row.state, "ALLOWED_ADDRESSES" in row.says) == ("not checked", True)
