@@ -324,7 +324,9 @@ class Config:
 def actions_in(folder: str = ACTIONS) -> list[str]:
     """The names of the actions there are, in alphabetical order."""
     files = (name.partition(".") for name in os.listdir(folder))
-    return sorted(name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name))
+    return sorted(
+        name for name, _, kind in files if kind == "py" and _ACTION.fullmatch(name) and name != table.IGNORE
+    )
 
 
 def s3_events(removals: bool) -> list[str]:
