@@ -32,7 +32,8 @@ _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?")
 _STATE_MACHINE = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:\S+")
 # Only to this very machine without TLS: a test's receiver.
-_URL = re.compile(r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/\S*)?")
+_HOST = r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
+_URL = re.compile(rf"(https://({_HOST})|http://(127\.0\.0\.1|localhost))(:[0-9]{{1,5}})?([/?]\S*)?", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
 _BUS = re.compile(
     r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
