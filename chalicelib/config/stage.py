@@ -177,23 +177,34 @@ class Config:
     def _with_table(self, env: Mapping[str, str], actions: str) -> Config:
         """With the lines of the stage's action table, where there is one. Raises ConfigError."""
         chalicelib = os.path.dirname(os.path.dirname(actions))
-        lines = table.read(chalicelib, self.stage, self.images_prefix)
+        lines = table.read(chalicelib, self.stage)
         found: list[tuple[Match, Config]] = []
         for number, one in enumerate(lines, 1):
             name = one.match.name
             if any(name == of_line.line for _, of_line in found):  # cut short, both
                 name = f"{name} ({number})"
-            if one.action == table.IGNORE:
-                found.append((one.match, replace(self, action=table.IGNORE, line=name)))
-                continue
             settings = {**env, **one.settings, "ACTION": one.action}
             try:
-                of_line = Config._without_table(settings, actions)
+                self._refuse_left_out(one.match)
+                ignored = one.action == table.IGNORE
+                of_line = (
+                    replace(self, action=table.IGNORE) if ignored else self._without_table(settings, actions)
+                )
             except ConfigError as e:
                 file = os.path.basename(table.file_of(chalicelib, self.stage))
                 raise ConfigError(f"{file}: line {number} of the table: {e}") from None
             found.append((one.match, replace(of_line, line=name)))
         return replace(self, lines=tuple(found)) if found else self
+
+    def _refuse_left_out(self, match: Match) -> None:
+        """Raises ConfigError for a line of the table to which no key of the stage comes."""
+        asked = [Match(pattern=one) for one in self.images_patterns]
+        why = f"IMAGES_PATTERNS is {','.join(self.images_patterns)!r}"
+        if not asked:
+            asked = [Match(self.images_prefix, self.images_suffix)]
+            why = f"IMAGES_PREFIX is {self.images_prefix!r}, IMAGES_SUFFIX is {self.images_suffix!r}"
+        if not any(match.meets(one) for one in asked):
+            raise ConfigError(f"no key comes to it: {why}")
 
     def of_key(self, key: str) -> Config:
         """The settings that hold for the key: those of its line of the action table, or the stage's."""
@@ -226,9 +237,11 @@ class Config:
             raise ConfigError(
                 "IMAGES_PATTERNS are of whole keys: write IMAGES_PREFIX and IMAGES_SUFFIX into them"
             )
-        if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
+        size = keys.length(self.event_pattern) if self.s3_notifies == "eventbridge" else 0
+        if size > keys.MOST_PATTERN:
+            asked = "IMAGES_PATTERNS" if self.images_patterns else "IMAGES_PREFIX and IMAGES_SUFFIX"
             raise ConfigError(
-                f"IMAGES_PATTERNS make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
+                f"{asked} make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
             )
         if self.thumbnails_bucket == self.images_bucket and (
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)

@@ -183,7 +183,7 @@ Allowed = dict[tuple[str, ...], set[str]]  # resources -> actions
 
 def _actions_of(stage: Stage, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
     """The stage's action with its settings; with an action table those of each line."""
-    lines = table.read(str(stage.root / "chalicelib"), stage.name, env.get("IMAGES_PREFIX", ""))
+    lines = table.read(str(stage.root / "chalicelib"), stage.name)
     of_lines: list[tuple[str, Mapping[str, str]]] = [
         (one.action, {**env, **one.settings}) for one in lines if one.action != table.IGNORE
     ]
