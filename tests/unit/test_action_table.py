@@ -19,6 +19,7 @@ from chalicelib.events import ObjectCreated
 from chalicelib.monitoring import object_trace
 from chalicelib.monitoring.status import _table_line
 from chalicelib.planning.scenario import defaults
+from chalicelib.thumbnails.keys import has_layout
 from dev import workspace
 from dev.fake_boto3 import FakeBotoSqs
 from dev.fake_sqs.queues import Queues
@@ -373,6 +374,20 @@ def test_a_deploy_refuses_a_bad_table_before_anything_is_made(stage):
     (stage.root / "chalicelib" / "actions.dev.toml").write_text('[[line]]\naction = "rezise"')
     with pytest.raises(CommandError, match=r"actions\.dev\.toml: line 1 of the table: ACTION is 'rezise'"):
         deploying.check_settings(stage, stage.environment(), ACCOUNT)
+
+
+def test_the_page_shows_a_thumbnail_of_the_objects_own_line_and_of_no_other(config):
+    shown = {
+        key: has_layout(key, config)
+        for key in (
+            "avatars/a_64.png_64.jpg",
+            "b.png_256.jpg",
+            "avatars/a.png_256.jpg",
+            "b.png_64.jpg",
+            "_64.jpg",
+        )
+    }
+    assert list(shown.values()) == [True, True, False, False, False]
 
 
 def test_the_trace_looks_for_the_thumbnails_of_the_keys_own_line(config):
