@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -116,7 +116,9 @@ class Config:
 
         `actions` is the folder whose files are the actions; the action table is beside what it is in.
         """
-        return cls._without_table(env, actions)._with_table(env, actions)
+        lines = table.read(os.path.dirname(os.path.dirname(actions)), env.get("STAGE", ""))
+        config = cls._without_table({**env, "ACTION": ""} if lines else env, actions)
+        return config._with_table(lines, env, actions) if lines else config
 
     @classmethod
     def _without_table(cls, env: Mapping[str, str], actions: str) -> Config:
@@ -174,10 +176,8 @@ class Config:
         config._check_together()
         return config
 
-    def _with_table(self, env: Mapping[str, str], actions: str) -> Config:
-        """With the lines of the stage's action table, where there is one. Raises ConfigError."""
-        chalicelib = os.path.dirname(os.path.dirname(actions))
-        lines = table.read(chalicelib, self.stage)
+    def _with_table(self, lines: Sequence[table.Line], env: Mapping[str, str], actions: str) -> Config:
+        """With the lines of the stage's action table. Raises ConfigError."""
         found: list[tuple[Match, Config]] = []
         for number, one in enumerate(lines, 1):
             name = one.match.name
@@ -191,10 +191,10 @@ class Config:
                     replace(self, action=table.IGNORE) if ignored else self._without_table(settings, actions)
                 )
             except ConfigError as e:
-                file = os.path.basename(table.file_of(chalicelib, self.stage))
+                file = os.path.basename(table.file_of("", self.stage))
                 raise ConfigError(f"{file}: line {number} of the table: {e}") from None
             found.append((one.match, replace(of_line, line=name)))
-        return replace(self, lines=tuple(found)) if found else self
+        return replace(self, lines=tuple(found))
 
     def _refuse_left_out(self, match: Match) -> None:
         """Raises ConfigError for a line of the table to which no key of the stage comes."""

@@ -32,11 +32,11 @@ from rich.table import Table
 from chalicelib import times
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
-from chalicelib.events import notification_filter
+from chalicelib.events import ObjectCreated, notification_filter
 from chalicelib.jobs.cost import estimated_cost_usd
 from infra import partitions
 from infra.deploying import notify
-from infra.permissions import policies
+from infra.permissions import own_actions, policies
 from infra.permissions.address_policy import API_STAGE
 from infra.stage import Account, Stage
 
@@ -91,7 +91,8 @@ class Deployed:
 def of(stage: Stage, account: Account) -> Deployed:
     """The stage, through boto3 as the environment leads it."""
     made: Any = boto3.client  # its overloads know only literal names
-    return Deployed(stage, account, Config.from_env(stage.environment()), made)
+    config = Config.from_env(stage.environment(), str(own_actions.folder(stage.root)))
+    return Deployed(stage, account, config, made)
 
 
 def look(deployed: Deployed) -> list[Row]:
@@ -415,11 +416,7 @@ def try_it(
     rows = [_row("backlog, pause, ETA", now)]
     if rows[0].state != "ok":
         return rows
-    if deployed.config.action != "resize":
-        why = f"ACTION is {deployed.config.action}: it would do to our picture what it does to yours"
-    else:
-        why = ahead(looked)
-    if why:
+    if why := _not_for_ours(deployed.config) or ahead(looked):
         return [*rows, *(Row(part, "not tried", why) for part in wanted)]
     tries = {"upload": _upload, "letter": _letter, "job": _job}
     with cleaned(deployed, say) as put:
@@ -427,6 +424,23 @@ def try_it(
             attempt = Attempt(deployed, api, put, say, sleep, clock)
             rows.append(_row(part, partial(tries[part], attempt)))
     return rows
+
+
+def _not_for_ours(config: Config) -> str:
+    """Why no picture of ours is to be uploaded, in one line; empty where thumbnails are all that it becomes."""
+    key = _key(config)
+    if why := config.why_ignored(ObjectCreated(config.images_bucket, key)):
+        return f"{key}: {why}"
+    of = config.of_key(key)
+    if of.action == "resize":
+        return ""
+    named = f"the action table's line {of.line} is" if of.line else "ACTION is"
+    return f"{named} {of.action}: it would do to our picture what it does to yours"
+
+
+def _key(config: Config) -> str:
+    """A new one of ours."""
+    return f"{config.images_prefix}{FOLDER}{uuid.uuid4().hex}{config.images_suffix}"
 
 
 @dataclass(frozen=True)
@@ -543,7 +557,7 @@ def cleaned(deployed: Deployed, say: Callable[[str], None]) -> Iterator[Callable
     remove_leftovers(s3, deployed.config, say)
 
     def put(contents: bytes) -> str:
-        key = f"{deployed.config.images_prefix}{FOLDER}{uuid.uuid4().hex}{deployed.config.images_suffix}"
+        key = _key(deployed.config)
         s3.put_object(Bucket=deployed.config.images_bucket, Key=key, Body=contents, ContentType="image/jpeg")
         return key
 

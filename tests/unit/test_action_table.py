@@ -60,6 +60,11 @@ def test_without_the_file_all_is_as_it_was():
     assert not config.ignores("tmp/a")
 
 
+def test_with_the_file_the_stages_own_action_is_not_read(tmp_path):
+    config = with_table(tmp_path, ACTION="post")  # which has no POST_URL
+    assert [one.action for one in config.each] == ["resize", "start_execution", "ignore", "resize"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
