@@ -427,7 +427,7 @@ def try_it(
 
 
 def _not_for_ours(config: Config) -> str:
-    """Why no picture of ours is to be uploaded, in one line; empty where thumbnails are all that it becomes."""
+    """Why no picture of ours is to be uploaded, one line; empty where nothing but thumbnails come of it."""
     key = _key(config)
     if why := config.why_ignored(ObjectCreated(config.images_bucket, key)):
         return f"{key}: {why}"

@@ -70,6 +70,20 @@ ROW = (EXAMPLES / "row.py").read_text()
 
 
 @pytest.mark.slow
+def test_the_manuals_ten_lines_and_their_test_work_as_they_stand_there(stage):
+    action, test = re.findall(r"```python\n(.*?)```", (workspace.ROOT / "docs/actions.md").read_text(), re.S)
+    assert len(list(filter(None, action.splitlines()))) <= 10
+    files = new_action.write(stage.root, "index")
+    head = ROW.partition("NEEDS")[0]  # what it imports
+    assert {"dynamodb:PutItem": [TABLE]}.items() <= own(stage, head + action, TABLE_ARN=TABLE).items()
+    imports = files[1].read_text().partition("\n\n\n")[0].replace("import index", "import put_row")
+    files[1].write_text(f"{imports}\n\n\n{test}")
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", files[1]]
+    done = subprocess.run(run, cwd=stage.root, capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_new_action_writes_an_action_that_works_and_its_test_that_passes(stage):
     files = new_action.write(stage.root, "index")
     assert [str(file.relative_to(stage.root)) for file in files] == [
