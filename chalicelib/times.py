@@ -75,6 +75,7 @@ def asked_s(retry_after: str) -> float:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now()).total_seconds())
+        at = parsedate_to_datetime(text)  # one of HTTP's three forms of a date names no zone: it is UTC, too
+        return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now()).total_seconds())
     except (TypeError, ValueError, OverflowError):
         return 0.0

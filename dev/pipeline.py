@@ -52,7 +52,7 @@ class Upload:
     uploaded: datetime
     thumbnails: dict[str, bytes] = field(default_factory=dict)  # key -> contents
     rejected: str = ""  # the dead letter's reason
-    logged: bool = False
+    logged: str = ""  # what the action did, by its line in the log
     ended: datetime | None = None
 
     @property
@@ -134,19 +134,20 @@ class Pipeline:
             for key in _keys(letter["body"])
         }
 
-    def logged_keys(self) -> set[str]:
-        """The keys of which consume's log says that they are done."""
+    def logged(self) -> dict[str, str]:
+        """What the action did with each key that is done, by consume's log."""
         group = f"/aws/lambda/{self.stage.function_name('consume')}"
-        keys = set()
+        found = {}
         try:
             for page in self._logs.get_paginator("filter_log_events").paginate(logGroupName=group):
                 for event in page["events"]:
                     line = outcomes.read(event["message"])
                     if line and line["outcome"] == outcomes.DONE:
-                        keys.add(str(line["key"]))
+                        did = filter(None, (line.get("result"), line.get("says")))
+                        found[str(line["key"])] = ": ".join(map(str, did))
         except self._logs.exceptions.ResourceNotFoundException:
             pass  # nothing logged yet
-        return keys
+        return found
 
     def settle(self, uploads: list[Upload]) -> list[Upload]:
         """Look once at every upload that is still on its way; returns those that have now ended."""
@@ -154,12 +155,12 @@ class Pipeline:
         if not waiting:
             return []
         rejected = self.dead_letters()
-        logged = self.logged_keys() if self.settings["ACTION"] != "resize" else set[str]()
+        logged = self.logged() if self.settings["ACTION"] != "resize" else {}
         sizes = len(self.settings["THUMBNAIL_SIZES"].split(","))
         ended = []
         for upload in waiting:
             upload.rejected = rejected.get(upload.key, "")
-            upload.logged = upload.key in logged
+            upload.logged = logged.get(upload.key, "")
             upload.thumbnails = {} if upload.rejected else self.thumbnails_of(upload.key)
             if upload.rejected or upload.logged or len(upload.thumbnails) >= sizes:
                 upload.ended = self._made_at(upload) or datetime.now(UTC)

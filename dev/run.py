@@ -267,7 +267,7 @@ def _outcome(upload: Upload) -> str:
         return f"[yellow]dead letter:[/] {shown(upload.rejected)}"
     if upload.thumbnails:
         return "\n".join(dimensions(contents) for contents in upload.thumbnails.values())
-    return "one line in the log" if upload.logged else "[red]missing[/]"
+    return shown(upload.logged) or "[red]missing[/]"
 
 
 def shown(text: str) -> str:

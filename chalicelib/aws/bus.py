@@ -43,7 +43,7 @@ def tell(
     """For each why the bus has not confirmed it, in one line; empty where it has. Raises nothing of AWS's.
 
     What was throttled, or failed inside, is tried once more. One that was sent without an answer may have
-    arrived: consumers drop duplicates by the detail's `id`.
+    arrived: consumers drop duplicates (chalicelib/queues/word.py).
     """
     why = ["not told yet"] * len(words)
     for number in range(ROUNDS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -32,7 +32,8 @@ _ROLE = r"arn:aws[\w-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}"
 _FUNCTION = r"arn:aws[\w-]*:lambda:[\w-]+:[0-9]{12}:function:[\w-]{1,64}(:[\w$-]{1,128})?"
 _STATE_MACHINE = r"arn:aws[\w-]*:states:[\w-]+:[0-9]{12}:stateMachine:\S+"
 # Only to this very machine without TLS: a test's receiver.
-_URL = r"(https://[^\s/@]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)(/\S*)?"
+_HOST = r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
+_URL = rf"(https://({_HOST})|http://(127\.0\.0\.1|localhost))(:[0-9]{{1,5}})?([/?]\S*)?"
 _PARAMETER = r"[A-Za-z0-9_./-]{1,1011}"
 _BUS = r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
 LONGEST_CALL_S = 20  # an action that is begun has 25 s at least (chalicelib/consume/batch.py)
@@ -113,7 +114,9 @@ class Config:
 
         `actions` is the folder whose files are the actions; the action table is beside what it is in.
         """
-        return cls._without_table(env, actions)._with_table(env, actions)
+        lines = table.read(os.path.dirname(os.path.dirname(actions)), env.get("STAGE", ""))
+        config = cls._without_table({**env, "ACTION": ""} if lines else env, actions)
+        return config._with_table(lines, env, actions) if lines else config
 
     @classmethod
     def _without_table(cls, env: Mapping[str, str], actions: str) -> Config:
@@ -171,26 +174,35 @@ class Config:
         config._check_together()
         return config
 
-    def _with_table(self, env: Mapping[str, str], actions: str) -> Config:
-        """With the lines of the stage's action table, where there is one. Raises ConfigError."""
-        chalicelib = os.path.dirname(os.path.dirname(actions))
-        lines = table.read(chalicelib, self.stage, self.images_prefix)
+    def _with_table(self, lines: Sequence[table.Line], env: Mapping[str, str], actions: str) -> Config:
+        """With the lines of the stage's action table. Raises ConfigError."""
         found: list[tuple[Match, Config]] = []
         for number, one in enumerate(lines, 1):
             name = one.match.name
             if any(name == of_line.line for _, of_line in found):  # cut short, both
                 name = f"{name} ({number})"
-            if one.action == table.IGNORE:
-                found.append((one.match, replace(self, action=table.IGNORE, line=name)))
-                continue
             settings = {**env, **one.settings, "ACTION": one.action}
             try:
-                of_line = Config._without_table(settings, actions)
+                self._refuse_left_out(one.match)
+                ignored = one.action == table.IGNORE
+                of_line = (
+                    replace(self, action=table.IGNORE) if ignored else self._without_table(settings, actions)
+                )
             except ConfigError as e:
-                file = os.path.basename(table.file_of(chalicelib, self.stage))
+                file = os.path.basename(table.file_of("", self.stage))
                 raise ConfigError(f"{file}: line {number} of the table: {e}") from None
             found.append((one.match, replace(of_line, line=name)))
-        return replace(self, lines=tuple(found)) if found else self
+        return replace(self, lines=tuple(found))
+
+    def _refuse_left_out(self, match: Match) -> None:
+        """Raises ConfigError for a line of the table to which no key of the stage comes."""
+        asked = [Match(pattern=one) for one in self.images_patterns]
+        why = f"IMAGES_PATTERNS is {','.join(self.images_patterns)!r}"
+        if not asked:
+            asked = [Match(self.images_prefix, self.images_suffix)]
+            why = f"IMAGES_PREFIX is {self.images_prefix!r}, IMAGES_SUFFIX is {self.images_suffix!r}"
+        if not any(match.meets(one) for one in asked):
+            raise ConfigError(f"no key comes to it: {why}")
 
     def of_key(self, key: str) -> Config:
         """The settings that hold for the key: those of its line of the action table, or the stage's."""
@@ -223,9 +235,11 @@ class Config:
             raise ConfigError(
                 "IMAGES_PATTERNS are of whole keys: write IMAGES_PREFIX and IMAGES_SUFFIX into them"
             )
-        if (size := keys.length(self.event_pattern)) > keys.MOST_PATTERN:
+        size = keys.length(self.event_pattern) if self.s3_notifies == "eventbridge" else 0
+        if size > keys.MOST_PATTERN:
+            asked = "IMAGES_PATTERNS" if self.images_patterns else "IMAGES_PREFIX and IMAGES_SUFFIX"
             raise ConfigError(
-                f"IMAGES_PATTERNS make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
+                f"{asked} make a rule of {size:,} characters: EventBridge takes {keys.MOST_PATTERN:,}"
             )
         if self.thumbnails_bucket == self.images_bucket and (
             not self.thumbnails_prefix or _overlap(self.images_prefix, self.thumbnails_prefix)
@@ -322,7 +336,11 @@ class Config:
 def actions_in(folder: str = ACTIONS) -> list[str]:
     """The names of the actions there are, in alphabetical order."""
     files = (name.partition(".") for name in os.listdir(folder))
-    return sorted(name for name, _, kind in files if kind == "py" and re.fullmatch(_ACTION, name))
+    return sorted(
+        name
+        for name, _, kind in files
+        if kind == "py" and re.fullmatch(_ACTION, name) and name != table.IGNORE
+    )
 
 
 def s3_events(removals: bool) -> list[str]:

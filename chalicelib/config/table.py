@@ -14,6 +14,7 @@ S3 is asked once, for IMAGES_PREFIX and IMAGES_SUFFIX; the table decides inside,
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,24 @@ from chalicelib.errors import ConfigError
 MOST_LINES = 20
 IGNORE = "ignore"
 REST = "the rest"
+ANYTHING = "\udfff"  # no character of any key
+_SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
+# What each of our own actions reads, so that a slip of the pen is none of it.
+OF_OUR_ACTIONS: Mapping[str, frozenset[str]] = {
+    action: frozenset(names.split())
+    for action, names in {
+        "invoke": "INVOKE_FUNCTION_ARN INVOKE_TYPE INVOKE_TIMEOUT_S",
+        "log": "",
+        "post": "POST_URL POST_SECRET_PARAMETER POST_TIMEOUT_S",
+        "put_event": "PUT_EVENT_BUS",
+        "resize": """
+            THUMBNAIL_SIZES THUMBNAIL_FIT THUMBNAIL_OUTPUT THUMBNAIL_QUALITY THUMBNAIL_BACKGROUND
+            THUMBNAIL_ICC THUMBNAIL_ANIMATION THUMBNAIL_LINEAR THUMBNAIL_FORMATS THUMBNAIL_ACCEPT_TRUNCATED
+            THUMBNAIL_TIME_LIMIT THUMBNAIL_CACHE_CONTROL MAX_IMAGE_BYTES
+        """,
+        "start_execution": "STATE_MACHINE_ARN",
+    }.items()
+}
 # What belongs to the pipeline, or to Lambda, and to no line of it.
 OF_THE_STAGE = frozenset(
     """
@@ -31,7 +50,7 @@ OF_THE_STAGE = frozenset(
     THUMBNAILS_PREFIX SOURCE_QUEUE_URL BULK_QUEUE_URL DESTINATION_QUEUE_URL DEAD_LETTER_QUEUE_URL
     CONSUME_CONCURRENCY CONSUME_THREADS MAX_TRIES RETRY_DELAYS REPORTS_BUCKET MANIFEST_BUCKETS
     JOBS_ROLE_ARN BACKFILL_FUNCTION_ARN LOCAL_CALLER FUNCTION_MEMORY_MB
-    ALARM_EMAIL ALARM_AFTER_TICKS KMS_KEY_ARN ALLOWED_ADDRESSES VERSIONING
+    ALARM_EMAIL ALARM_AFTER_TICKS MONTHLY_BUDGET_USD KMS_KEY_ARN ALLOWED_ADDRESSES VERSIONING
     EVENTS_BUS DELETE_WITH_ORIGINAL
     """.split()  # noqa: SIM905  forty quotation marks less
 )
@@ -44,11 +63,13 @@ class Match(NamedTuple):
     suffix: str = ""
     pattern: str = ""  # of the whole key
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """What a key has to hold, with any characters between two of them."""
+        return self.pattern.split("*") if self.pattern else (self.prefix, self.suffix)
+
     def takes(self, key: str) -> bool:
-        if self.pattern:
-            return like(key, self.pattern)
-        fits = len(key) >= len(self.prefix) + len(self.suffix)
-        return fits and key.startswith(self.prefix) and key.endswith(self.suffix)
+        return _fits(key, self.parts)
 
     @property
     def is_rest(self) -> bool:
@@ -61,12 +82,16 @@ class Match(NamedTuple):
         return text.encode("unicode_escape").decode()[:100]
 
     def hides(self, other: Match) -> bool:
-        """Whether it surely takes all that the other would."""
-        if self.is_rest:
-            return True
-        if self.pattern or other.pattern:
-            return self == other
-        return other.prefix.startswith(self.prefix) and other.suffix.endswith(self.suffix)
+        """Whether it takes all that the other would: what stands between the other's parts may be anything,
+        such as a character that no pattern has."""
+        return self.takes(ANYTHING.join(other.parts))
+
+    def meets(self, other: Match) -> bool:
+        """Whether there is a key that both take."""
+        mine, others = self.parts, other.parts
+        if len(mine) == 1 or len(others) == 1:  # one of them is a key
+            return _fits(mine[0], others) if len(mine) == 1 else _fits(others[0], mine)
+        return _one_begins(mine[0], others[0]) and _one_begins(mine[-1][::-1], others[-1][::-1])
 
 
 class Line(NamedTuple):
@@ -76,10 +101,15 @@ class Line(NamedTuple):
 
 
 def like(key: str, pattern: str) -> bool:
-    """Whether the key is what the pattern says; in time that grows with both, and no faster."""
-    first, *others = pattern.split("*")
+    """Whether the key is what the pattern says."""
+    return _fits(key, pattern.split("*"))
+
+
+def _fits(key: str, parts: Sequence[str]) -> bool:
+    """Whether the key is the parts with any characters between; in time that grows with both, no faster."""
+    first, *others = parts
     if not others:
-        return key == pattern
+        return key == first
     *between, last = others
     if not key.startswith(first) or not key.endswith(last) or len(key) < len(first) + len(last):
         return False
@@ -92,11 +122,15 @@ def like(key: str, pattern: str) -> bool:
     return True
 
 
+def _one_begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
 def file_of(chalicelib: str, stage: str) -> str:
     return os.path.join(chalicelib, f"actions.{stage}.toml")
 
 
-def read(chalicelib: str, stage: str, images_prefix: str = "") -> Sequence[Line]:
+def read(chalicelib: str, stage: str) -> Sequence[Line]:
     """The lines of the stage's table; none where it has no such file. Raises ConfigError."""
     file = file_of(chalicelib, stage)
     try:
@@ -105,12 +139,12 @@ def read(chalicelib: str, stage: str, images_prefix: str = "") -> Sequence[Line]
     except FileNotFoundError:
         return ()
     try:
-        return parse(contents.decode(), images_prefix)
+        return parse(contents.decode())
     except ValueError as e:
         raise ConfigError(f"{os.path.basename(file)}: {e}") from e
 
 
-def parse(text: str, images_prefix: str = "") -> Sequence[Line]:
+def parse(text: str) -> Sequence[Line]:
     """The lines of a table. Raises ValueError with the line and the reason."""
     import tomllib  # only for a stage that has one
 
@@ -124,7 +158,7 @@ def parse(text: str, images_prefix: str = "") -> Sequence[Line]:
     for number, one in enumerate(written, 1):
         try:
             lines.append(_line(one))
-            _check_place(lines, number == len(written), images_prefix)
+            _check_place(lines, number == len(written))
         except ValueError as e:
             raise ValueError(f"line {number} of the table: {e}") from e
     return tuple(lines)
@@ -144,20 +178,20 @@ def _line(written: Mapping[str, Any]) -> Line:
     for name in given:
         if name in OF_THE_STAGE or name.startswith("AWS_"):
             raise ValueError(f"{name} is a setting of the stage, not of a line")
-        if name != name.upper():
+        if not _SETTING.fullmatch(name):
             raise ValueError(f"{name} is no setting; expected prefix, suffix, pattern, action, or a setting")
     if action == IGNORE and given:
         raise ValueError(f"what is ignored needs no {', '.join(given)}")
+    known = OF_OUR_ACTIONS.get(action, given)  # of others nobody knows what they read
+    for name in given.keys() - known:
+        raise ValueError(f"{action} reads no {name}; expected {' or '.join(sorted(known)) or 'no setting'}")
     return Line(match, action, given)
 
 
-def _check_place(lines: Sequence[Line], is_last: bool, images_prefix: str) -> None:
+def _check_place(lines: Sequence[Line], is_last: bool) -> None:
     match = lines[-1].match
     if is_last and not match.is_rest:
         raise ValueError("the last line is for the rest: no prefix, suffix or pattern")
     for number, earlier in enumerate(lines[:-1], 1):
         if earlier.match.hides(match):
             raise ValueError(f"no key comes to it: line {number} takes them all")
-    start = match.pattern.partition("*")[0] or match.prefix
-    if not (start.startswith(images_prefix) or images_prefix.startswith(start)):
-        raise ValueError(f"no key comes to it: IMAGES_PREFIX is {images_prefix!r}")

@@ -6,6 +6,7 @@ lines about one object, whatever characters its key has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,14 +107,23 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "bool": bool,
     "Sequence[Output]": (tuple, list),
 }
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # half a character, which no log, queue or bus takes
+_EXPECTED = {"str": "str of whole characters", "int": "int from 0 to 2^63"}
 
 
 def _check(made: Output | ActionResult) -> None:
     for name, kind in type(made).__annotations__.items():
         value: Any = getattr(made, name)
         right = isinstance(value, _KINDS[kind])
-        if not right or (name == "outputs" and not all(isinstance(one, Output) for one in value)):
-            raise TypeError(f"{type(made).__name__}.{name} is {value!r:.100}: expected {kind}")
+        if right and kind == "str":
+            right = not _NO_TEXT.search(value)
+        elif right and kind == "int":
+            right = not isinstance(value, bool) and 0 <= value < 2**63
+        elif right and name == "outputs":
+            right = all(isinstance(one, Output) for one in value)
+        if not right:
+            expected = _EXPECTED.get(kind, kind)
+            raise TypeError(f"{type(made).__name__}.{name} is {value!r:.100}: expected {expected}")
 
 
 def line(

@@ -18,6 +18,8 @@ from chalicelib.queues import batching, letters, messages, word
 from chalicelib.queues.tries import Tries
 from chalicelib.telemetry import logs
 
+MOST_SAID = 1000  # characters of why the bus was not told
+
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
@@ -71,26 +73,32 @@ def _told(
     """For each letter why the bus has not confirmed its event; empty where it has, or there is no bus."""
     if not config.events_bus or not written:
         return [""] * len(written)
-    words = [bus.Word(word.REJECTED, _detail(letter, config)) for _, letter in written]
-    return bus.tell(client(), config.events_bus, APP, words)
+    details = [_details(letter, config) for _, letter in written]
+    words = [bus.Word(word.REJECTED, one) for of_letter in details for one in of_letter]
+    answers = iter(bus.tell(client(), config.events_bus, APP, words))
+    return [" ".join(filter(None, [next(answers) for _ in of_letter]))[:MOST_SAID] for of_letter in details]
 
 
-def _detail(letter: Letter, config: Config) -> dict[str, Any]:
+def _details(letter: Letter, config: Config) -> list[dict[str, Any]]:
+    """Of each event of the letter, as a redrive would bring it back; one of a letter that holds none."""
     found = _objects(letter["body"])
-    only = found[0] if len(found) == 1 else None
-    of = config.of_key(only.key) if only else config
+    return [_detail(letter, one, config) for one in found] or [_detail(letter, None, config)]
+
+
+def _detail(letter: Letter, one: events.ObjectCreated | None, config: Config) -> dict[str, Any]:
+    of = config.of_key(one.key) if one else config
     return word.detail(
         config.stage,
-        id=letter["identity"],
-        bucket=letter["bucket"],
-        key=letter["key"],
-        version_id=only.version_id if only else None,
+        id=one.identity if one else letter["identity"],
+        bucket=one.bucket if one else None,
+        key=one.key if one else None,
+        version_id=one.version_id if one else None,
         action=of.action,
         line=of.line or None,
         code=letter["code"],
         reason=letter["reason"],
         tries=letter["tries"],
-        times={"uploaded": only.event_time if only else None, "ended": letter["rejected_at"]},
+        times={"uploaded": one.event_time if one else None, "ended": letter["rejected_at"]},
     )
 
 

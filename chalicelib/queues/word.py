@@ -4,7 +4,8 @@
     Object Rejected    it is a letter, from whatever source
     Object Ignored     the action table leaves it alone
 
-`id` is the event's identity: by it consumers drop duplicates. Fields may be added within a version.
+`id` is the event's identity: by it and the kind consumers drop duplicates. Fields may be added within a
+version.
 """
 
 from __future__ import annotations

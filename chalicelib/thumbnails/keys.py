@@ -25,11 +25,11 @@ def thumbnail_key(key: str, size: str, extension: str, prefix: str = "") -> str:
 
 
 def has_layout(key: str, config: Config) -> bool:
-    """Whether a thumbnail of the stage's settings may have the key."""
+    """Whether a thumbnail may have the key, by the settings that hold for its object."""
     prefix = config.thumbnails_prefix
     rest, _, extension = key.removeprefix(prefix).rpartition(".")
     name, _, size = rest.rpartition("_")
-    sizes = {one.name for one in config.thumbnails.named_sizes}
+    sizes = {one.name for one in config.of_key(name).thumbnails.named_sizes}
     return key.startswith(prefix) and bool(name) and size in sizes and extension in ALL_EXTENSIONS
 
 

@@ -17,9 +17,13 @@ SHRINK_RUNS = 60
 TOLD = 5  # every fifth stage has an action table, removals, and a bus that is told of each ending
 
 
+def is_told(scenario: Scenario) -> bool:
+    return scenario.seed % TOLD == TOLD - 1
+
+
 def run(boundary: Boundary, scenario: Scenario, tracing: bool = False) -> Outcome:
     """The same scenario has the same outcome, every time."""
-    boundary.world = (Told if scenario.seed % TOLD == TOLD - 1 else World)(scenario, tracing)
+    boundary.world = (Told if is_told(scenario) else World)(scenario, tracing)
     try:
         return boundary.world.run()
     finally:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chalicelib import events
 from chalicelib.config import table
 from chalicelib.config.table import Match
 from chalicelib.queues import word
@@ -63,7 +64,12 @@ class ToldInvariants(Invariants):
                 world.violate("word", f"the bus does not know that event {event.number} has ended", event)
         heard = world.network.services["events"].heard
         for key, body in world.network.services["s3"].objects.items():
-            if key.startswith(LETTERS) and word.REJECTED not in heard[json.loads(body)["identity"]]:
+            if not key.startswith(LETTERS):
+                continue
+            letter = json.loads(body)
+            parts = events.parse_parts(letter["body"])
+            ids = [one.identity for one in (*parts.created, *parts.removed)] or [letter["identity"]]
+            if not all(word.REJECTED in heard[one] for one in ids):
                 world.violate("word", f"the bus does not know of the letter {key}")
 
 

@@ -55,12 +55,16 @@ def test_an_event_is_done():
 """
 
 
+# Names that mean something else: of both files, of the action table, and what pytest takes for a test.
+TAKEN = re.compile(r"action|config|created|delivery|datetime|ignore|test.*")
+
+
 def write(root: Path, name: str) -> list[Path]:
     """Write both files; returns them. Raises CommandError for a name that is none, or is taken."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name) or name == "action":
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name) or TAKEN.fullmatch(name):
         raise CommandError(
             f"NAME is {name!r}: expected a lower-case letter, then up to 39 lower-case letters, digits or _, "
-            "and no word of Python's"
+            "and neither a word of Python's, nor action, config, created, delivery, datetime, ignore, test..."
         )
     action = own_actions.folder(root) / f"{name}.py"
     test = root / "tests" / "unit" / f"test_action_{name}.py"

@@ -32,11 +32,11 @@ from chalicelib import times
 from chalicelib.aws.errors import TRANSIENT
 from chalicelib.config import Config
 from chalicelib.config.stage import queue_name
-from chalicelib.events import notification_filter
+from chalicelib.events import ObjectCreated, notification_filter
 from chalicelib.jobs.cost import estimated_cost_usd
 from infra import partitions
 from infra.deploying import notify
-from infra.permissions import policies
+from infra.permissions import own_actions, policies
 from infra.permissions.address_policy import API_STAGE
 from infra.stage import Account, Stage
 
@@ -94,7 +94,8 @@ class Deployed:
 def of(stage: Stage, account: Account) -> Deployed:
     """The stage, through boto3 as the environment leads it."""
     made: Any = boto3.client  # its overloads know only literal names
-    return Deployed(stage, account, Config.from_env(stage.environment()), made)
+    config = Config.from_env(stage.environment(), str(own_actions.folder(stage.root)))
+    return Deployed(stage, account, config, made)
 
 
 def look(deployed: Deployed) -> list[Row]:
@@ -429,10 +430,7 @@ def try_it(
     rows = [_row("backlog, pause, ETA", now)]
     if rows[0].state != "ok":
         return rows
-    if deployed.config.action != "resize":
-        why = f"ACTION is {deployed.config.action}: it would do to our picture what it does to yours"
-    else:
-        why = ahead(looked)
+    why = _not_for_ours(deployed.config) or ahead(looked)
     if not why:
         clean = partial(remove_leftovers, deployed.client("s3"), deployed.config, say)
         rows.append(_row("leftovers", clean))
@@ -451,6 +449,23 @@ def try_it(
     return rows if left.state == "ok" else [*rows, left]
 
 
+def _not_for_ours(config: Config) -> str:
+    """Why no picture of ours is to be uploaded, one line; empty where nothing but thumbnails come of it."""
+    key = _key(config)
+    if why := config.why_ignored(ObjectCreated(config.images_bucket, key)):
+        return f"{key}: {why}"
+    of = config.of_key(key)
+    if of.action == "resize":
+        return ""
+    named = f"the action table's line {of.line} is" if of.line else "ACTION is"
+    return f"{named} {of.action}: it would do to our picture what it does to yours"
+
+
+def _key(config: Config) -> str:
+    """A new one of ours."""
+    return f"{config.images_prefix}{FOLDER}{uuid.uuid4().hex}{config.images_suffix}"
+
+
 @dataclass(frozen=True)
 class Attempt:
     """What one try needs."""
@@ -464,7 +479,7 @@ class Attempt:
     def put(self, contents: bytes) -> str:
         """An object of ours in the images bucket; its key."""
         config = self.deployed.config
-        key = f"{config.images_prefix}{FOLDER}{uuid.uuid4().hex}{config.images_suffix}"
+        key = _key(config)
         s3 = self.deployed.client("s3")
         s3.put_object(Bucket=config.images_bucket, Key=key, Body=contents, ContentType="image/jpeg")
         return key

@@ -294,7 +294,7 @@ def check_buses(
 
     Raises CommandError. A bus of another account or region cannot be asked for, and is believed.
     """
-    lines = table.read(str(stage.root / "chalicelib"), stage.name, settings.get("IMAGES_PREFIX", ""))
+    lines = table.read(str(stage.root / "chalicelib"), stage.name)
     for of in (settings, *(one.settings for one in lines)):
         for name in ("EVENTS_BUS", "PUT_EVENT_BUS"):
             bus = of.get(name, "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from chalice.analyzer import get_client_calls
 from infra.errors import CommandError
 
 # The annotation of an argument tells the service of the client: it is imported from boto3's stubs, as
-# `from mypy_boto3_dynamodb import DynamoDBClient`, or it is one of our own.
-STUBS = "mypy_boto3_"
+# `from mypy_boto3_dynamodb import DynamoDBClient`, under either of their two names, or it is one of our own.
+STUBS = ("mypy_boto3_", "types_boto3_")
 OUR_CLIENTS = {"AsyncSqs": "sqs", "AsyncSsm": "ssm"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -75,18 +76,26 @@ def _modules(root: Path) -> dict[str, _Module]:
     found = {}
     for file in (root / "app.py", *sorted((root / "chalicelib").rglob("*.py"))):
         name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-        found[name] = _read(name, file.read_text())
+        try:
+            found[name] = _read(name, file.read_text(), file.name == "__init__.py")
+        except (SyntaxError, ValueError) as e:
+            raise CommandError(f"{file.relative_to(root)} cannot be read: {e}") from e
     return found
 
 
 @functools.cache  # of the text: a deploy asks for each of its steps, the tests for each of their stages
-def _read(name: str, text: str) -> _Module:
+def _read(name: str, text: str, is_package: bool) -> _Module:
     module = _Module(name)
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom):
+            # One dot is the package that the module is in, or itself.
+            package = name.split(".")[: len(name.split(".")) + is_package - node.level]
+            origin = ".".join([*(package if node.level else []), *([node.module] if node.module else [])])
             for alias in node.names:
-                module.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                module.names[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            module.names |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.FunctionDef):
             for binder in _decorators(node):
                 function = "api_handler" if binder == "routes" else node.name
@@ -96,7 +105,7 @@ def _read(name: str, text: str) -> _Module:
             module.functions[node.name] = [node]
         elif isinstance(node, ast.ClassDef):
             module.functions[node.name] = [item for item in node.body if isinstance(item, Function)]
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call | ast.Lambda):
             # `action = cache(lambda: ...)` is a function to its callers.
             wrapper = ast.FunctionDef("", ast.arguments([], [], None, [], [], None, []), [node], [])
             for target in node.targets:
@@ -107,11 +116,17 @@ def _read(name: str, text: str) -> _Module:
 
 
 def _outside_functions(tree: ast.Module) -> Iterator[ast.stmt]:
-    """The statements of a module, those under an `if` too."""
-    for node in tree.body:
+    """The statements of a module, those under an `if` or a `try` too."""
+    waiting: list[ast.stmt] = list(tree.body)
+    while waiting:
+        node = waiting.pop(0)
         yield node
-        if isinstance(node, ast.If):
-            yield from node.body
+        match node:
+            case ast.If():
+                waiting += [*node.body, *node.orelse]
+            case ast.Try():
+                waiting += [*node.body, *node.orelse, *node.finalbody]
+                waiting += [one for handler in node.handlers for one in handler.body]
 
 
 def _reachable(modules: dict[str, _Module], entries: Iterable[str]) -> Iterator[tuple[_Module, Function]]:
@@ -135,9 +150,15 @@ def _mentioned(module: _Module, function: Function) -> list[str]:
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and node.id in module.names:
             found.append(module.names[node.id])
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            found.append(f"{module.names.get(node.value.id, '')}.{node.attr}")
+        elif isinstance(node, ast.Attribute):
+            found.append(_origin(module, ast.unparse(node)))
     return found
+
+
+def _origin(module: _Module, dotted: str) -> str:
+    """What a dotted name of the module is called where it comes from."""
+    first, dot, rest = dotted.partition(".")
+    return module.names.get(first, first) + dot + rest
 
 
 def _flat_program(functions: Iterable[tuple[_Module, Function]]) -> str:
@@ -157,33 +178,60 @@ def _flat(module: _Module, function: Function) -> list[str]:
 
 
 def _clients(module: _Module, function: Function) -> dict[str, str]:
-    """The arguments that are AWS clients, each with its service, by boto3's name."""
-    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    """The arguments and variables that are AWS clients, each with its service, by boto3's name."""
     found = {}
-    for one in arguments:
-        if one.annotation:
-            annotation = ast.unparse(one.annotation).strip("'\"").removesuffix(" | None")
-            if service := _service(module, function, annotation):
-                found[one.arg] = service
+    for node in ast.walk(function):  # of the functions inside it, too
+        match node:
+            case ast.arg(arg=name, annotation=ast.expr() as annotation):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
+                pass
+            case _:
+                continue
+        for one in _types(annotation):
+            if service := _service(module, function, one):
+                found[name] = service
     return found
+
+
+def _types(annotation: ast.expr) -> Iterator[str]:
+    """The dotted names that an annotation says a value may have as its type: not those of what it holds."""
+    match annotation:
+        case ast.Constant(value=str(text)):
+            with suppress(SyntaxError):
+                yield from _types(ast.parse(text, mode="eval").body)
+        case ast.BinOp(op=ast.BitOr()):
+            yield from _types(annotation.left)
+            yield from _types(annotation.right)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name)) if name in (
+            "Optional",
+            "Union",
+            "Annotated",
+        ):
+            inner = annotation.slice
+            several = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            for one in several[:1] if name == "Annotated" else several:
+                yield from _types(one)
+        case ast.Name() | ast.Attribute():
+            yield ast.unparse(annotation)
 
 
 def _service(module: _Module, function: Function, annotation: str) -> str:
     """The service of a client; empty for what is no client. Raises CommandError where nobody knows."""
-    name = annotation.rpartition(".")[2]
+    origin = _origin(module, annotation)
+    stub, name = origin.partition(".")[0], origin.rpartition(".")[2]
     if name in OUR_CLIENTS:
         return OUR_CLIENTS[name]
-    if not name.isidentifier() or not name.endswith("Client"):
+    if not name.endswith("Client"):
         return ""
-    origin = module.names.get(name, annotation)
-    stub = origin.partition(".")[0]
-    if stub.startswith(STUBS):
-        return stub.removeprefix(STUBS).replace("_", "-")
+    for prefix in STUBS:
+        if stub.startswith(prefix):
+            return stub.removeprefix(prefix).replace("_", "-")
     if "." in origin and stub not in ("boto3", "botocore"):
         return ""  # another library's, or a class of our own: no client of AWS
     raise CommandError(
         f"{module.name}.{function.name} takes a {name}, and nobody knows of which service: import it as "
-        f"`from {STUBS}SERVICE import {name}`, so that the policies can be made from its calls"
+        f"`from {STUBS[0]}SERVICE import {name}`, so that the policies can be made from its calls"
     )
 
 

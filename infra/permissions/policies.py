@@ -183,7 +183,7 @@ Allowed = dict[tuple[str, ...], set[str]]  # resources -> actions
 
 def _actions_of(stage: Stage, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
     """The stage's action with its settings; with an action table those of each line."""
-    lines = table.read(str(stage.root / "chalicelib"), stage.name, env.get("IMAGES_PREFIX", ""))
+    lines = table.read(str(stage.root / "chalicelib"), stage.name)
     of_lines: list[tuple[str, Mapping[str, str]]] = [
         (one.action, {**env, **one.settings}) for one in lines if one.action != table.IGNORE
     ]
@@ -201,10 +201,18 @@ def _needs(action: str, stage: Stage, env: Mapping[str, str], account: Account) 
     )
     if missing := called - set(needs):
         raise Disagreement(f"{file} calls {', '.join(sorted(missing))}: say on what in its NEEDS")
+    if unknown and not needs:
+        raise Disagreement(
+            f"{file} calls {', '.join(sorted(unknown))}, which Chalice's table does not know: say in its "
+            "NEEDS which IAM action that is, and on what"
+        )
     # A call that Chalice's table does not know may need any action of its service.
     unused = {one for one in set(needs) - called if one.partition(":")[0] not in IMPLIED}
     if unused and not unknown:
-        raise Disagreement(f"{file} no longer calls {', '.join(sorted(unused))}: take it out of its NEEDS")
+        raise Disagreement(
+            f"{file} calls {', '.join(sorted(unused))} nowhere that can be read: take it out of its NEEDS, "
+            "or call it on an argument that is annotated as a client, such as `dynamodb: DynamoDBClient`"
+        )
     allowed: Allowed = {}
     for one, names in needs.items():
         arns = tuple(_needed_arn(one, name, file, env, account) for name in names)

@@ -22,6 +22,7 @@ from infra.commands import audit
 from infra.deploying import deploy as deploying
 from infra.local_api import local_api
 from infra.permissions import own_actions
+from tests.support.between import between
 from tests.support.deployment import only_our_ticks, quiet, rest, ticks_until, wait_for, without
 from tests.support.postgresql import connected, postgresql
 from tests.support.receiver import receiver
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark
 
 SCHEMA = json.loads((workspace.ROOT / "docs" / "events-1.schema.json").read_text())
 SECRET = "whsec_" + "bmV3" * 8
+IN_BETWEEN = ("DYNAMODB", "LAMBDA")  # services whose calls may be late, or refused
 KINDS = ("invoices", "sql", "call", "post", "invoke", "bus", "avatars", "photos", "tmp")
 FUNCTION = """
 def handler(event, context):
@@ -46,8 +48,8 @@ def handler(event, context):
 class Downstreams:
     """All of them, and what each has got, by key."""
 
-    def __init__(self, http, database):
-        self.http, self.database = http, database
+    def __init__(self, http, database, aws):
+        self.http, self.database, self.aws = http, database, aws
         self.received = {"acts": [], "acts-words": []}
         boto3.client("ssm").put_parameter(Name="/acts/secret", Value=SECRET, Type="SecureString")
         boto3.client("ssm").put_parameter(Name="/acts/password", Value="any", Type="SecureString")
@@ -112,7 +114,11 @@ class Downstreams:
                 "POST_SECRET_PARAMETER": "/acts/secret",
                 "POST_TIMEOUT_S": "2",
             },
-            "invoke": {"action": "invoke", "INVOKE_FUNCTION_ARN": self.function},
+            "invoke": {
+                "action": "invoke",
+                "INVOKE_FUNCTION_ARN": self.function,
+                "INVOKE_TIMEOUT_S": "3",
+            },
             "bus": {"action": "put_event", "PUT_EVENT_BUS": "acts"},
             "avatars": {"action": "resize", "THUMBNAIL_SIZES": "32"},
             "photos": {"action": "resize", "THUMBNAIL_SIZES": "48,96"},
@@ -174,20 +180,21 @@ def _settings(of):
 
 @pytest.fixture(scope="module")
 def downstreams(aws):
-    with receiver() as http, postgresql() as port:
+    with receiver() as http, postgresql() as port, between(aws.url) as to_aws:
         made = connected(port)
         made.cursor().execute(
             "create table uploads "
             "(event text primary key, bucket text, key text, bytes bigint, uploaded timestamptz)"
         )
         made.commit()
-        yield Downstreams(http, port)
+        yield Downstreams(http, port, to_aws)
 
 
 @pytest.fixture(scope="module")
 def acts(downstreams, tmp_path_factory):
     settings = {"THUMBNAIL_SIZES": "64,256", "SPREAD": "off", "RETRY_DELAYS": "1", "MAX_TRIES": "5"}
     settings |= {"EVENTS_BUS": "acts-words", "DELETE_WITH_ORIGINAL": "true"}
+    settings |= {f"AWS_ENDPOINT_URL_{service}": downstreams.aws.url for service in IN_BETWEEN}
     made = workspace.make(tmp_path_factory.mktemp("acts") / "app", settings, "acts")
     for file in (workspace.ROOT / "docs" / "actions").glob("*.py"):
         shutil.copy(file, own_actions.folder(made.root))
@@ -269,6 +276,7 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
     assert (output["size"], output["width"], output["bytes"] > 0) == ("32", 32, True)
     log = acts.stage.root.parent / "api.log"
     with local_api(acts.stage, free_port(), log) as url:  # the local API Gateway takes no %2F in a path
+        shown_thumbnail(url, "avatars/one.jpg_32.jpg")
         shown = (f"{kind}/one.jpg" for kind in ("tmp", "post", "invoices", "avatars", "photos"))
         traced = {key: ask(url, f"objects/{quote(key, safe='')}") for key in shown}
         status = ask(url, "status")
@@ -282,6 +290,13 @@ def test_each_line_of_the_table_does_its_action_and_its_downstream_hears_of_it(
     assert {kind: len(found) for kind, found in sizes.items()} == {"avatars": 1, "photos": 2}
     assert status["action"] == "by the action table"
     assert {"keys": "avatars/*", "action": "resize", "thumbnails": ["32"]} in status["lines"]
+
+
+def shown_thumbnail(url, key):
+    """As the page shows it."""
+    path = f"{url}/thumbnails/{quote(key, safe='')}"
+    with urllib.request.urlopen(urllib.request.Request(path, headers={"Accept": "image/jpeg"})) as answer:
+        assert answer.read().startswith(b"\xff\xd8")
 
 
 def ask(url, path):
@@ -352,6 +367,28 @@ def test_a_database_that_is_slow_or_down_loses_no_row_and_one_that_refuses_has_i
     ticks_until(acts, lambda: "sql/refused.jpg" in acts.dead_letters(), "its letter")
     assert "violates check constraint" in acts.dead_letters()["sql/refused.jpg"]
     assert not both & set(acts.dead_letters())
+
+
+def test_a_service_of_aws_that_refuses_or_is_slow_loses_nothing_and_its_words_are_in_the_log(
+    acts, downstreams, photographs
+):
+    keys = ["invoices/later.jpg", "invoke/later.jpg"]
+
+    def reasons(key):
+        return [line["reason"] for line in lines_of(acts, key) if line["outcome"] == "retry"]
+
+    downstreams.aws.refuses = True
+    upload(acts, photographs, *keys)
+    ticks_until(acts, lambda: all(map(reasons, keys)), "a first try of each")
+    assert all("503" in reasons(key)[0] for key in keys)
+    downstreams.aws.refuses, downstreams.aws.after_s = False, 30.0  # longer than any of them waits
+    slow = lambda key: any("timeout" in one for one in reasons(key))  # noqa: E731
+    ticks_until(acts, lambda: all(map(slow, keys)), "a try of each that waited too long")
+    downstreams.aws.after_s = 0.0
+    done = lambda key: any(line["outcome"] == "done" for line in lines_of(acts, key))  # noqa: E731
+    ticks_until(acts, lambda: all(map(done, keys)), "both done at last")
+    assert "invoices/later.jpg" in downstreams.rows()
+    assert not set(keys) & set(acts.dead_letters())
 
 
 def test_thumbnails_go_with_their_object_and_the_bus_is_told(acts, downstreams, photographs, aws):

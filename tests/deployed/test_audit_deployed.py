@@ -61,7 +61,7 @@ def test_after_a_run_with_kills_the_log_shows_one_fate_for_each_event(aws, tmp_p
             over.wait(0.2)
 
     def all_done():
-        return pipeline.logged_keys() >= keys and not any(
+        return pipeline.logged().keys() >= keys and not any(
             map(pipeline.depth, ("source", "bulk", "destination"))
         )
 

@@ -118,7 +118,7 @@ def test_the_log_action_writes_one_line_for_each_event(deployed):
     keys = {f"to be logged {i}.txt" for i in range(5)}
     with environment(deployed, "consume", ACTION="log"):
         send(deployed, "destination", *(json.dumps({"Bucket": "any", "Key": key}) for key in sorted(keys)))
-        wait_for(lambda: keys <= deployed.logged_keys(), "five lines")
+        wait_for(lambda: keys <= deployed.logged().keys(), "five lines")
 
 
 def test_the_start_execution_action_starts_one_execution_an_event_even_for_a_duplicate(

@@ -257,3 +257,28 @@ def test_s3_may_notify_the_source_queue_itself_and_the_change_doubles_nothing(fi
     upload = first.upload("through enqueue again.jpg", contents)
     finish(first, [upload])
     assert len(upload.thumbnails) == 2
+
+
+def test_from_the_queue_to_eventbridge_and_back_there_is_one_who_is_told(first, photographs):
+    contents = (photographs / "rocket.jpg").read_bytes()
+    before, bucket = inventory(first), first.settings["IMAGES_BUCKET"]
+    try:
+        for number, (way, told) in enumerate(
+            (
+                ("queue", "QueueConfigurations"),
+                ("eventbridge", "EventBridgeConfiguration"),
+                ("queue", "QueueConfigurations"),
+            )
+        ):
+            first.stage.record({"S3_NOTIFIES": way}, {})
+            redeploy(first)
+            found = first.s3.get_bucket_notification_configuration(Bucket=bucket)
+            assert [name for name in found if name != "ResponseMetadata"] == [told]
+            assert inventory(first)["rules"] == (2 if way == "eventbridge" else 1)
+            upload = first.upload(f"turn {number}.jpg", contents)
+            finish(first, [upload])
+            assert len(upload.thumbnails) == 2
+    finally:
+        first.stage.record({"S3_NOTIFIES": "lambda"}, {})
+        redeploy(first)
+    assert {**inventory(first), "may call them": before["may call them"]} == before

@@ -48,6 +48,18 @@ def test_it_says_at_a_glance_whether_it_keeps_up(visits, stand_in):
         expect(picture).to_contain_text(number)
 
 
+def test_the_lines_of_an_action_table_are_told_with_what_they_do(visits, stand_in):
+    lines = [
+        {"keys": "avatars/*", "action": "resize", "thumbnails": ["64", "card"]},
+        {"keys": "invoices/*.pdf", "action": "index", "thumbnails": []},
+        {"keys": "<b>tmp/*", "action": "ignore", "thumbnails": []},
+    ]
+    table = {"action": "by the action table", "lines": lines}
+    words = opened(visits, stand_in, lambda: canned.status(**table)).page.locator("#words")
+    for said in ("Keys avatars/*: resize 64, card.", "Keys invoices/*.pdf: index.", "Keys <b>tmp/*: ignore."):
+        expect(words).to_contain_text(said)
+
+
 def test_durations_read_as_the_api_writes_them(visits, stand_in):
     page = opened(visits, stand_in).page
     script = 'async all => { const { duration } = await import("/web/format.js"); return all.map(duration); }'

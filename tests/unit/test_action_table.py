@@ -1,12 +1,14 @@
 """The action table: the first line that takes a key has it, and everything asks the same table."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from chalicelib.config import Config, table
+from chalicelib.config.stage import actions_in
 from chalicelib.consume import actions
 from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.circuit import OPENS_AFTER, Circuit
@@ -17,6 +19,7 @@ from chalicelib.events import ObjectCreated
 from chalicelib.monitoring import object_trace
 from chalicelib.monitoring.status import _table_line
 from chalicelib.planning.scenario import defaults
+from chalicelib.thumbnails.keys import has_layout
 from dev import workspace
 from dev.fake_boto3 import FakeBotoSqs
 from dev.fake_sqs.queues import Queues
@@ -57,6 +60,11 @@ def test_without_the_file_all_is_as_it_was():
     assert not config.ignores("tmp/a")
 
 
+def test_with_the_file_the_stages_own_action_is_not_read(tmp_path):
+    config = with_table(tmp_path, ACTION="post")  # which has no POST_URL
+    assert [one.action for one in config.each] == ["resize", "start_execution", "ignore", "resize"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -86,6 +94,16 @@ def test_without_the_file_all_is_as_it_was():
             "line 2 of the table: no key comes to it: line 1 takes them all",
         ),
         ('[[line]]\naction = "log"\n' * 21, "21 lines: expected 1 to 20"),
+        (
+            '[[line]]\naction = "resize"\nTHUMBNAIL_SIZE = "64"',
+            "resize reads no THUMBNAIL_SIZE; expected MAX_",
+        ),
+        ('[[line]]\naction = "log"\nPOST_URL = "https://x"', "log reads no POST_URL; expected no setting"),
+        ('[[line]]\naction = "log"\n"A B" = "x"', "A B is no setting"),
+        (
+            '[[line]]\naction = "log"\nMONTHLY_BUDGET_USD = "5"',
+            "MONTHLY_BUDGET_USD is a setting of the stage",
+        ),
     ],
 )
 def test_a_bad_table_is_refused_with_its_line_and_the_reason(tmp_path, text, said):
@@ -96,9 +114,67 @@ def test_a_bad_table_is_refused_with_its_line_and_the_reason(tmp_path, text, sai
     assert "\n" not in str(refused.value)
 
 
-def test_a_line_to_which_the_images_prefix_lets_nothing_come_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="no key comes to it: IMAGES_PREFIX is 'photos/'"):
-        with_table(tmp_path, IMAGES_PREFIX="photos/")
+def two(first, second):
+    """A table of two lines and one for the rest."""
+    return f'[[line]]\naction = "log"\n{first}\n[[line]]\naction = "log"\n{second}\n[[line]]\naction = "log"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hidden"),
+    [
+        ('pattern = "*"', 'prefix = "a/"', True),
+        ('pattern = "photos/*"', 'prefix = "photos/cats/"', True),
+        ('pattern = "a*"', 'pattern = "ab*c"', True),
+        ('pattern = "*b*"', 'pattern = "a*xbx*c"', True),
+        ('prefix = "a"\nsuffix = "c"', 'pattern = "a*b*c"', True),
+        ('prefix = "a"', 'pattern = "ab"', True),
+        ('pattern = "a*c"', 'prefix = "a"', False),
+        ('pattern = "a*b*c"', 'prefix = "a"\nsuffix = "c"', False),
+        ('pattern = "ab*bc"', 'pattern = "a*c"', False),
+        ('prefix = "a*"', 'pattern = "a*"', False),
+        ('pattern = "a*"', 'prefix = "a*"', True),
+    ],
+)
+def test_a_line_whose_keys_an_earlier_one_takes_all_is_refused_and_no_other(tmp_path, first, second, hidden):
+    if not hidden:
+        assert len(with_table(tmp_path, two(first, second)).lines) == 3
+        return
+    with pytest.raises(ConfigError, match="line 2 of the table: no key comes to it: line 1 takes them all"):
+        with_table(tmp_path, two(first, second))
+
+
+@pytest.mark.parametrize(
+    ("settings", "line", "said"),
+    [
+        ({"IMAGES_PREFIX": "photos/"}, 'prefix = "tmp/"', "IMAGES_PREFIX is 'photos/'"),
+        ({"IMAGES_PREFIX": "photos/"}, 'pattern = "photo"', "IMAGES_PREFIX is 'photos/'"),
+        ({"IMAGES_SUFFIX": ".jpg"}, 'suffix = ".png"', "IMAGES_SUFFIX is '.jpg'"),
+        ({"IMAGES_SUFFIX": ".jpg"}, 'pattern = "a*.png"', "IMAGES_SUFFIX is '.jpg'"),
+        (
+            {"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "a*,b*c"},
+            'prefix = "c/"',
+            "IMAGES_PATTERNS is 'a*,b*c'",
+        ),
+        (
+            {"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "b*c"},
+            'suffix = "d"',
+            "IMAGES_PATTERNS is 'b*c'",
+        ),
+        ({"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "a"}, 'prefix = "ab"', "IMAGES_PATTERNS is 'a'"),
+        ({"IMAGES_PREFIX": "photos/"}, 'prefix = "photos/cats/"', ""),
+        ({"IMAGES_PREFIX": "photos/"}, 'suffix = ".jpg"', ""),
+        ({"IMAGES_SUFFIX": ".jpg"}, 'pattern = "a*pg"', ""),
+        ({"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "a*,b*c"}, 'pattern = "*/b*"', ""),
+    ],
+)
+def test_a_line_to_which_the_stage_lets_nothing_come_is_refused(tmp_path, settings, line, said):
+    text = f'[[line]]\naction = "log"\n{line}\n[[line]]\naction = "log"'
+    if not said:
+        assert with_table(tmp_path, text, **settings).lines
+        return
+    with pytest.raises(ConfigError, match="line 1 of the table: no key comes to it: ") as refused:
+        with_table(tmp_path, text, **settings)
+    assert said in str(refused.value)
 
 
 def test_every_setting_of_the_pipeline_is_the_stages_alone():
@@ -112,8 +188,18 @@ def test_every_setting_of_the_pipeline_is_the_stages_alone():
             return super().get(name, default)
 
     Config.from_env(Read(GOOD))
-    of_actions = {name for name in asked if name.startswith(("THUMBNAIL_", "POST_", "INVOKE_", "AWS_"))}
-    assert asked - of_actions - {"MAX_IMAGE_BYTES", "THUMBNAILS_PREFIX"} <= table.OF_THE_STAGE
+    of_actions = set().union(*table.OF_OUR_ACTIONS.values())
+    assert {name for name in asked if not name.startswith("AWS_")} - of_actions <= table.OF_THE_STAGE
+
+
+def test_every_setting_of_the_manual_is_either_the_stages_or_read_by_one_of_our_actions():
+    text = (workspace.ROOT / "docs" / "settings.md").read_text()
+    cells = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    named = {name for cell in cells for name in re.findall("`([A-Z0-9_]+)`", cell)}
+    of_actions = set().union(*table.OF_OUR_ACTIONS.values())
+    assert named == table.OF_THE_STAGE | of_actions
+    assert not table.OF_THE_STAGE & of_actions
+    assert set(table.OF_OUR_ACTIONS) == set(actions_in())
 
 
 @pytest.mark.parametrize(
@@ -293,6 +379,20 @@ def test_a_deploy_refuses_a_bad_table_before_anything_is_made(stage):
     (stage.root / "chalicelib" / "actions.dev.toml").write_text('[[line]]\naction = "rezise"')
     with pytest.raises(CommandError, match=r"actions\.dev\.toml: line 1 of the table: ACTION is 'rezise'"):
         deploying.check_settings(stage, stage.environment(), ACCOUNT)
+
+
+def test_the_page_shows_a_thumbnail_of_the_objects_own_line_and_of_no_other(config):
+    shown = {
+        key: has_layout(key, config)
+        for key in (
+            "avatars/a_64.png_64.jpg",
+            "b.png_256.jpg",
+            "avatars/a.png_256.jpg",
+            "b.png_64.jpg",
+            "_64.jpg",
+        )
+    }
+    assert list(shown.values()) == [True, True, False, False, False]
 
 
 def test_the_trace_looks_for_the_thumbnails_of_the_keys_own_line(config):

@@ -3,11 +3,11 @@
 import contextlib
 import io
 import json
+import shutil
 import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -21,6 +21,7 @@ from chalicelib.consume.outcomes import MOST_SAID, Delivery
 from chalicelib.errors import ConfigError, Reject, Retry
 from chalicelib.events import ObjectCreated
 from dev.fake_boto3 import client_error
+from dev.fake_sqs.certificate import make_certificate
 from tests.support.receiver import receiver
 from tests.support.settings import GOOD
 
@@ -110,6 +111,20 @@ def test_every_other_answer_comes_again_and_no_redirect_is_followed(poster, stat
     assert len(poster.told.got) == 1
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="the certificate is made with openssl")
+def test_by_tls_only_a_downstream_whose_certificate_somebody_vouches_for_gets_the_webhook(
+    tmp_path, monkeypatch
+):
+    certificate = make_certificate(tmp_path)
+    with receiver(certificate) as told:
+        with pytest.raises(Retry, match="certificate verify failed"):
+            Poster(told, OLD).post()
+        assert told.got == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert Poster(told, OLD).post().result == "posted"
+        Webhook(OLD).verify(told.got[0].body, told.got[0].headers)
+
+
 def test_a_downstream_that_is_not_there_or_too_slow_comes_again_and_is_asked_once(poster):
     with pytest.raises(Retry, match="gives no answer"):
         poster.post("http://127.0.0.1:1")
@@ -184,9 +199,12 @@ def test_retry_after_is_a_number_of_seconds(text, seconds):
     assert Retry("", after=text).after == seconds
 
 
-def test_retry_after_may_be_a_date_and_reaches_the_retry(poster):
+@pytest.mark.parametrize(
+    "form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"]
+)
+def test_retry_after_may_be_a_date_in_each_of_https_three_forms_and_reaches_the_retry(poster, form):
     at = datetime.now(UTC) + timedelta(seconds=300)
-    poster.told.status, poster.told.headers = 503, {"Retry-After": format_datetime(at, usegmt=True)}
+    poster.told.status, poster.told.headers = 503, {"Retry-After": at.strftime(form)}
     with pytest.raises(Retry) as again:
         poster.post()
     assert 290 <= again.value.after <= 300
@@ -264,6 +282,25 @@ def test_an_error_named_reject_is_a_letter_and_any_other_comes_again():
             invoked(Functions(payload, "Unhandled"))
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"errorType": "com.example.Reject", "errorMessage": "no invoice"}, "no invoice"),
+        ({"errorType": "Reject", "errorMessage": None}, ""),
+        ({"errorType": "Reject", "errorMessage": "x" * 100_000}, "x" * 1000),
+    ],
+)
+def test_a_reject_is_one_whatever_language_it_is_of_and_however_long(said, reason):
+    with pytest.raises(Reject) as refused:
+        invoked(Functions(json.dumps(said).encode(), "Handled"))
+    assert refused.value.reason == f"the function rejects it: {reason}"
+
+
+def test_an_error_without_a_name_is_told_by_its_message_alone():
+    with pytest.raises(Retry, match="the function failed: Task timed out after 3 s"):
+        invoked(Functions(b'{"errorMessage": "Task timed out after 3 s"}', "Unhandled"))
+
+
 def test_what_is_queued_by_lambda_is_started():
     functions = Functions(b"")
     assert invoked(functions, "Event").result == "started"
@@ -331,6 +368,12 @@ def test_an_entry_that_the_answer_does_not_confirm_comes_again():
         ({"ACTION": "post", "POST_URL": "http://example.com/"}, "POST_URL is 'http://example.com/'"),
         ({"ACTION": "post", "POST_URL": "https://user:secret@example.com/"}, "expected an https:// address"),
         ({"ACTION": "post", "POST_URL": "https://example.com"}, "POST_SECRET_PARAMETER is not set"),
+        ({"ACTION": "post", "POST_URL": "https://a_b.example.com:8443/x?y"}, "POST_SECRET_PARAMETER is not"),
+        ({"ACTION": "post", "POST_URL": "https://[::1]/x"}, "POST_SECRET_PARAMETER is not set"),
+        ({"ACTION": "post", "POST_URL": "https://[bad/"}, "POST_URL is 'https://[bad/'"),
+        ({"ACTION": "post", "POST_URL": "https://a..b/"}, "POST_URL is 'https://a..b/'"),
+        ({"ACTION": "post", "POST_URL": "https://example.com:port/"}, "expected an https:// address"),
+        ({"ACTION": "post", "POST_URL": "https://ex\u00e4mple.com/"}, "expected an https:// address"),
         ({"POST_TIMEOUT_S": "21"}, "POST_TIMEOUT_S is '21': expected a whole number from 1 to 20"),
         ({"ACTION": "invoke"}, "INVOKE_FUNCTION_ARN is not set: expected a function's ARN for ACTION=invoke"),
         ({"INVOKE_TYPE": "later"}, "INVOKE_TYPE is 'later': expected sync or async"),

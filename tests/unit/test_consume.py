@@ -499,13 +499,17 @@ def test_an_action_that_returns_nothing_has_done_its_work(destination):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"says": None}, "ActionResult.says is None: expected str"),
-        ({"result": 5}, "ActionResult.result is 5: expected str"),
-        ({"bytes_in": float("nan")}, "ActionResult.bytes_in is nan: expected int"),
+        ({"says": None}, "ActionResult.says is None: expected str of whole characters"),
+        ({"result": 5}, "ActionResult.result is 5: expected str of whole characters"),
+        ({"bytes_in": float("nan")}, "ActionResult.bytes_in is nan: expected int from 0 to 2^63"),
         (
             {"outputs": output("a")},
             "ActionResult.outputs is Output(bucket='thumbnails', key='a', size='256', ",
         ),
+        ({"width": True}, "ActionResult.width is True: expected int from 0 to 2^63"),
+        ({"height": -1}, "ActionResult.height is -1: expected int from 0 to 2^63"),
+        ({"bytes_in": 2**63}, "ActionResult.bytes_in is 9223372036854775808: expected int from 0 to 2^63"),
+        ({"says": "\ud83d"}, r"ActionResult.says is '\ud83d': expected str of whole characters"),
         ({"outputs": ["a.jpg"]}, "ActionResult.outputs is ['a.jpg']: expected Sequence[Output]"),
     ],
 )

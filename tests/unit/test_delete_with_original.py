@@ -111,6 +111,15 @@ def test_a_permission_that_is_missing_is_never_gone(buckets):
     assert buckets.thumbnails == BOTH
 
 
+def test_an_event_of_a_bucket_that_is_not_there_takes_no_thumbnails_away(buckets):
+    """As somebody may write one: of the same key there are thumbnails, of the stage's own object."""
+    created = buckets.upload()
+    buckets.run(created)
+    with pytest.raises(Retry, match="NoSuchBucket"):
+        buckets.run(created._replace(bucket="imagse"))
+    assert buckets.thumbnails == BOTH
+
+
 def test_a_removal_that_comes_late_leaves_what_a_later_upload_made(buckets):
     buckets.run(buckets.upload())
     removal = buckets.remove()

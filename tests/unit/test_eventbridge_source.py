@@ -77,8 +77,9 @@ def test_the_rule_asks_for_uploads_to_the_stages_bucket():
         ({"IMAGES_PATTERNS": "a*", "IMAGES_PREFIX": "a"}, "write IMAGES_PREFIX and IMAGES_SUFFIX into them"),
         (
             {"IMAGES_PATTERNS": ",".join(f"{i}{'x' * 900}*" for i in range(3))},
-            "characters: EventBridge takes 2,048",
+            "IMAGES_PATTERNS make a rule of 2,882 characters: EventBridge takes 2,048",
         ),
+        ({"IMAGES_PREFIX": "\u00e4" * 400}, "IMAGES_PREFIX and IMAGES_SUFFIX make a rule of"),
     ],
 )
 def test_patterns_that_cannot_be_are_refused_in_one_line(settings, line):
@@ -86,6 +87,10 @@ def test_patterns_that_cannot_be_are_refused_in_one_line(settings, line):
         Config.from_env({**ON, **settings})
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_prefix_that_is_too_long_for_a_rule_is_none_of_a_stage_that_has_no_rule():
+    assert Config.from_env({**GOOD, "IMAGES_PREFIX": "\u00e4" * 400}).images_prefix
 
 
 def test_the_patterns_hold_for_a_backfill_and_the_trace_too():

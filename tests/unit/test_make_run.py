@@ -75,7 +75,7 @@ def test_out_is_a_folder_that_may_be_written_or_nothing_begins(tmp_path):
 
 
 def test_of_very_many_the_bad_ones_are_shown_and_all_are_in_a_file(tmp_path):
-    uploads = [Upload(f"{i:03d}.jpg", NOW, logged=True, ended=NOW) for i in range(300)]
+    uploads = [Upload(f"{i:03d}.jpg", NOW, logged="logged", ended=NOW) for i in range(300)]
     uploads[250].rejected, uploads[251].ended = "damaged [red]", None
     table = running._table(uploads, "log")
     assert table.row_count == running.SHOWN

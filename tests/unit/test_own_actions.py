@@ -1,5 +1,7 @@
 """An action of one's own: one file, loaded by its name, its permissions read from it, never touched upstream."""
 
+import ast
+import builtins
 import importlib.util
 import json
 import re
@@ -68,6 +70,20 @@ ROW = (EXAMPLES / "row.py").read_text()
 
 
 @pytest.mark.slow
+def test_the_manuals_ten_lines_and_their_test_work_as_they_stand_there(stage):
+    action, test = re.findall(r"```python\n(.*?)```", (workspace.ROOT / "docs/actions.md").read_text(), re.S)
+    assert len(list(filter(None, action.splitlines()))) <= 10
+    files = new_action.write(stage.root, "index")
+    head = ROW.partition("NEEDS")[0]  # what it imports
+    assert {"dynamodb:PutItem": [TABLE]}.items() <= own(stage, head + action, TABLE_ARN=TABLE).items()
+    imports = files[1].read_text().partition("\n\n\n")[0].replace("import index", "import put_row")
+    files[1].write_text(f"{imports}\n\n\n{test}")
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", files[1]]
+    done = subprocess.run(run, cwd=stage.root, capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_new_action_writes_an_action_that_works_and_its_test_that_passes(stage):
     files = new_action.write(stage.root, "index")
     assert [str(file.relative_to(stage.root)) for file in files] == [
@@ -89,12 +105,37 @@ def test_new_action_writes_an_action_that_works_and_its_test_that_passes(stage):
     assert policies.documents(stage, ACCOUNT)["consume"]
 
 
-@pytest.mark.parametrize("name", ["resize", "Index", "in-dex", "import", "", "../x", "a" * 41])
+def words_of(text):
+    """Every name of the file that a function's own could hide, or be hidden by."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.alias(name=name) | ast.FunctionDef(name=name):
+                yield name
+
+
+def test_no_name_of_the_written_files_is_an_actions():
+    words = {*words_of(new_action.ACTION), *words_of(new_action.TEST)} - {"NAME", "annotations"}
+    could_be = {word for word in words if re.fullmatch("[a-z_]+", word)}
+    assert "created" in could_be
+    for word in could_be - set(dir(builtins)):
+        assert new_action.TAKEN.fullmatch(word), word
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resize", "Index", "in-dex", "import", "", "../x", "a" * 41, "ignore", "config", "datetime", "test_it"],
+)
 def test_a_name_that_is_taken_or_is_none_is_refused_and_nothing_is_written(stage, name):
     before = actions_in(str(own_actions.folder(stage.root)))
     with pytest.raises(CommandError, match=re.escape(f"NAME is {name!r}")):
         new_action.write(stage.root, name)
     assert actions_in(str(own_actions.folder(stage.root))) == before
+
+
+def test_an_action_named_like_the_tables_ignore_would_never_run_and_is_none(tmp_path):
+    (tmp_path / "ignore.py").write_text("NEEDS = {}\n")
+    (tmp_path / "index.py").write_text("NEEDS = {}\n")
+    assert actions_in(str(tmp_path)) == ["index"]
 
 
 def test_every_file_in_the_folder_is_an_action_with_its_needs_and_settings_written_out():
@@ -140,7 +181,11 @@ def test_settings_may_name_a_queue_a_bucket_a_parameter_or_a_bus_instead_of_an_a
             "{}",
             "index.py calls dynamodb:PutItem: say on what in its NEEDS",
         ),
-        ('"TABLE_ARN"}', '"TABLE_ARN", "dynamodb:GetItem": "TABLE_ARN"}', "no longer calls dynamodb:GetItem"),
+        (
+            '"TABLE_ARN"}',
+            '"TABLE_ARN", "dynamodb:GetItem": "TABLE_ARN"}',
+            "index.py calls dynamodb:GetItem nowhere",
+        ),
         (
             "    from mypy_boto3_dynamodb import DynamoDBClient\n",
             "",
@@ -151,6 +196,15 @@ def test_settings_may_name_a_queue_a_bucket_a_parameter_or_a_bus_instead_of_an_a
         ('{"dynamodb:PutItem"', '{"dynamodb:*"', "NEEDS has 'dynamodb:*'"),
         ('"TABLE_ARN"}', '["TABLE" + "_ARN"]}', "NEEDS is not written out"),
         ("def put_row(", "def put_row(:", "index.py cannot be read"),
+        (
+            '{"dynamodb:PutItem": "TABLE_ARN"}',
+            '{["dynamodb:PutItem"]: "TABLE_ARN"}',
+            "NEEDS is not written out",
+        ),
+        ('{"dynamodb:PutItem"', '{"DynamoDB:PutItem"', "NEEDS has 'DynamoDB:PutItem'"),
+        ('"TABLE_ARN"}', '"TABLE ARN"}', "NEEDS has 'dynamodb:PutItem': 'TABLE ARN'"),
+        ('"TABLE_ARN"}', '"TABLE_ARN"}\nNEEDS["a:B"] = "C"', "NEEDS is written 2 times: expected once"),
+        ("dynamodb: DynamoDBClient", "dynamodb", "annotated as a client, such as `dynamodb: DynamoDBClient`"),
     ],
 )
 def test_an_action_whose_needs_and_calls_differ_is_refused_in_a_line_that_names_it(stage, old, new, said):
@@ -158,6 +212,68 @@ def test_an_action_whose_needs_and_calls_differ_is_refused_in_a_line_that_names_
     with pytest.raises((policies.Disagreement, CommandError), match=re.escape(said)) as refused:
         own(stage, ROW.replace(old, new), TABLE_ARN=TABLE)
     assert "\n" not in str(refused.value)
+
+
+IMPORTED = "    from mypy_boto3_dynamodb import DynamoDBClient\n"
+
+
+@pytest.mark.parametrize(
+    ("imported", "annotation"),
+    [
+        (IMPORTED, "Optional[DynamoDBClient]"),
+        (IMPORTED, "None | DynamoDBClient"),
+        (IMPORTED, "Annotated['DynamoDBClient | None', 1]"),
+        ("    from mypy_boto3_dynamodb import DynamoDBClient as Table\n", "Table"),
+        ("    import mypy_boto3_dynamodb as stubs\n", "stubs.DynamoDBClient"),
+        ("    from types_boto3_dynamodb.client import DynamoDBClient\n", "DynamoDBClient"),
+    ],
+)
+def test_a_client_is_known_however_its_annotation_is_written(stage, imported, annotation):
+    text = ROW.replace(IMPORTED, imported).replace("dynamodb: DynamoDBClient", f"dynamodb: {annotation}")
+    assert own(stage, text, TABLE_ARN=TABLE)["dynamodb:PutItem"] == [TABLE]
+    with pytest.raises(policies.Disagreement, match="calls dynamodb:PutItem: say on what"):
+        own(stage, text.replace('{"dynamodb:PutItem": "TABLE_ARN"}', "{}"))
+
+
+def test_a_client_of_nobody_knows_which_service_is_refused_inside_another_annotation_too(stage):
+    text = ROW.replace(IMPORTED, "").replace("dynamodb: DynamoDBClient", "dynamodb: Optional[DynamoDBClient]")
+    with pytest.raises(CommandError, match="put_row takes a DynamoDBClient, and nobody knows"):
+        own(stage, text, TABLE_ARN=TABLE)
+
+
+HEAD = "from mypy_boto3_dynamodb import DynamoDBClient\nNEEDS = {}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def action(config):\n    def put(d: DynamoDBClient, *event):\n        d.put_item()\n    return put\n",
+        "def put(*event):\n    d: DynamoDBClient = client()\n    d.put_item()\naction = lambda config: put\n",
+        "try:\n    x = 1\nfinally:\n    def action(d: DynamoDBClient):\n        d.put_item()\n",
+        "from ._rows import put\ndef action(config):\n    return put\n",
+        "from . import _rows\ndef action(config):\n    return _rows.put\n",
+        "import chalicelib.consume.actions._rows as rows\ndef action(config):\n    return rows.put\n",
+    ],
+)
+def test_a_call_is_found_wherever_the_action_makes_it(stage, text):
+    helper = HEAD + "def put(d: DynamoDBClient, *event):\n    d.put_item()\n"
+    (own_actions.folder(stage.root) / "_rows.py").write_text(helper)
+    with pytest.raises(policies.Disagreement, match="calls dynamodb:PutItem: say on what"):
+        own(stage, HEAD + text)
+
+
+def test_a_file_beside_it_that_cannot_be_read_is_named(stage):
+    (own_actions.folder(stage.root) / "half.py").write_text("def action(:\n")
+    with pytest.raises(CommandError, match=r"actions/half\.py cannot be read: invalid syntax"):
+        own(stage, ROW, TABLE_ARN=TABLE)
+
+
+def test_a_call_that_nobody_knows_the_action_of_wants_some_needs(stage):
+    text = HEAD + "def action(d: DynamoDBClient):\n    d.of_tomorrow()\n"
+    with pytest.raises(
+        policies.Disagreement, match=r"calls dynamodb\.of_tomorrow, which Chalice's table does not"
+    ):
+        own(stage, text)
 
 
 def test_a_call_that_chalices_table_does_not_know_is_left_to_needs(stage):
@@ -171,6 +287,13 @@ def test_a_setting_that_an_action_needs_and_lacks_is_refused_before_anything_is_
     stage.record({"ACTION": "index", "TABLE_ARN": value}, {})
     with pytest.raises((CommandError, policies.Disagreement), match=said):
         _ = deploying.check_settings(stage, stage.environment(), ACCOUNT), policies.documents(stage, ACCOUNT)
+
+
+def test_settings_that_can_be_none_are_refused(stage):
+    (own_actions.folder(stage.root) / "index.py").write_text(f'{ROW}SETTINGS = ("",)\n')
+    stage.record({"ACTION": "index", "TABLE_ARN": TABLE}, {})
+    with pytest.raises(CommandError, match=r'index\.py: expected SETTINGS = \("API_URL",\)'):
+        deploying.check_settings(stage, stage.environment(), ACCOUNT)
 
 
 def test_another_librarys_client_is_no_client_of_aws(stage):

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from chalicelib.config import Config
 from infra.commands import verify
 from tests.support.settings import GOOD
+from tests.support.tables import with_table
 
 
 def denied():
@@ -162,13 +163,41 @@ def test_who_may_not_call_the_api_reads_so_and_what_the_stage_may_not_is_wrong(m
     assert ("execute-api:Invoke" in row.says) == (state == "not checked")
 
 
-def test_another_action_is_not_tried_on_our_picture(monkeypatch):
-    config = Config.from_env({**GOOD, "ACTION": "log"})
+TABLES = {
+    "of a line": 'prefix = "s3-event-"\naction = "log"',
+    "ignored": 'prefix = "s3-event-"\naction = "ignore"',
+    "another's": 'prefix = "photos/"\naction = "log"',
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "line", "says"),
+    [
+        ({"ACTION": "log"}, "", "ACTION is log"),
+        ({}, TABLES["of a line"], "the action table's line s3-event-* is log"),
+        ({}, TABLES["ignored"], "the action table ignores such keys"),
+        (
+            {"S3_NOTIFIES": "eventbridge", "IMAGES_PATTERNS": "photos/*"},
+            "",
+            "IMAGES_PATTERNS leaves such keys out",
+        ),
+        ({"ACTION": "log"}, TABLES["another's"], ""),
+    ],
+)
+def test_our_picture_is_uploaded_only_where_thumbnails_are_all_that_becomes_of_it(
+    monkeypatch, tmp_path, settings, line, says
+):
+    text = f'[[line]]\n{line}\n[[line]]\naction = "resize"'
+    config = with_table(tmp_path, text, **settings) if line else Config.from_env({**GOOD, **settings})
+    assert says in verify._not_for_ours(config)
+    if not says:
+        assert not verify._not_for_ours(config)
+        return
     deployed = verify.Deployed(None, None, config, None)
     idle(monkeypatch)
     rows = verify.try_it(deployed, ["upload"], lambda line: None)
     assert [row.state for row in rows] == ["ok", "not tried"]
-    assert "ACTION is log" in rows[1].says
+    assert says in rows[1].says
 
 
 def looked_at_api(monkeypatch, health, status=403, settings=()):

@@ -13,7 +13,7 @@ from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.circuit import Circuit
 from chalicelib.consume.outcomes import ActionResult, Output
 from chalicelib.errors import ConfigError, Reject, Retry
-from chalicelib.events import ObjectCreated
+from chalicelib.events import ObjectCreated, parse_parts
 from chalicelib.letters import filing
 from chalicelib.queues import letters as letter_messages
 from chalicelib.queues.word import MOST_OUTPUTS, detail
@@ -24,6 +24,7 @@ from infra.deploying import deploy as deploying
 from infra.errors import CommandError
 from infra.permissions import policies
 from infra.stage import Account, Stage
+from tests.support.events import notification, record
 from tests.support.settings import GOOD
 from tests.support.tables import with_table
 
@@ -75,8 +76,8 @@ class Told:
             Circuit(),
             lambda: self.events,
         )
-        for record in records:  # as Lambda deletes them when the function returns
-            self.destination.in_flight.pop(record["receiptHandle"], None)
+        for one in records:  # as Lambda deletes them when the function returns
+            self.destination.in_flight.pop(one["receiptHandle"], None)
         return counts
 
     def file(self, *messages):
@@ -146,6 +147,19 @@ def test_a_letter_is_told_when_it_is_filed_from_whatever_source_it_comes(stage):
         ("Object Rejected", None, "unreadable", "unreadable: not JSON"),
     ]
     assert stage.heard[0][1]["id"] == CREATED.identity
+
+
+def test_of_a_letter_of_several_events_each_is_told_under_its_own_identity(stage):
+    """As Lambda keeps a notification whose function failed."""
+    told = notification(record("a.jpg", sequencer="0A"), record("b c.jpg", sequencer="0B"))
+    events = parse_parts(json.dumps(told)).created
+    stage.events.fails = ["", "MalformedDetail"]
+    of = letter_messages.message(json.dumps(told), "no memory", "enqueue")
+    with pytest.raises(Retry, match="MalformedDetail"):
+        stage.file(of)
+    stage.file(of)
+    assert {(one["id"], one["key"]) for _, one in stage.heard} == {(one.identity, one.key) for one in events}
+    assert [one["key"] for _, one in stage.heard] == ["a.jpg", "a.jpg", "b c.jpg"]
 
 
 def test_a_try_that_failed_is_no_ending_and_a_rejection_is_told_by_letters_alone(stage):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from chalicelib.consume.actions import Action
 
 NEEDS = {"lambda:InvokeFunction": "INVOKE_FUNCTION_ARN"}
-MOST_READ = 64_000  # bytes of an error
 
 
 def action(config: Config) -> Action:
@@ -47,12 +46,13 @@ def invoke(
             FunctionName=function, InvocationType=kind, Payload=created.to_body().encode()
         )
         with answer["Payload"] as body:
-            said = body.read(MOST_READ if answer.get("FunctionError") else MOST_SAID).decode(errors="replace")
+            # Of an error all: it is JSON, of 6 MB at most.
+            said = body.read(None if answer.get("FunctionError") else MOST_SAID).decode(errors="replace")
     if answer.get("FunctionError"):
         name, message = _error(said)
-        if name == "Reject":
+        if name.rpartition(".")[2] == "Reject":  # Java's names have their package before them
             raise Reject(f"the function rejects it: {short(message)}", "refused-by-downstream")
-        raise Retry(f"the function failed: {short(f'{name}: {message}')}")
+        raise Retry(f"the function failed: {short(': '.join(filter(None, (name, message))))}")
     if kind == "Event":
         return ActionResult("started")
     return ActionResult("invoked", says=f"the function returns {short(said)}")
@@ -62,6 +62,6 @@ def _error(said: str) -> tuple[str, str]:
     """Name and message, as Lambda's runtimes write an error; of another runtime's, what it wrote."""
     try:
         found = json.loads(said)
-        return str(found.get("errorType", "")), str(found.get("errorMessage", ""))
+        return str(found.get("errorType") or ""), str(found.get("errorMessage") or "")
     except (ValueError, AttributeError):
         return "", said

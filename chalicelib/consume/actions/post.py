@@ -147,8 +147,9 @@ def post(
 ) -> ActionResult:
     """Tell the receiver once. It is not asked to follow a redirect, and urllib3 tries nothing twice.
 
-    `timeout_s` is the time of it all, but for looking up the receiver's name: one that trickles its headers
-    is given up then, and of an answer that trickles after its status the status counts. Raises Reject, Retry.
+    `timeout_s` is the time of it all, but for looking up the receiver's name; where that has several
+    addresses, it holds for connecting to each. One that trickles its headers is given up then, and of an
+    answer that trickles after its status the status counts. Raises Reject, Retry.
     """
     within_s = min(timeout_s, delivery.left_s())
     if within_s <= 0:

@@ -115,13 +115,17 @@ def _absent(config: Config) -> tuple[int, ...]:
 
 
 def _source(s3: S3Client, config: Config, created: ObjectCreated) -> GetObjectOutputTypeDef | None:
-    """The object as it is now; None where it is gone and its thumbnails are to go with it."""
+    """The object as it is now; None where it is gone and its thumbnails are to go with it.
+
+    A bucket that is not there is none of the stage's: the thumbnails are of another object.
+    """
     from botocore.exceptions import ClientError
 
     try:
         return s3.get_object(Bucket=created.bucket, Key=created.key)
     except ClientError as e:
-        if e.response["ResponseMetadata"]["HTTPStatusCode"] in _absent(config):
+        gone = e.response["ResponseMetadata"]["HTTPStatusCode"] in _absent(config)
+        if gone and e.response["Error"]["Code"] != "NoSuchBucket":
             return None
         raise
 
