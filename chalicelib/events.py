@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus, unquote_plus
 
@@ -17,6 +18,8 @@ from chalicelib.errors import Reject
 
 # The longest key S3 allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
+# The largest object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+MAX_SIZE = 50 * 2**40
 # An SNS message in an SQS message in an invocation record is wrapped three times.
 MAX_WRAPPINGS = 5
 # The fields of a body that are ours; whoever writes a body may add any other.
@@ -150,10 +153,11 @@ def parse_parts(body: str) -> Parts:
             one = _from_body(payload)
             told = () if one.is_folder_marker else (one,)
             return Parts((), (), told) if one.removed else Parts(told, ())
-        unreadable: list[tuple[str, Reject]] = []
-        found = _parse(payload, 0, unreadable)
+        records_of: list[tuple[str, Reject]] = []
+        found = _parse(payload, 0, records_of)
     except Reject as e:
         return Parts([], [(body, e)], whole=True)
+    unreadable = [(text or body, why) for text, why in records_of]
     created, removed = _apart(found)
     records = payload.get("Records")
     if len(unreadable) == 1 and not found and isinstance(records, list) and len(records) == 1:
@@ -162,13 +166,13 @@ def parse_parts(body: str) -> Parts:
 
 
 def parts_of(payload: Mapping[str, Any]) -> Parts:
-    """The same of a payload that is read already."""
+    """The same of a payload that is read already. Raises RecursionError for one that JSON cannot hold."""
     unreadable: list[tuple[str, Reject]] = []
     try:
         created, removed = _apart(_parse(payload, 0, unreadable))
     except Reject as e:
         return Parts([], [(json_text(payload), e)], whole=True)
-    return Parts(created, unreadable, removed)
+    return Parts(created, [(text or json_text(payload), why) for text, why in unreadable], removed)
 
 
 def _apart(found: list[ObjectCreated]) -> tuple[list[ObjectCreated], list[ObjectCreated]]:
@@ -198,7 +202,10 @@ def _digest(parts: list[str | None]) -> str:
 def _parse(
     payload: Mapping[str, Any], depth: int, unreadable: list[tuple[str, Reject]] | None = None
 ) -> list[ObjectCreated]:
-    """With `unreadable` a record that cannot be read goes there, and does not raise Reject."""
+    """With `unreadable` a record that cannot be read goes there, and does not raise Reject.
+
+    Without a text where it is nested too deeply to be written again.
+    """
     if depth > MAX_WRAPPINGS:
         raise _unreadable(f"unreadable: wrapped more than {MAX_WRAPPINGS} times")
     if "Bucket" in payload and "Key" in payload:
@@ -223,7 +230,11 @@ def _from_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] |
     except Reject as e:
         if unreadable is None:
             raise
-        unreadable.append((json_text({"Records": [record]}), e))
+        try:
+            text = json_text({"Records": [record]})
+        except RecursionError:  # by a level or two: it was read
+            text = ""
+        unreadable.append((text, e))
         return []
 
 
@@ -236,10 +247,10 @@ def _read_record(record: Any, depth: int, unreadable: list[tuple[str, Reject]] |
     if source == "aws:sns":
         return _parse(_json_object(_section(record, "Sns").get("Message")), depth + 1, unreadable)
     if source not in ("aws:s3", None):
-        raise _unreadable(f"unreadable: a record from {source}, expected aws:s3, aws:sqs or aws:sns")
-    major = str(record.get("eventVersion", "2")).partition(".")[0]
-    if major != "2":
-        raise _unreadable(f"unreadable: S3 event version {record['eventVersion']}, expected 2.x")
+        raise _unreadable(f"unreadable: a record from {_said(source)}, expected aws:s3, aws:sqs or aws:sns")
+    version = _said(record.get("eventVersion", "2"))
+    if version.partition(".")[0] != "2":
+        raise _unreadable(f"unreadable: S3 event version {version}, expected 2.x")
     name = record.get("eventName")
     if not isinstance(name, str):
         raise _unreadable("unreadable: an S3 record without eventName")
@@ -293,7 +304,7 @@ def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
         _key(key),
         version_id if version_id and type(version_id) is str else None,
         etag.strip('"') if etag and type(etag) is str else None,
-        size if type(size) is int and size >= 0 else None,
+        size if type(size) is int and 0 <= size <= MAX_SIZE else None,
         sequencer if sequencer and type(sequencer) is str else None,
         event_time if event_time and type(event_time) is str else None,
         removed is True,
@@ -304,10 +315,23 @@ def _from_body(body: Mapping[str, Any]) -> ObjectCreated:
 
 def _own_json(body: Mapping[str, Any]) -> str:
     """What else its writer put into the body, as ObjectCreated.own_fields has it."""
+    own = {name: body[name] for name in body if name not in _KNOWN}
     try:
-        return json.dumps({name: body[name] for name in body if name not in _KNOWN}, sort_keys=True)
+        try:
+            return json.dumps(own, sort_keys=True, allow_nan=False)
+        except ValueError:
+            return json.dumps(_finite(own), sort_keys=True)
     except RecursionError as e:
         raise _unreadable("unreadable: its own fields are nested too deeply") from e
+
+
+def _finite(value: Any) -> Any:
+    """The value with text for each number that no float holds, such as 1e999: JSON has no infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _only_objects(created: list[ObjectCreated]) -> list[ObjectCreated]:
@@ -343,6 +367,11 @@ def _text(record: Mapping[str, Any], field: str) -> str:
     return value
 
 
+def _said(value: Any) -> str:
+    """For a reason, which gets into logs: no more of a value than tells what is wrong."""
+    return value[:40] if isinstance(value, str) else f"that is {type(value).__name__}"
+
+
 def _unquoted(key: str) -> str:
     try:
         return unquote_plus(key, errors="strict")
@@ -367,7 +396,7 @@ def _optional_text(record: Mapping[str, Any], field: str) -> str | None:
 
 def _optional_size(record: Mapping[str, Any], field: str) -> int | None:
     value = record.get(field)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MAX_SIZE else None
 
 
 def _etag(record: Mapping[str, Any], field: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
     found = _objects(body)
     # As it was when it was given up: what is sent back begins anew, and Tries.read tells that by RejectedAt.
     tries = Tries.read({name: one for name, one in attributes.items() if name != "RejectedAt"})
-    whole_bytes = text_of(attributes, "BodyBytes")
+    whole_bytes = text_of(attributes, "BodyBytes") or ""
     return {
         "code": code if code and store.is_code(code) else "rejected",
         "reason": batching.plain(reason)[: letters.MAX_REASON],
@@ -151,7 +152,7 @@ def letter_of(record: Mapping[str, Any], now: datetime) -> Letter:
         "first_failure": tries.first_failure or None,
         "queue": moved_from.rpartition(":")[2] if moved_from else None,
         "body": body,
-        "body_bytes": int(whole_bytes) if whole_bytes and whole_bytes.isdecimal() else None,
+        "body_bytes": int(whole_bytes) if re.fullmatch("[0-9]{1,12}", whole_bytes) else None,
         "body_sha256": text_of(attributes, "BodySha256"),
         "attributes": {name: text for name in attributes if (text := text_of(attributes, name)) is not None},
     }

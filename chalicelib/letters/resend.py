@@ -308,28 +308,19 @@ def _batch(
             answers = [""] * len(going)
         confirmed = [one for one, why in zip(going, answers, strict=True) if not why]
         done.refused = [why for why in answers if why]
-        _delete(s3, bucket, [filed.store_key for group, _ in confirmed for filed in group])
-        done.moved = len(confirmed)
-        if order["do"] == "discard":
-            for group, letter in confirmed:
-                _log_discarded(group[0], letter, order)
     except (ClientError, BotoCoreError) as e:
         done.refused.append(f"{type(e).__name__}: {e}")
-    return done
-
-
-def _delete(s3: S3Client, bucket: str, keys: Sequence[str]) -> None:
-    """Each, also after one that fails: a letter that stays is sent again. Raises the last failure."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    failed: Exception | None = None
-    for key in keys:
+        return done
+    for group, letter in confirmed:
+        if order["do"] == "discard":  # before: nothing is to vanish without a word
+            _log_discarded(group[0], letter, order)
         try:
-            s3.delete_object(Bucket=bucket, Key=key)
-        except (ClientError, BotoCoreError) as e:
-            failed = e
-    if failed:
-        raise failed
+            for filed in group:
+                s3.delete_object(Bucket=bucket, Key=filed.store_key)
+            done.moved += 1
+        except (ClientError, BotoCoreError) as e:  # it is a letter still, and sent again when asked for again
+            done.refused.append(f"{type(e).__name__}: {e}")
+    return done
 
 
 def _log_discarded(filed: Filed, letter: Letter, order: Run) -> None:

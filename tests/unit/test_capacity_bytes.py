@@ -134,3 +134,15 @@ def test_a_limit_without_the_clock_is_refused():
     with pytest.raises(ConfigError, match="CAPACITY_BYTES is set and SPREAD is 'off'"):
         Config.from_env({**GOOD, "CAPACITY_BYTES": "1000000", "SPREAD": "off"})
     assert Config.from_env(GOOD).capacity_bytes == 0
+
+
+@pytest.mark.parametrize("digits", [16, 300, 400, 4300])
+def test_a_size_that_no_object_has_stops_nothing(digits):
+    """Whoever may write into the queue could else stop the clock for years, or end every tick."""
+    stage = Sized()
+    body = {"Bucket": "images", "Key": "source/0-0", "Sequencer": "0"}
+    stage.sqs.queues.put(stage.queues["source"], json.dumps(body)[:-1] + f', "Size": {"9" * digits}}}')
+    stage.fill_sizes([10**6] * 3)
+    while stage.minute_of().stopped != "empty":
+        assert stage.sqs.now < MINUTE + 600
+    assert len(stage.dues) == 4

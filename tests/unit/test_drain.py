@@ -473,3 +473,14 @@ def test_received_is_the_sum_of_what_became_of_it(stage):
     result = stage.tick()
     parts = (result.forwarded, result.rejected, result.split, result.ignored, result.returned, result.failed)
     assert result.received == sum(parts)
+
+
+def test_a_body_nested_as_deeply_as_can_be_read_ends_no_tick(stage):
+    """Whatever depth is just too much to be written again here: it is a dead letter, and the others move."""
+    stage.fill(*events(20))
+    deep = ["[" * depth + "]" * depth for depth in range(940, 1000)]
+    stage.fill(*(f'{{"Records": [{{"eventSource": {one}}}, 5]}}' for one in deep))
+    result = stage.tick()
+    assert (result.forwarded, result.errors) == (20, ())
+    assert (result.rejected + result.split, result.failed) == (60, 0)
+    assert stage.source.bodies() == []

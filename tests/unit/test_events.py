@@ -252,3 +252,49 @@ def test_whatever_the_json_the_parser_answers_or_rejects(value):
 )
 def test_sequencers_are_filled_up_on_the_right_and_compared_as_text(one, other, later):
     assert events.is_later(one, than=other) is later
+
+
+def test_a_record_nested_as_deeply_as_can_be_read_costs_only_itself():
+    """Read, it may be too deep by a level to be written again: its text is the whole body then."""
+    whole = set()
+    for depth in range(900, 1000):
+        deep = '{"Records": [{"eventSource": ' + "[" * depth + "]" * depth + "}, GOOD]}"
+        body = deep.replace("GOOD", json.dumps(record("good.jpg")))
+        parts = events.parse_parts(body)
+        if not parts.whole:  # else not even that
+            assert [one.key for one in parts.created] == ["good.jpg"]
+            ((text, why),) = parts.unreadable
+            assert (why.code, "[[" in why.reason) == ("unreadable", False)
+            whole.add(text == body)
+    assert whole == {False, True}
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_json_cannot_write_is_text_in_the_body_that_goes_on(number):
+    (one,) = parse_body(f'{{"Bucket": "b", "Key": "k", "order": [{{"sum": {number}}}], "n": 1.5}}')
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    sent = json.loads(one.to_body(), parse_constant=refuse)
+    assert (type(sent["order"][0]["sum"]), sent["n"]) == (str, 1.5)
+    assert parse_body(one.to_body()) == [one]  # and so is its identity
+
+
+@pytest.mark.parametrize(
+    "size", [-1, 50 * 2**40 + 1, 10**300, 10**4000, True, "5", 1.5, None], ids=lambda size: str(size)[:9]
+)
+def test_a_size_that_no_object_has_is_not_known(size):
+    sized = record("k")
+    sized["s3"]["object"]["size"] = size
+    eventbridge = {"source": "aws.s3", "detail-type": "Object Created"}
+    eventbridge["detail"] = {"bucket": {"name": "b"}, "object": {"key": "k", "size": size}}
+    for payload in ({"Bucket": "b", "Key": "k", "Size": size}, notification(sized), eventbridge):
+        assert [one.size for one in parse(payload)] == [None]
+
+
+def test_what_a_writer_calls_a_record_gets_into_no_log():
+    for name in ("eventSource", "eventVersion"):
+        with pytest.raises(Reject) as told:
+            parse({"Records": [{**record("k"), name: "secret" * 100}]})
+        assert len(told.value.reason) < 150

@@ -638,6 +638,26 @@ def test_a_letter_that_cannot_be_deleted_leaves_no_other_that_was_sent(ask, s3, 
         return delete(**request)
 
     monkeypatch.setattr(s3, "delete_object", once)
-    ask("redrive", {"all": True})
+    run = ask("redrive", {"all": True})
     assert set(sent(queues)) == {f"{number}.jpg" for number in range(5)}
     assert [f"~{key}" for key in filed_keys(s3)] == [key[key.rindex("~") :] for key in refused]
+    assert (run["moved"], run["left"], run["status"]) == (4, 1, "stopped")  # and its numbers are true
+
+
+@pytest.mark.parametrize("end", [client_error("SlowDown", "later", 503, "DeleteObject"), KeyboardInterrupt()])
+def test_whatever_a_discard_deletes_is_in_the_log_whatever_ends_it(ask, s3, capsys, monkeypatch, end):
+    put_letters(s3, 15)
+    delete, asked, deleted = s3.delete_object, [], []
+
+    def dying(**request):
+        asked.append(request["Key"])
+        if len(asked) == 8:
+            raise end
+        delete(**request)
+        deleted.append(store.Filed.of(request["Key"]).id)
+
+    monkeypatch.setattr(s3, "delete_object", dying)
+    with contextlib.suppress(KeyboardInterrupt):
+        assert ask("discard", {"all": True})["moved"] == len(deleted) == 14
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert set(deleted) <= {line["letter"] for line in lines if line["message"] == "letter discarded"}

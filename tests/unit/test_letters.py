@@ -158,6 +158,12 @@ def test_what_somebody_else_wrote_is_a_letter_too_whatever_it_holds():
     assert found["rejected_at"] == "2026-01-31T12:00:00.000Z"  # now, where nothing better is known
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "²", "1e3", ""], ids=lambda text: text[:9])
+def test_a_length_that_is_none_holds_up_no_batch(text):
+    record = {"messageId": "m", "body": "x", "messageAttributes": {"BodyBytes": {"stringValue": text}}}
+    assert filing.letter_of(record, NOW)["body_bytes"] is None
+
+
 def test_a_letter_cut_to_fit_says_so():
     attributes = {
         "Reason": {"stringValue": "too long"},
