@@ -15,6 +15,7 @@ from chalicelib.consume.actions.resize import resizer
 from chalicelib.consume.batch import consume_batch
 from chalicelib.drain.tick import run
 from chalicelib.jobs import batch_jobs, commands
+from dev import template
 from tests.support.jobs import ACCOUNT, Batch, Stage
 
 pytestmark = pytest.mark.aws
@@ -61,10 +62,11 @@ def test_five_hundred_images_at_a_capacity_of_a_hundred_are_made_once(
     }.items():
         monkeypatch.setenv(name, value)
     queues = {
-        f"{kind}_queue_url": stage.sqs.create_queue(QueueName=f"{kind}-{stage.config.images_bucket}")[
-            "QueueUrl"
-        ]
-        for kind in ("destination", "dead_letter")
+        f"{kind.replace('-', '_')}_queue_url": stage.sqs.create_queue(
+            QueueName=f"{kind}-{stage.config.images_bucket}",
+            Attributes={"VisibilityTimeout": str(template.visibility_s(kind))},
+        )["QueueUrl"]
+        for kind in ("destination", "dead-letter")
     }
     settings = ThumbnailSettings(sizes=(16,))
     # All of a minute is due at once; and nobody here deletes what was consumed, so it stays in flight.
