@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long, pytest.mark
 
 SCHEMA = json.loads((workspace.ROOT / "docs" / "events-1.schema.json").read_text())
 SECRET = "whsec_" + "bmV3" * 8
-IN_BETWEEN = ("DYNAMODB", "LAMBDA")  # services whose calls may be late, or refused
+IN_BETWEEN = ("DYNAMODB", "LAMBDA", "EVENTBRIDGE")  # services whose calls may be late, or refused
 KINDS = ("invoices", "sql", "call", "post", "invoke", "bus", "avatars", "photos", "tmp")
 FUNCTION = """
 def handler(event, context):
@@ -372,7 +372,7 @@ def test_a_database_that_is_slow_or_down_loses_no_row_and_one_that_refuses_has_i
 def test_a_service_of_aws_that_refuses_or_is_slow_loses_nothing_and_its_words_are_in_the_log(
     acts, downstreams, photographs
 ):
-    keys = ["invoices/later.jpg", "invoke/later.jpg"]
+    keys = ["invoices/later.jpg", "invoke/later.jpg", "bus/later.jpg"]
 
     def reasons(key):
         return [line["reason"] for line in lines_of(acts, key) if line["outcome"] == "retry"]
@@ -386,8 +386,10 @@ def test_a_service_of_aws_that_refuses_or_is_slow_loses_nothing_and_its_words_ar
     ticks_until(acts, lambda: all(map(slow, keys)), "a try of each that waited too long")
     downstreams.aws.after_s = 0.0
     done = lambda key: any(line["outcome"] == "done" for line in lines_of(acts, key))  # noqa: E731
-    ticks_until(acts, lambda: all(map(done, keys)), "both done at last")
+    ticks_until(acts, lambda: all(map(done, keys)), "all done at last")
     assert "invoices/later.jpg" in downstreams.rows()
+    wait_for(lambda: "bus/later.jpg" in downstreams.put(), "the event")
+    wait_for(lambda: set(keys) <= set(downstreams.words()), "word of all")
     assert not set(keys) & set(acts.dead_letters())
 
 

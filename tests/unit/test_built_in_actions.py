@@ -175,6 +175,26 @@ def test_of_an_answer_that_trickles_after_its_status_the_status_counts(poster):
     assert len(taken) < 400
 
 
+def test_after_two_kilobytes_of_an_answer_nobody_waits_for_more(poster):
+    beginning = b"HTTP/1.1 422 X\r\nContent-Length: 4000\r\n\r\n" + b"y" * post.MOST_READ
+    with trickling(beginning) as (url, taken), pytest.raises(Reject, match="the downstream answers 422: yyy"):
+        poster.post(url, timeout_s=20.0)
+    assert len(taken) < 400
+
+
+def test_a_connection_that_fails_is_not_tried_again(poster, monkeypatch):
+    asked = []
+
+    def refuse(address, *rest, **named):
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    with pytest.raises(Retry, match="gives no answer"):
+        poster.post("http://127.0.0.1:1")
+    assert asked == [("127.0.0.1", 1)]
+
+
 def test_an_answer_in_time_leaves_its_connection_to_the_next_and_nothing_ends_it_later(poster):
     poster.told.body = b""
     for timeout_s in (0.2, 5.0):

@@ -17,6 +17,7 @@ from chalicelib.consume import outcomes
 from chalicelib.consume.batch import consume_batch
 from chalicelib.consume.circuit import HOLD, OPENS_AFTER, Circuit
 from chalicelib.consume.outcomes import ActionResult, Output
+from chalicelib.consume.settle import Ended
 from chalicelib.errors import Reject, Retry
 from chalicelib.events import ObjectCreated
 from chalicelib.letters import store
@@ -540,3 +541,14 @@ def test_a_retry_takes_whatever_says_how_many_seconds(after, seconds):
 def test_a_retry_after_what_is_no_time_is_refused_where_it_is_raised():
     with pytest.raises(TypeError, match="Retry's after is \\[60\\]: expected seconds"):
         raise Retry("later", after=[60])
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "waits_s"), [(0, 15), (5, 15), (600, 600), (9000, 9000), (90_000, 9000), (float("inf"), 9000)]
+)
+def test_what_a_downstream_asks_for_lengthens_the_delay_up_to_two_and_a_half_hours_and_shortens_none(
+    asked_s, waits_s
+):
+    ended = Ended("handle", '{"Bucket": "images", "Key": "a"}', Tries())
+    ended.failed("busy", CONFIG, times.now(), asked_s)
+    assert (ended.state, ended.wait_s) == ("retry", waits_s)

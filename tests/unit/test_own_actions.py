@@ -358,6 +358,7 @@ def test_a_later_version_merges_into_a_users_branch_without_a_conflict(tmp_path)
     mine["stages"]["dev"] = {"environment_variables": {"ACTION": "index"}}
     mine["stages"]["prod"] = {"environment_variables": {"ACTION": "index", "CAPACITY": "50"}}
     (root / ".chalice" / "config.json").write_text(json.dumps(mine, indent=2) + "\n")
+    (root / "chalicelib" / "actions.prod.toml").write_text('[[line]]\naction = "index"\n')
     for name in ("requirements.txt", "requirements-dev.txt"):
         with (root / name).open("a") as file:
             file.write("pg8000==1.31.6\n")
@@ -385,6 +386,7 @@ def test_a_later_version_merges_into_a_users_branch_without_a_conflict(tmp_path)
     assert merged["stages"]["prod"] == mine["stages"]["prod"]
     assert merged["lambda_functions"] == theirs["lambda_functions"]
     assert {"pg8000==1.31.6", "another==2.0"} <= set((root / "requirements.txt").read_text().splitlines())
+    assert (root / "chalicelib" / "actions.prod.toml").read_text() == '[[line]]\naction = "index"\n'
     assert {"index", "another"} <= set(actions_in(str(own_actions.folder(root))))
 
 
