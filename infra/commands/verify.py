@@ -177,13 +177,10 @@ def _notification(deployed: Deployed) -> str:
     found = deployed.client("s3").get_bucket_notification_configuration(Bucket=config.images_bucket)
     if config.s3_notifies == "eventbridge":
         return _by_eventbridge(deployed, found)
+    of = notify.of(deployed.stage, deployed.account)
     ours = [
-        *(one for one in found.get("QueueConfigurations", []) if one.get("Id") == notify.ID),
-        *(
-            one
-            for one in found.get("LambdaFunctionConfigurations", [])
-            if one["LambdaFunctionArn"].endswith(f":{deployed.name('enqueue')}")
-        ),
+        *filter(of.to_queue, found.get("QueueConfigurations", [])),
+        *filter(of.to_function, found.get("LambdaFunctionConfigurations", [])),
     ]
     if len(ours) != 1 or ("QueueArn" in ours[0]) != (config.s3_notifies == "queue"):
         raise Wrong(

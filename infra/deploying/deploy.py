@@ -91,13 +91,11 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     fetch_deployed(boto3.client("s3"), made["REPORTS_BUCKET"], stage)
     ours = not _existing_bucket(stage, settings, account)
     by_eventbridge = settings.get("S3_NOTIFIES") == "eventbridge"
-    enqueue_arn = account.arn("lambda", f"function:{stage.function_name('enqueue')}")
     if _notifies_queue(settings):
         notify.point_at_queue(
             boto3.client("s3"),
             made["IMAGES_BUCKET"],
-            account.arn("sqs", queue_name(made["SOURCE_QUEUE_URL"])),
-            enqueue_arn,
+            notify.of(stage, account),
             prefix=settings.get("IMAGES_PREFIX", ""),
             suffix=settings.get("IMAGES_SUFFIX", ""),
             events=s3_events(settings.get("DELETE_WITH_ORIGINAL") == "true"),
@@ -112,7 +110,7 @@ def deploy(stage: Stage, say: Say, tls_only: bool = True) -> Deployment:
     say("What Chalice has no settings for: retries, where failed events go, the API's limits")
     # Only now does S3 tell in the other way.
     if by_eventbridge:
-        notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], enqueue_arn)
+        notify.forget_bucket(boto3.client("s3"), made["IMAGES_BUCKET"], notify.of(stage, account))
     elif ours:
         notify.switch_eventbridge(boto3.client("s3"), made["IMAGES_BUCKET"], on=False)
     finish(boto3.client("lambda"), stage, made["DEAD_LETTER_QUEUE_URL"], account)
@@ -158,7 +156,8 @@ def _notified_bucket(stage: Stage, settings: Mapping[str, str], account: Account
     What S3 may not deliver is lost. The permission goes with the deploy after that.
     """
     bucket = _images_bucket(stage, settings, account)
-    may = _notifies_queue(settings) or notify.notifies_queue(boto3.client("s3"), bucket)
+    ours = notify.of(stage, account)
+    may = _notifies_queue(settings) or notify.notifies_queue(boto3.client("s3"), bucket, ours)
     return bucket if may else ""
 
 

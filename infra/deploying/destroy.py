@@ -65,7 +65,7 @@ def destroy(stage: Stage, say: Say, force: bool = False, ask: Ask = lambda quest
         for mapping in mappings:  # Lambda deletes them in its own time, and refuses new ones until then
             leftovers.remove_mapping(boto3.client("lambda"), mapping)
     stage.deployed_file.unlink(missing_ok=True)
-    notify.forget_bucket(s3, images, account.arn("lambda", f"function:{stage.function_name('enqueue')}"))
+    notify.forget_bucket(s3, images, notify.of(stage, account))
     leftovers.remove_all(stage, say)
     say("Log groups")
     _delete_log_groups(boto3.client("logs"), stage)

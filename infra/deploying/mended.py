@@ -17,6 +17,11 @@ _connect_rule = TypedAWSClient.connect_rule_to_lambda
 _update_mapping = TypedAWSClient.update_lambda_event_source
 
 
+def _account(function_arn: str) -> Account:
+    _, partition, _, region, account, *_ = function_arn.split(":")
+    return Account(account, region, partition)
+
+
 def apply(stage: Stage) -> None:
     """From now on in this process, for a deploy of the stage.
 
@@ -26,10 +31,8 @@ def apply(stage: Stage) -> None:
     """
 
     def before_uploads(functions: Any, function_arn: str) -> None:
-        _, partition, _, region, account, *_ = function_arn.split(":")
         dead_letters = queue_name(stage.environment()["DEAD_LETTER_QUEUE_URL"])
-        queue = Account(account, region, partition).arn("sqs", dead_letters)
-        invocations.of_uploads(functions, function_arn, queue)
+        invocations.of_uploads(functions, function_arn, _account(function_arn).arn("sqs", dead_letters))
 
     def connect_bucket(
         client: TypedAWSClient,
@@ -40,9 +43,8 @@ def apply(stage: Stage) -> None:
         suffix: str | None = None,
     ) -> None:
         before_uploads(client._client("lambda"), function_arn)
-        notify.point_at_function(
-            client._client("s3"), bucket, function_arn, events, prefix or "", suffix or ""
-        )
+        ours = notify.of(stage, _account(function_arn))
+        notify.point_at_function(client._client("s3"), bucket, ours, events, prefix or "", suffix or "")
 
     def connect_rule(client: TypedAWSClient, rule_name: str, function_arn: str) -> None:
         functions = client._client("lambda")

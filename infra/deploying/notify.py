@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,21 +15,49 @@ from botocore.exceptions import ClientError
 from chalicelib.events import notification_filter
 from infra.errors import CommandError
 from infra.eventually import settled
+from infra.stage import Account, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ID = "s3-event-scheduler"
+OLD_ID = "s3-event-scheduler"  # of any stage's, until 0.2.0
 EVENTBRIDGE = "EventBridgeConfiguration"
 # S3 sends the queue a test message, which its policy may not allow yet; nor may a function's be seen yet.
 NOT_YET = ("InvalidArgument", "Unable to validate the following destination configurations")
 
 
+@dataclass(frozen=True)
+class Ours:
+    """By what a stage knows its own notifications on a bucket that others use: other stages among them."""
+
+    queue: str  # ARNs of its source queue and of its enqueue function
+    enqueue: str
+
+    @property
+    def id(self) -> str:
+        """Of the notification to the queue: the queue's name, for a bucket takes no two of the same id."""
+        return self.queue.rpartition(":")[2]
+
+    def to_queue(self, one: Mapping[str, Any]) -> bool:
+        """Not one that somebody made by hand, with another id, for a part of the bucket more."""
+        return one["QueueArn"] == self.queue and one.get("Id") in (self.id, OLD_ID)
+
+    def to_function(self, one: Mapping[str, Any]) -> bool:
+        return bool(one["LambdaFunctionArn"] == self.enqueue)
+
+
+def of(stage: Stage, account: Account) -> Ours:
+    """The stage's, also before it is deployed."""
+    return Ours(
+        account.arn("sqs", f"{stage.stack_name}-source"),
+        account.arn("lambda", f"function:{stage.function_name('enqueue')}"),
+    )
+
+
 def point_at_queue(
     s3: S3Client,
     bucket: str,
-    queue_arn: str,
-    enqueue_arn: str,
+    ours: Ours,
     *,
     prefix: str,
     suffix: str,
@@ -38,44 +67,44 @@ def point_at_queue(
 
     Other people's notifications on the bucket, those to topics and EventBridge too, stay as they are.
     """
-    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    present, wanted = _without_ours(s3, bucket, ours)
     filtered = _filtered(notification_filter(prefix), notification_filter(suffix))
     wanted["QueueConfigurations"].append(
-        {"Id": ID, "QueueArn": queue_arn, "Events": list(events), **filtered}
+        {"Id": ours.id, "QueueArn": ours.queue, "Events": list(events), **filtered}
     )
     _put(s3, bucket, present, wanted)
 
 
-def notifies_queue(s3: S3Client, bucket: str) -> bool:
-    """Whether the bucket notifies the queue now; one that is not there, or not ours to read, does not."""
+def notifies_queue(s3: S3Client, bucket: str, ours: Ours) -> bool:
+    """Whether the bucket notifies the stage's queue; one that is not there, or not ours to read, does not."""
     try:
         present = s3.get_bucket_notification_configuration(Bucket=bucket)
     except ClientError:
         return False
-    return any(one.get("Id") == ID for one in present.get("QueueConfigurations", []))
+    return any(map(ours.to_queue, present.get("QueueConfigurations", [])))
 
 
 def point_at_function(
-    s3: S3Client, bucket: str, enqueue_arn: str, events: list[str], prefix: str, suffix: str
+    s3: S3Client, bucket: str, ours: Ours, events: list[str], prefix: str, suffix: str
 ) -> None:
     """Make the bucket call the enqueue function, in place of notifying the queue if it did: in one call.
 
     `prefix` and `suffix` are a filter's already.
     """
-    present, wanted = _without_ours(s3, bucket, enqueue_arn)
+    present, wanted = _without_ours(s3, bucket, ours)
     wanted["LambdaFunctionConfigurations"].append(
-        {"LambdaFunctionArn": enqueue_arn, "Events": events, **_filtered(prefix, suffix)}
+        {"LambdaFunctionArn": ours.enqueue, "Events": events, **_filtered(prefix, suffix)}
     )
     _put(s3, bucket, present, wanted)
 
 
-def forget_bucket(s3: S3Client, bucket: str, enqueue_arn: str) -> None:
+def forget_bucket(s3: S3Client, bucket: str, ours: Ours) -> None:
     """Leave no notification of ours on a bucket that stays; it may be gone already.
 
     With one to what is no longer there, S3 refuses every other that is added.
     """
     try:
-        present, wanted = _without_ours(s3, bucket, enqueue_arn)
+        present, wanted = _without_ours(s3, bucket, ours)
     except s3.exceptions.NoSuchBucket:
         return
     _put(s3, bucket, present, wanted)
@@ -109,17 +138,16 @@ def _filtered(prefix: str, suffix: str) -> dict[str, Any]:
     return {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
 
 
-def _without_ours(s3: S3Client, bucket: str, enqueue_arn: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _without_ours(s3: S3Client, bucket: str, ours: Ours) -> tuple[dict[str, Any], dict[str, Any]]:
     """The bucket's notifications, and those that are not ours."""
     present: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
     present.pop("ResponseMetadata", None)
+    queues, functions = (
+        present.get(kind, []) for kind in ("QueueConfigurations", "LambdaFunctionConfigurations")
+    )
     others = {
-        "QueueConfigurations": [one for one in present.get("QueueConfigurations", []) if one.get("Id") != ID],
-        "LambdaFunctionConfigurations": [
-            one
-            for one in present.get("LambdaFunctionConfigurations", [])
-            if one["LambdaFunctionArn"] != enqueue_arn
-        ],
+        "QueueConfigurations": [one for one in queues if not ours.to_queue(one)],
+        "LambdaFunctionConfigurations": [one for one in functions if not ours.to_function(one)],
     }
     return present, {**present, **others}
 

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.config.stage import queue_name
 from infra.deploying import destroy as destroying
+from infra.deploying import notify
 from tests.support.deployment import deploy, finish, mappings, only_our_ticks, quiet, redeploy
 
 pytestmark = [pytest.mark.aws, pytest.mark.deploy, pytest.mark.long]
@@ -50,7 +51,7 @@ def of_every_kind(sqs):
         "EventBridgeConfiguration": {},
         "QueueConfigurations": [
             {"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectRemoved:*"]},
-            {"Id": "s3-event-scheduler of old", "QueueArn": arn, "Events": ["s3:ObjectTagging:Put"]},
+            {"Id": notify.OLD_ID, "QueueArn": arn, "Events": ["s3:ObjectTagging:Put"]},
         ],
         "TopicConfigurations": [
             {"Id": "a topic", "TopicArn": topic, "Events": ["s3:ObjectRestore:*"], **below("a+b/", ".tar")}

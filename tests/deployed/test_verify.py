@@ -88,11 +88,10 @@ def a_notification_is_gone(p):
 
 
 def a_filter_is_another(p):
-    bucket, arn = p.settings["IMAGES_BUCKET"], p.stage.account().arn
-    enqueue = arn("lambda", f"function:{p.stage.function_name('enqueue')}")
+    bucket, ours = p.settings["IMAGES_BUCKET"], notify.of(p.stage, p.stage.account())
 
     def point(prefix):
-        return lambda: notify.point_at_function(p.s3, bucket, enqueue, ["s3:ObjectCreated:*"], prefix, "")
+        return lambda: notify.point_at_function(p.s3, bucket, ours, ["s3:ObjectCreated:*"], prefix, "")
 
     return changed(point("other/"), point(""))
 

@@ -287,7 +287,12 @@ def test_s3_is_asked_for_removals_only_with_the_setting_whichever_way_it_tells(m
 
     bucket = Bucket()
     notify.point_at_queue(
-        bucket, "b", "queue", "enqueue", prefix="", suffix="", events=Config.from_env(ON).s3_events
+        bucket,
+        "b",
+        notify.Ours("queue", "enqueue"),
+        prefix="",
+        suffix="",
+        events=Config.from_env(ON).s3_events,
     )
     assert bucket.events == ["s3:ObjectCreated:*", *removals]
 

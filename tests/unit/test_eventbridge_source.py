@@ -168,5 +168,5 @@ def test_a_bucket_of_the_users_own_is_never_switched_and_a_deploy_names_the_comm
 
 def test_other_changes_of_a_buckets_notifications_leave_eventbridge_on():
     bucket = Bucket(EventBridgeConfiguration={}, LambdaFunctionConfigurations=[{"LambdaFunctionArn": "ours"}])
-    notify.forget_bucket(bucket, "b", "ours")
+    notify.forget_bucket(bucket, "b", notify.Ours("queue", "ours"))
     assert bucket.notifications == {"EventBridgeConfiguration": {}}

@@ -22,7 +22,8 @@ from infra.stage import RECORDED, Account, Stage
 from tests.support.app import load_app
 
 HERE = Account("123456789012", "eu-central-1")
-QUEUE, ENQUEUE = "arn:aws:sqs:here", "arn:aws:lambda:here:enqueue"
+QUEUE, ENQUEUE = "arn:aws:sqs:here:the-source", "arn:aws:lambda:here:enqueue"
+OURS = notify.Ours(QUEUE, ENQUEUE)
 
 
 @pytest.fixture
@@ -193,13 +194,13 @@ def test_a_bucket_that_notifies_the_queue_may_go_on_until_the_deploy_has_changed
     """What S3 may not deliver meanwhile would be lost."""
     bucket = Bucket()
     monkeypatch.setattr(deploying.boto3, "client", lambda service: bucket)
-    account = Account("123456789012", "eu-central-1")
-    stage, settings = Stage(workspace.ROOT, "dev"), {"IMAGES_BUCKET": "b", "S3_NOTIFIES": "lambda"}
+    stage, account = Stage(workspace.ROOT, "dev"), HERE
+    settings, ours = {"IMAGES_BUCKET": "b", "S3_NOTIFIES": "lambda"}, notify.of(stage, account)
     assert deploying._notified_bucket(stage, settings, account) == ""
-    notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix="", suffix="")
+    notify.point_at_queue(bucket, "b", ours, prefix="", suffix="")
     assert deploying._notified_bucket(stage, settings, account) == "b"
     assert deploying._notified_bucket(stage, {**settings, "S3_NOTIFIES": "queue"}, account) == "b"
-    notify.point_at_function(bucket, "b", ENQUEUE, ["s3:ObjectCreated:*"], "", "")
+    notify.point_at_function(bucket, "b", ours, ["s3:ObjectCreated:*"], "", "")
     assert deploying._notified_bucket(stage, settings, account) == ""
 
 
@@ -207,7 +208,7 @@ def test_a_bucket_that_notifies_the_queue_as_it_should_is_left_alone():
     bucket = Bucket()
     for prefix in ("in/", "", "in/"):
         for _ in range(2):  # S3 would send the queue a test message for each
-            notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix=prefix, suffix="")
+            notify.point_at_queue(bucket, "b", OURS, prefix=prefix, suffix="")
     assert bucket.puts == 3
 
 
@@ -215,7 +216,7 @@ def test_a_queue_whose_policy_s3_does_not_see_yet_is_tried_again(monkeypatch):
     waits = []
     monkeypatch.setattr(notify, "settled", partial(eventually.settled, sleep=waits.append))
     bucket = Bucket(refusal(*notify.NOT_YET))
-    notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix="in/", suffix="")
+    notify.point_at_queue(bucket, "b", OURS, prefix="in/", suffix="")
     (queue,) = bucket.notifications["QueueConfigurations"]
     assert (queue["QueueArn"], bucket.puts, len(waits)) == (QUEUE, 1, 1)
 
@@ -241,7 +242,7 @@ def others(bucket):
     """What the bucket notifies besides us; an empty list says nothing."""
 
     def ours(one):
-        return one.get("Id") == notify.ID or one.get("LambdaFunctionArn") == ENQUEUE
+        return one.get("QueueArn") == QUEUE or one.get("LambdaFunctionArn") == ENQUEUE
 
     found = {
         kind: [one for one in value if not ours(one)] if isinstance(value, list) else value
@@ -269,13 +270,13 @@ def test_every_notification_that_is_not_ours_stays_byte_for_byte(kinds):
 
     for _ in range(2):
         for _ in range(2):
-            notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix="in/", suffix=".jpg")
+            notify.point_at_queue(bucket, "b", OURS, prefix="in/", suffix=".jpg")
             assert (others(bucket), ours()) == (theirs, 1)
         for _ in range(2):
-            notify.point_at_function(bucket, "b", ENQUEUE, ["s3:ObjectCreated:*"], "in/", ".jpg")
+            notify.point_at_function(bucket, "b", OURS, ["s3:ObjectCreated:*"], "in/", ".jpg")
             assert (others(bucket), ours()) == (theirs, 1)
     chalices(bucket).disconnect_s3_bucket_from_lambda("b", ENQUEUE)
-    notify.forget_bucket(bucket, "b", ENQUEUE)
+    notify.forget_bucket(bucket, "b", OURS)
     assert (others(bucket), ours()) == (theirs, 0)
 
 
@@ -296,7 +297,7 @@ KINDS = ("TopicConfigurations", "QueueConfigurations", "LambdaFunctionConfigurat
 )
 def test_a_notifications_filter_is_encoded_as_s3_wants_it_and_only_there(text, filtered, monkeypatch):
     bucket = Bucket()
-    notify.point_at_queue(bucket, "b", QUEUE, ENQUEUE, prefix=text, suffix=text)
+    notify.point_at_queue(bucket, "b", OURS, prefix=text, suffix=text)
     (queue,) = bucket.notifications["QueueConfigurations"]
     rules = {one["Name"]: one["Value"] for one in queue["Filter"]["Key"]["FilterRules"]}
     assert rules == {"Prefix": filtered, "Suffix": filtered}
@@ -332,7 +333,9 @@ def mending(stage, monkeypatch):
         monkeypatch.setattr(TypedAWSClient, name, getattr(TypedAWSClient, name))  # put back afterwards
     monkeypatch.setattr(notify, "settled", partial(eventually.settled, sleep=lambda s: None))
     mended.apply(stage)
-    calls, bucket = [], Bucket(refusal(*notify.NOT_YET), QueueConfigurations=[{"Id": notify.ID}])
+    ours = notify.of(stage, HERE)
+    told = {"Id": ours.id, "QueueArn": ours.queue}
+    calls, bucket = [], Bucket(refusal(*notify.NOT_YET), QueueConfigurations=[told])
     clients = {"s3": bucket, "lambda": Recorded(calls), "events": Recorded(calls)}
     session = SimpleNamespace(create_client=lambda service, **more: clients[service], get_config_variable=str)
     return TypedAWSClient(session), bucket, calls
@@ -534,12 +537,41 @@ def test_a_destroyed_stage_leaves_no_notification_of_its_own_and_every_other():
         {"LambdaFunctionConfigurations": [ours, theirs]},
         {"LambdaFunctionConfigurations": [theirs]},
     ):
-        bucket = Bucket(**mine, QueueConfigurations=[{"Id": notify.ID, "QueueArn": QUEUE}])
-        notify.forget_bucket(bucket, "b", ENQUEUE)
+        bucket = Bucket(**mine, QueueConfigurations=[{"Id": notify.OLD_ID, "QueueArn": QUEUE}])
+        notify.forget_bucket(bucket, "b", OURS)
         assert bucket.notifications == {"LambdaFunctionConfigurations": [theirs]}
-        notify.forget_bucket(bucket, "b", ENQUEUE)
+        notify.forget_bucket(bucket, "b", OURS)
         assert bucket.puts == 1, "nothing is left to be changed"
-    notify.forget_bucket(Bucket(), "gone", ENQUEUE)
+    notify.forget_bucket(Bucket(), "gone", OURS)
+
+
+def test_stages_that_share_a_bucket_leave_each_others_notifications_alone():
+    """And what somebody made by hand to a stage's queue, for another part of the bucket."""
+    stages = [notify.of(Stage(workspace.ROOT, name), HERE) for name in ("dev", "prod")]
+    dev, prod = stages
+    by_hand = {"Id": "by hand", "QueueArn": prod.queue, "Events": ["s3:ObjectCreated:*"]}
+    bucket = Bucket(QueueConfigurations=[by_hand])
+    for number, ours in enumerate(stages):
+        notify.point_at_queue(bucket, "b", ours, prefix=f"{number}/", suffix="")
+    found = bucket.notifications["QueueConfigurations"]
+    assert [one["QueueArn"] for one in found] == [prod.queue, dev.queue, prod.queue]
+    assert len({one["Id"] for one in found}) == 3, "S3 refuses two of the same"
+    notify.point_at_function(bucket, "b", dev, ["s3:ObjectCreated:*"], "0/", "")
+    notify.forget_bucket(bucket, "b", dev)
+    assert bucket.notifications == {"QueueConfigurations": [found[0], found[2]]}
+    assert [notify.notifies_queue(bucket, "b", ours) for ours in stages] == [False, True]
+    notify.forget_bucket(bucket, "b", prod)
+    assert bucket.notifications == {"QueueConfigurations": [by_hand]}
+
+
+def test_a_notification_of_an_earlier_version_is_taken_for_ours_by_its_queue_too():
+    bucket = Bucket(QueueConfigurations=[{"Id": notify.OLD_ID, "QueueArn": QUEUE}])
+    notify.point_at_queue(bucket, "b", OURS, prefix="", suffix="")
+    assert [one["Id"] for one in bucket.notifications["QueueConfigurations"]] == ["the-source"]
+    theirs = [{"Id": notify.OLD_ID, "QueueArn": "arn:aws:sqs:here:another-source"}]
+    bucket = Bucket(QueueConfigurations=theirs)
+    notify.forget_bucket(bucket, "b", OURS)
+    assert bucket.notifications["QueueConfigurations"] == theirs
 
 
 def test_a_deploy_is_patient_with_throttling_unless_told_otherwise(monkeypatch):

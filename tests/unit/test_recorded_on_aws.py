@@ -197,7 +197,8 @@ def test_a_filter_is_sent_to_s3_as_it_answers_it_names_with_a_capital_and_none_w
         put_bucket_notification_configuration=lambda **given: puts.append(given["NotificationConfiguration"]),
     )
     for prefix, suffix in (("testupload/", "testfile.txt"), ("", "")):
-        notify.point_at_queue(s3, "b", "arn:aws:sqs:q", "arn:aws:lambda:f", prefix=prefix, suffix=suffix)
+        ours = notify.Ours("arn:aws:sqs:q", "arn:aws:lambda:f")
+        notify.point_at_queue(s3, "b", ours, prefix=prefix, suffix=suffix)
     (filtered,), (plain,) = (put["QueueConfigurations"] for put in puts)
     rules = [{"Name": "Prefix", "Value": "testupload/"}, {"Name": "Suffix", "Value": "testfile.txt"}]
     assert filtered["Filter"] == {"Key": {"FilterRules": rules}}
