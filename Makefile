@@ -8,7 +8,7 @@ WAITING  := --numprocesses 4 --dist loadgroup # a deployed test waits more than 
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
-PYTHON313 ?= python3.13
+PYTHON313 ?= $(shell $(BIN)/python -m dev.lambda_runtime.interpreters 3.13)
 AT     := $(if $(URL),--url $(URL),--stage $(STAGE))
 
 .DEFAULT_GOAL := help
@@ -145,7 +145,7 @@ test-second-opinion: setup $(SECOND)/.ready ## a stage's life on LocalStack, and
 	@$(BIN)/python -m dev.second_opinion $(ARGS)
 
 $(SECOND)/.ready: requirements-second-opinion.txt
-	@$(PYTHON313) --version >/dev/null 2>&1 || { echo "Python 3.13 is needed: make test-second-opinion PYTHON313=/path/to/python3.13"; exit 1; }
+	@test -x "$(PYTHON313)" || { echo "Python 3.13 is needed: make test-second-opinion PYTHON313=/path/to/python3.13"; exit 1; }
 	@$(PYTHON313) -m venv $(SECOND)/localstack && $(PYTHON313) -m venv $(SECOND)/moto
 	@$(SECOND)/localstack/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-second-opinion.txt
 	@$(SECOND)/moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"

@@ -97,3 +97,7 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise CommandError(f"{' '.join(command[1:4])} failed: {done.stdout.strip()[-500:]}")
+
+
+if __name__ == "__main__":  # for make: where the Python of that version is; exit code 1 where it is not
+    print(interpreter(sys.argv[1]) or sys.exit(1))
