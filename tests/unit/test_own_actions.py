@@ -341,6 +341,7 @@ def git(folder, *arguments):
     return subprocess.run(["git", *user, *arguments], cwd=folder, check=True, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_later_version_merges_into_a_users_branch_without_a_conflict(tmp_path):
     """Everything that is the user's changes there; everything around it changes upstream."""
     root = workspace.make(tmp_path / "app", {}, "local").root

@@ -319,6 +319,7 @@ def heard(simulated, seed):
     return {kind for kinds in world.network.services["events"].heard.values() for kind in kinds}, outcome
 
 
+@pytest.mark.slow
 def test_who_reads_only_the_bus_knows_every_end(simulated):
     kinds = set()
     for seed in TOLD_SEEDS:
@@ -335,6 +336,7 @@ UNTOLD = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", UNTOLD, ids=lambda fault: fault.name)
 def test_an_end_of_which_the_bus_is_not_told_is_found(simulated, fault):
     with planted.planted(fault):

@@ -19,6 +19,7 @@ from tests.support.profiles import swapped_profile
 pillow_heif = pytest.importorskip("pillow_heif")
 from tests.support import heif  # noqa: E402  it needs pillow-heif
 
+pytestmark = pytest.mark.slow
 SMALL = ThumbnailSettings(sizes=(60,), output="png")
 WHOLE = ThumbnailSettings(sizes=(4096,), output="png", formats=FORMATS)
 HEIC = ThumbnailSettings(sizes=(60,), output="png", formats=FORMATS)
