@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass
@@ -183,41 +184,48 @@ def plan(
     So is an event whose key the action table `ignores`, and one of a removal but with `removals`.
 
     `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
-    on, and to `renew`, when the message first came.
+    on, and to `renew`, when the message first came. Raises nothing of a message's: it would end the tick, and
+    every later one that receives it.
     """
     todo = Plan()
     for message in messages:
-        body = message["Body"]
-        attributes = message.get("MessageAttributes")
-        earlier = Tries.read(attributes) if attributes else tries.NONE
-        if earlier.not_before > now:
-            later = tries.entry(body, earlier, earlier.not_before - now, now)
-            if later:
-                todo.postpone.append(Outgoing(message, later))
-                continue
-        created, unreadable, removed, whole = events.parse_parts(body)
-        told = [*created, *removed] if removals else created
-        if len(told) == 1 and not unreadable:
-            (one,) = told
-            if ignores and ignores(one.key):
-                todo.ignore.append(message)
+        try:
+            body = message["Body"]
+            attributes = message.get("MessageAttributes")
+            earlier = Tries.read(attributes) if attributes else tries.NONE
+            if earlier.not_before > now:
+                later = tries.entry(body, earlier, earlier.not_before - now, now)
+                if later:
+                    todo.postpone.append(Outgoing(message, later))
+                    continue
+            created, unreadable, removed, whole = events.parse_parts(body)
+            told = [*created, *removed] if removals else created
+            if len(told) == 1 and not unreadable:
+                (one,) = told
+                if ignores and ignores(one.key):
+                    todo.ignore.append(message)
+                else:
+                    todo.forward.append(
+                        Outgoing(message, _forwarded(one, message, earlier, lane, renew), one.size)
+                    )
+            elif whole:
+                why = unreadable[0][1]
+                todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
+            elif told or unreadable:
+                # Stamped here: put back twice, each would else be an event of its own.
+                parts = [
+                    Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
+                    for one in told
+                ]
+                for_nobody = [
+                    Outgoing(message, _letter(text, why.reason, why.code)) for text, why in unreadable
+                ]
+                todo.split.append(Split(message, parts, for_nobody))
             else:
-                todo.forward.append(
-                    Outgoing(message, _forwarded(one, message, earlier, lane, renew), one.size)
-                )
-        elif whole:
-            why = unreadable[0][1]
-            todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
-        elif told or unreadable:
-            # Stamped here: put back twice, each would else be an event of its own.
-            parts = [
-                Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
-                for one in told
-            ]
-            for_nobody = [Outgoing(message, _letter(text, why.reason, why.code)) for text, why in unreadable]
-            todo.split.append(Split(message, parts, for_nobody))
-        else:
-            todo.ignore.append(message)
+                todo.ignore.append(message)
+        except UNFORESEEN as e:
+            reason = f"the drain cannot handle it: {type(e).__name__}: {e}"
+            todo.reject.append(Outgoing(message, _letter(message["Body"], reason, "unreadable")))
     return todo
 
 
