@@ -13,8 +13,12 @@ from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.aws.lean.signing import CONTENT_TYPE, Credentials, Signer
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
+from chalicelib.consume.actions import invoke
 from chalicelib.drain import allowance
+from chalicelib.errors import Reject
+from chalicelib.jobs import undo
 from chalicelib.queues import batching
+from chalicelib.telemetry import logs
 from tests.support.drained import Stage, event, events
 from tests.support.lanes import Lanes
 
@@ -162,3 +166,16 @@ def test_a_tick_ends_in_time_where_what_it_gives_back_gets_no_answer(unknown, mo
     assert (result.stopped, result.forwarded) == (("errors", 0) if unknown else ("capacity", 5))
     assert (result.received, result.returned) == (20, 0)
     assert len(stage.queues["source"].messages()) + result.forwarded == 10
+
+
+def test_json_nested_too_deeply_to_be_read_is_none_wherever_it_comes_from():
+    deep = "[" * 100_000
+    assert logs.read(deep) is None
+    assert invoke._error(deep) == ("", deep)
+    with pytest.raises(Reject, match="not a row of a restore manifest"):
+        undo.parse_restore_key(deep)
+    for kind in (AsyncSqs, AsyncSsm):
+        api = client(kind, {})
+        api._transport.answer = deep.encode()
+        with pytest.raises(CallFailed, match="not JSON"):
+            asyncio.run(api.call("Any", {}))

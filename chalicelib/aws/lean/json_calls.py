@@ -136,7 +136,7 @@ class JsonCalls:
         """A JSON object, {} for an empty body. Raises NoAnswer for anything else, such as a proxy's page."""
         try:
             value = self._decode(text or b"{}")
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise NoAnswer("the answer is not JSON") from e
         if not isinstance(value, dict):
             raise NoAnswer("the answer is not a JSON object")
