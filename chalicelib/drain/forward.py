@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.config.stage import LONGEST_DELAY_S
 from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
 from chalicelib.queues import batching, letters, retention, tries
@@ -183,9 +184,9 @@ def plan(
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
     So is an event whose key the action table `ignores`, and one of a removal but with `removals`.
 
-    `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
-    on, and to `renew`, when the message first came. Raises nothing of a message's: it would end the tick, and
-    every later one that receives it.
+    `now` in seconds since 1970: a message that carries a later `NotBefore`, of what consume sets, is
+    postponed. `lane` is carried on, and to `renew`, when the message first came. Raises nothing of a
+    message's: it would end the tick, and every later one that receives it.
     """
     todo = Plan()
     for message in messages:
@@ -193,7 +194,7 @@ def plan(
             body = message["Body"]
             attributes = message.get("MessageAttributes")
             earlier = Tries.read(attributes) if attributes else tries.NONE
-            if earlier.not_before > now:
+            if now < earlier.not_before <= now + LONGEST_DELAY_S:  # later is nobody's
                 later = tries.entry(body, earlier, earlier.not_before - now, now)
                 if later:
                     todo.postpone.append(Outgoing(message, later))

@@ -115,7 +115,12 @@ FAULTS = (
         "todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))",
         "todo.ignore.append(message)",
     ),
-    Fault("NotBefore ignored", f"{FORWARD}:plan", "if earlier.not_before > now:", "if False:"),
+    Fault(
+        "NotBefore ignored",
+        f"{FORWARD}:plan",
+        "if now < earlier.not_before <= now + LONGEST_DELAY_S:",
+        "if False:",
+    ),
     Fault(
         "a postponed message deleted before it is sent on",
         f"{FORWARD}:_postpone",

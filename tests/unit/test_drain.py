@@ -484,3 +484,12 @@ def test_a_body_nested_as_deeply_as_can_be_read_ends_no_tick(stage):
     assert (result.forwarded, result.errors) == (20, ())
     assert (result.rejected + result.split, result.failed) == (60, 0)
     assert stage.source.bodies() == []
+
+
+@pytest.mark.parametrize(("ahead", "postponed"), [(86_400, 1), (86_500, 0), (999_999_999_999, 0)])
+def test_a_time_to_be_tried_beyond_every_delay_keeps_nothing_for_ever(stage, ahead, postponed):
+    """Sent on every quarter of an hour, it would neither expire nor end; the longest delay is a day."""
+    attribute = {"DataType": "Number", "StringValue": f"{min(stage.sqs.now + ahead, 999_999_999_999):.0f}"}
+    stage.sqs.queues.put(stage.source, event(1), {"NotBefore": attribute})
+    result = stage.tick()
+    assert (result.postponed, result.forwarded) == (postponed, 1 - postponed)
