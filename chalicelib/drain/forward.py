@@ -344,13 +344,15 @@ async def _split(
     What could not be sent brings the whole message again, and its other events twice: they are counted.
     """
     put_back = await _send(sqs, lane_url, message.events, tally)
+    if put_back.refused or put_back.unanswered:  # before any letter: they would be written twice
+        return [message.origin] if put_back.refused else []
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
         for one, why in put_back.impossible
     ]
     lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally, "letters")
-    if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
-        return [message.origin] if put_back.refused or lettered.refused else []
+    if len(lettered.confirmed) < len(unreadable):
+        return [message.origin] if lettered.refused else []
     tally.split += 1
     await _delete(sqs, lane_url, [message.origin], tally)
     return []

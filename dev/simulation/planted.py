@@ -105,8 +105,8 @@ FAULTS = (
     Fault(
         "a split message deleted although a part was not taken",
         f"{FORWARD}:_split",
-        "    if put_back.refused or put_back.unanswered or",
-        "    if False and",
+        "    if put_back.refused or put_back.unanswered:",
+        "    if False:",
         lambda scenario: _splits(scenario) and bool(scenario.faults.refused or scenario.faults.not_sent),
     ),
     Fault(

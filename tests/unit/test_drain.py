@@ -493,3 +493,22 @@ def test_a_time_to_be_tried_beyond_every_delay_keeps_nothing_for_ever(stage, ahe
     stage.sqs.queues.put(stage.source, event(1), {"NotBefore": attribute})
     result = stage.tick()
     assert (result.postponed, result.forwarded) == (postponed, 1 - postponed)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_split_message_that_comes_again_leaves_one_letter_of_its_unreadable_part(stage, lost):
+    body = json.loads(notification("a.jpg", "b.jpg"))
+    stage.fill(json.dumps({"Records": [*body["Records"], {"eventVersion": "9.0"}]}))
+
+    def fail(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("source"):
+            setattr(stage.sqs, "after" if lost else "before", lambda action, request: None)
+            raise CallFailed("no answer", unknown=1) if lost else CallFailed("no", unknown=0, code="Busy")
+
+    setattr(stage.sqs, "after" if lost else "before", fail)
+    for _ in range(3):
+        stage.tick()
+        stage.sqs.now += 400
+    assert len(stage.dead.bodies()) == 1
+    assert set(keys(stage.destination)) == {"a.jpg", "b.jpg"}
+    assert stage.source.bodies() == []
