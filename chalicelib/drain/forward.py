@@ -312,7 +312,6 @@ async def move(
     tally.ignored += len(todo.ignore)
     done = [one.origin for one in sent.confirmed + lettered.confirmed]
     await _delete(sqs, source, done + todo.ignore, tally)
-    refusals.forget(one["MessageId"] for one in done)
 
     refused = [one.origin for one in sent.refused + lettered.refused]
     refused += await _postpone(sqs, source, todo.postpone, tally)
