@@ -396,13 +396,17 @@ async def _send_letters(
         for one, _ in sent.impossible
         if (short := letters.shorter(one.message)) is not None
     ]
+    shortened = {id(one.origin) for one in again}
+    never = [(one, why) for one, why in sent.impossible if id(one.origin) not in shortened]
     if again:
         second = await _send(sqs, queue_url, again, tally, *counted)
         sent.confirmed.extend(second.confirmed)
         sent.unanswered.extend(second.unanswered)
-        sent.refused.extend(second.refused + [one for one, _ in second.impossible])
-    shortened = {id(one.origin) for one in again}
-    sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
+        sent.refused.extend(second.refused)
+        never += second.impossible
+    for one, why in never:
+        tally.error(f"the dead-letter queue refuses a letter: {why}")
+        sent.refused.append(one)
     return sent
 
 

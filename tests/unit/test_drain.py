@@ -512,3 +512,17 @@ def test_a_split_message_that_comes_again_leaves_one_letter_of_its_unreadable_pa
     assert len(stage.dead.bodies()) == 1
     assert set(keys(stage.destination)) == {"a.jpg", "b.jpg"}
     assert stage.source.bodies() == []
+
+
+def test_a_letter_that_the_dead_letter_queue_never_takes_stays_and_is_told_of(stage):
+    """Such as of a queue that somebody has set to take 1 KiB."""
+    stage.fill("no event")
+
+    def refuse(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("dead"):
+            raise CallFailed("too long", unknown=0, code="BatchRequestTooLong")
+
+    stage.sqs.before = refuse
+    result = stage.tick()
+    assert (result.failed, stage.source.bodies()) == (1, ["no event"])
+    assert ["the dead-letter queue refuses a letter" in line for line in result.errors] == [True]
