@@ -30,3 +30,12 @@ def test_attributes_that_fill_a_message_leave_room_for_its_letter(characters):
     stage.sqs.queues.put(stage.source, "no event", {"FirstFailure": attribute})
     assert stage.tick().rejected == 1
     assert stage.dead.bodies() == ["no event"]
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "delay"), [(0.0, None), (0.2, 1), (15.0, 15), (299.1, 300), (9000.0, 900)]
+)
+def test_a_delay_is_whole_seconds_and_never_too_short(wait_s, delay):
+    sent = entry("{}", Tries(1), wait_s, 1000.0)
+    assert sent
+    assert sent.get("DelaySeconds") == delay
