@@ -559,7 +559,8 @@ async def _return_untouched(
     """Lets the next tick have what this one received and could not begin to send."""
 
     async def back(lane: Lane, handles: Sequence[str]) -> None:
-        tally.returned += await make_visible(sqs, lane.queue_url, dict.fromkeys(handles, 0))
+        confirmed = await make_visible(sqs, lane.queue_url, dict.fromkeys(handles, 0))
+        tally.returned += confirmed  # not in one line: others add to it meanwhile
 
     with contextlib.suppress(TimeoutError):  # the queue's visibility timeout brings them back as well
         async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:

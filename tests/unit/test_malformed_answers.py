@@ -179,3 +179,14 @@ def test_json_nested_too_deeply_to_be_read_is_none_wherever_it_comes_from():
         api._transport.answer = deep.encode()
         with pytest.raises(CallFailed, match="not JSON"):
             asyncio.run(api.call("Any", {}))
+
+
+def test_what_several_calls_give_back_at_the_same_time_is_all_counted():
+    stage = Lanes(capacity=5, max_in_destination=0)
+    stage.fill("source", events(10))
+    stage.fill("bulk", events(10))
+    stage.sqs.before = lambda action, request: (
+        asyncio.sleep(0.01) if action == "ChangeMessageVisibilityBatch" else None
+    )
+    result = stage.tick()
+    assert (result.received, result.forwarded, result.returned, result.failed) == (20, 5, 15, 0)
