@@ -340,11 +340,17 @@ async def _split(
     """Its events back to their lane, its unreadable parts to the dead letters; returns it if any was
     refused.
 
-    What could not be sent brings the whole message again, and its other events twice: they are counted.
+    Where some were not taken, a message of those and of the unreadable parts goes back in its place: else
+    one of very many events would hardly ever be split, and leave most of them twice each time. Where that is
+    not taken either, the whole message comes again, and its other events twice: they are counted.
     """
     put_back = await _send(sqs, lane_url, message.events, tally)
     if put_back.refused or put_back.unanswered:  # before any letter: they would be written twice
-        return [message.origin] if put_back.refused else []
+        if not await _rest_is_back(sqs, lane_url, message, put_back, tally):
+            return [message.origin] if put_back.refused else []
+        tally.split += 1
+        await _delete(sqs, lane_url, [message.origin], tally)
+        return []
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
         for one, why in put_back.impossible
@@ -355,6 +361,23 @@ async def _split(
     tally.split += 1
     await _delete(sqs, lane_url, [message.origin], tally)
     return []
+
+
+async def _rest_is_back(sqs: AsyncSqs, lane_url: str, message: Split, put_back: Sent, tally: Tally) -> bool:
+    """Whether the lane has confirmed one message of all that it has not confirmed singly."""
+    left = [*put_back.refused, *put_back.unanswered, *(one for one, _ in put_back.impossible)]
+    bodies = [one.message["MessageBody"] for one in left + message.unreadable]
+    rest = {
+        "MessageBody": events.json_text({"Records": [{"eventSource": "aws:sqs", "body": b} for b in bodies]})
+    }
+    if not put_back.confirmed or batching.size_bytes(rest) > batching.MAX_BYTES:
+        return False
+    more = len(left) - 1  # events that arrive twice with it, if its answer is lost
+    tally.ambiguous += more
+    sent = await _send(sqs, lane_url, [Outgoing(message.origin, rest)], tally)
+    if not sent.unanswered:
+        tally.ambiguous -= more
+    return bool(sent.confirmed)
 
 
 def _is_elsewhere(sent: Sequence[Outgoing], tally: Tally) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -526,3 +527,49 @@ def test_a_letter_that_the_dead_letter_queue_never_takes_stays_and_is_told_of(st
     result = stage.tick()
     assert (result.failed, stage.source.bodies()) == (1, ["no event"])
     assert ["the dead-letter queue refuses a letter" in line for line in result.errors] == [True]
+
+
+def test_a_message_of_very_many_events_is_split_though_some_are_refused_each_time(stage):
+    """Whole or not at all, with one of ten refused it would not be split within its retention."""
+    body = json.loads(notification(*(f"{number:02d}.jpg" for number in range(60))))
+    stage.fill(json.dumps({"Records": [*body["Records"], {"eventVersion": "9.0"}]}))
+    chance = random.Random(1)
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError" if queue == "source" and "MessageBody" in entry and chance.random() < 0.1 else ""
+    )
+    for _ in range(30):
+        stage.tick()
+        stage.sqs.now += 60
+    stage.sqs.now += 1000
+    stage.sqs.queues.refuse = lambda queue, entry: ""
+    stage.tick()
+    arrived = keys(stage.destination)
+    assert (sorted(set(arrived)), stage.source.bodies()) == (
+        [f"{number:02d}.jpg" for number in range(60)],
+        [],
+    )
+    assert len(arrived) < 120
+    assert len(stage.dead.bodies()) == 1
+    assert len({json.loads(one)["Id"] for one in stage.destination.bodies()}) == 60
+
+
+def test_what_is_left_of_a_split_message_is_counted_where_its_answer_is_lost(stage):
+    stage.fill(notification(*(f"{number}.jpg" for number in range(5))))
+    sends = []
+
+    def half(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("source"):
+            sends.append(request)
+            if len(sends) == 2:
+                raise CallFailed("no answer", unknown=1)
+
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError" if queue == "source" and "3.jpg" in entry.get("MessageBody", "") and not sends else ""
+    )
+    stage.sqs.after = half
+    results = [stage.tick()]
+    stage.sqs.now += 1000
+    results.append(stage.tick())
+    arrived = keys(stage.destination)
+    assert set(arrived) == {f"{number}.jpg" for number in range(5)}
+    assert len(arrived) - 5 <= sum(result.duplicates for result in results)
