@@ -372,11 +372,13 @@ async def _rest_is_back(sqs: AsyncSqs, lane_url: str, message: Split, put_back: 
     }
     if not put_back.confirmed or batching.size_bytes(rest) > batching.MAX_BYTES:
         return False
-    more = len(left) - 1  # events that arrive twice with it, if its answer is lost
+    more = len(bodies) - 1  # arrive twice with it, if its answer is lost, or the message cannot be deleted
     tally.ambiguous += more
     sent = await _send(sqs, lane_url, [Outgoing(message.origin, rest)], tally)
     if not sent.unanswered:
         tally.ambiguous -= more
+    if sent.confirmed:
+        tally.undeleted[message.origin["ReceiptHandle"]] += more
     return bool(sent.confirmed)
 
 

@@ -553,6 +553,23 @@ def test_a_message_of_very_many_events_is_split_though_some_are_refused_each_tim
     assert len({json.loads(one)["Id"] for one in stage.destination.bodies()}) == 60
 
 
+def test_what_is_left_of_a_split_message_that_cannot_be_deleted_is_counted(stage):
+    stage.fill(notification(*(f"{number}.jpg" for number in range(6))))
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError"
+        if "ReceiptHandle" in entry
+        or (
+            queue == "source"
+            and any(f"{n}.jpg" in entry["MessageBody"] for n in (3, 4, 5))
+            and "Records" not in entry["MessageBody"]
+        )
+        else ""
+    )
+    result = stage.tick()
+    assert result.split >= 1
+    assert result.duplicates >= 6
+
+
 def test_what_is_left_of_a_split_message_is_counted_where_its_answer_is_lost(stage):
     stage.fill(notification(*(f"{number}.jpg" for number in range(5))))
     sends = []

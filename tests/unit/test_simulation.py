@@ -32,6 +32,7 @@ FOUND = {
     113: "the same, of an event that hangs",
     413: "a message of thirty events was put back whole for hours, as some of them were always refused",
     865: "a notification split in the bulk lane was deleted from the live one, and split again for ever",
+    1343: "what was put back in one message was one possible duplicate, and not as many as it holds",
 }
 
 
