@@ -43,14 +43,14 @@ def enqueue_events(
         answers = finish(_send(sqs, config.lane_url(BULK if lane else ""), going))
         for number, why in zip(numbers, answers, strict=True):
             refused[number] = why
+    # Before any letter: Lambda runs it all again, and each would be written twice.
+    _raise_for("the source queue", [why for why in refused if not batching.for_ever(why)])
     dead = [letters.message(text, why.reason, "enqueue", code=why.code) for text, why in found.unreadable]
     for one, why in zip(ours, refused, strict=True):
         if batching.for_ever(why):
             reason = f"the source queue refuses it: {why}"
             dead.append(letters.message(one.to_body(), reason, "enqueue", code="refused"))
-    unwritten = finish(_send_letters(sqs, config.dead_letter_queue_url, dead))
-    _raise_for("the source queue", [why for why in refused if not batching.for_ever(why)])
-    _raise_for("the dead-letter queue", unwritten)
+    _raise_for("the dead-letter queue", finish(_send_letters(sqs, config.dead_letter_queue_url, dead)))
     counts = {
         "enqueued": len(ours) - sum(batching.for_ever(why) for why in refused),
         "rejected": len(dead),

@@ -70,12 +70,12 @@ def parse(text: str) -> Hours:
     names = [part.strip() for part in parts.split(",")]
     if len(names) > MOST_PARTS:
         raise ValueError(f"at most {MOST_PARTS} parts, such as {EXPECTED}")
-    for name in names:
+    for place, name in enumerate(names, 1):
         when, _, number = name.rpartition("=")
         capacity = _capacity(number)
         if when.strip() == "else":
             otherwise = capacity
-            if name != names[-1]:
+            if place < len(names):
                 raise ValueError(f"`else` as the last part, such as {EXPECTED}")
         else:
             spans.append(_span(when.strip(), capacity))
@@ -94,7 +94,7 @@ def _span(when: str, capacity: int) -> Span:
     begin, end = (_minute(found[name]) if found["begin"] else None for name in ("begin", "end"))
     if begin is None or end is None:
         return Span(days, 0, 24 * 60, capacity)
-    if begin == end:
+    if begin == end or begin == 24 * 60:
         raise ValueError(f"hours that end at another time than they begin, such as {EXPECTED}")
     return Span(days, begin, end, capacity)
 

@@ -36,6 +36,7 @@ _HOST = r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
 _URL = rf"(https://({_HOST})|http://(127\.0\.0\.1|localhost))(:[0-9]{{1,5}})?([/?]\S*)?"
 _PARAMETER = r"[A-Za-z0-9_./-]{1,1011}"
 _BUS = r"[A-Za-z0-9._/-]{1,256}|arn:aws[\w-]*:events:[\w-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
+LONGEST_DELAY_S = 86_400  # between two tries of an event
 LONGEST_CALL_S = 20  # an action that is begun has 25 s at least (chalicelib/consume/batch.py)
 # What our own actions need besides: action -> setting -> its pattern, and what is expected.
 OF_ACTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -398,10 +399,10 @@ def _memory(text: str) -> tuple[int, ...]:
 
 
 def _delays(text: str) -> tuple[int, ...]:
-    """Seconds, separated by commas: at most twenty, each at most a day."""
+    """Seconds, separated by commas: at most twenty, each at most LONGEST_DELAY_S."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > 20 or not all(
-        re.fullmatch(r"[0-9]{1,5}", part) and int(part) <= 86_400 for part in parts
+        re.fullmatch(r"[0-9]{1,5}", part) and int(part) <= LONGEST_DELAY_S for part in parts
     ):
-        raise ValueError("up to 20 whole numbers of seconds up to 86400, such as 15,300,1800")
+        raise ValueError(f"up to 20 whole numbers of seconds up to {LONGEST_DELAY_S}, such as 15,300,1800")
     return tuple(int(part) for part in parts)

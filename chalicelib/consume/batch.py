@@ -152,7 +152,7 @@ def consume_batch(
     late = _late(batch, records, left)
     all_ended += late
     unsettled += settle.settle(late, sqs, config, times.now())
-    if unsettled or late:
+    if unsettled:
         unsettled += settle.settle(for_lambda, sqs, config, times.now())
     counts = Counter(one.state for one in all_ended)
     summary = {state: counts[state] for state in OUTCOMES}

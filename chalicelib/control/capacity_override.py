@@ -59,6 +59,10 @@ def put_capacity(body: Any, ssm: SSMClient, config: Config, who: str, now: datet
     fields = Body.of(body, "capacity", "by_hour", "until", "note")
     before = _replaced(ssm, config)
     note = fields.text("note", MAX_NOTE, "")
+    if "by_hour" in fields and fields.given("capacity") is not None:
+        raise fields.bad("by_hour", "hours or a capacity, not both")
+    if "until" in fields and "by_hour" not in fields and fields.given("capacity") is None:
+        raise fields.bad("until", "a time only beside a capacity or hours: what is deployed has no end")
     if "by_hour" in fields:
         by_hour = fields.read("by_hour", _hours)
         new = replace(before, capacity=None, by_hour=by_hour, until=_until(fields, now))

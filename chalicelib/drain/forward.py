@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import events
 from chalicelib.aws.lean.json_calls import CallFailed
+from chalicelib.config.stage import LONGEST_DELAY_S
 from chalicelib.drain.clock import Bytes, CapacityAt, Clock, delay_s
 from chalicelib.drain.refusals import Refusals
 from chalicelib.queues import batching, letters, retention, tries
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DELETE_TRIES = 2
 MAX_ERRORS = 5  # distinct lines kept
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass
@@ -182,42 +184,49 @@ def plan(
     """One message is to be one event: what holds none is ignored, what holds several goes back as several.
     So is an event whose key the action table `ignores`, and one of a removal but with `removals`.
 
-    `now` in seconds since 1970: a message that carries a later `NotBefore` is postponed. `lane` is carried
-    on, and to `renew`, when the message first came.
+    `now` in seconds since 1970: a message that carries a later `NotBefore`, of what consume sets, is
+    postponed. `lane` is carried on, and to `renew`, when the message first came. Raises nothing of a
+    message's: it would end the tick, and every later one that receives it.
     """
     todo = Plan()
     for message in messages:
-        body = message["Body"]
-        attributes = message.get("MessageAttributes")
-        earlier = Tries.read(attributes) if attributes else tries.NONE
-        if earlier.not_before > now:
-            later = tries.entry(body, earlier, earlier.not_before - now, now)
-            if later:
-                todo.postpone.append(Outgoing(message, later))
-                continue
-        created, unreadable, removed, whole = events.parse_parts(body)
-        told = [*created, *removed] if removals else created
-        if len(told) == 1 and not unreadable:
-            (one,) = told
-            if ignores and ignores(one.key):
-                todo.ignore.append(message)
+        try:
+            body = message["Body"]
+            attributes = message.get("MessageAttributes")
+            earlier = Tries.read(attributes) if attributes else tries.NONE
+            if now < earlier.not_before <= now + LONGEST_DELAY_S:  # later is nobody's
+                later = tries.entry(body, earlier, earlier.not_before - now, now)
+                if later:
+                    todo.postpone.append(Outgoing(message, later))
+                    continue
+            created, unreadable, removed, whole = events.parse_parts(body)
+            told = [*created, *removed] if removals else created
+            if len(told) == 1 and not unreadable:
+                (one,) = told
+                if ignores and ignores(one.key):
+                    todo.ignore.append(message)
+                else:
+                    todo.forward.append(
+                        Outgoing(message, _forwarded(one, message, earlier, lane, renew), one.size)
+                    )
+            elif whole:
+                why = unreadable[0][1]
+                todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
+            elif told or unreadable:
+                # Stamped here: put back twice, each would else be an event of its own.
+                parts = [
+                    Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
+                    for one in told
+                ]
+                for_nobody = [
+                    Outgoing(message, _letter(text, why.reason, why.code)) for text, why in unreadable
+                ]
+                todo.split.append(Split(message, parts, for_nobody))
             else:
-                todo.forward.append(
-                    Outgoing(message, _forwarded(one, message, earlier, lane, renew), one.size)
-                )
-        elif whole:
-            why = unreadable[0][1]
-            todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))
-        elif told or unreadable:
-            # Stamped here: put back twice, each would else be an event of its own.
-            parts = [
-                Outgoing(message, {"MessageBody": events.stamped(one, message["MessageId"]).to_body()})
-                for one in told
-            ]
-            for_nobody = [Outgoing(message, _letter(text, why.reason, why.code)) for text, why in unreadable]
-            todo.split.append(Split(message, parts, for_nobody))
-        else:
-            todo.ignore.append(message)
+                todo.ignore.append(message)
+        except UNFORESEEN as e:
+            reason = f"the drain cannot handle it: {type(e).__name__}: {e}"
+            todo.reject.append(Outgoing(message, _letter(message["Body"], reason, "unreadable")))
     return todo
 
 
@@ -303,7 +312,6 @@ async def move(
     tally.ignored += len(todo.ignore)
     done = [one.origin for one in sent.confirmed + lettered.confirmed]
     await _delete(sqs, source, done + todo.ignore, tally)
-    refusals.forget(one["MessageId"] for one in done)
 
     refused = [one.origin for one in sent.refused + lettered.refused]
     refused += await _postpone(sqs, source, todo.postpone, tally)
@@ -332,19 +340,46 @@ async def _split(
     """Its events back to their lane, its unreadable parts to the dead letters; returns it if any was
     refused.
 
-    What could not be sent brings the whole message again, and its other events twice: they are counted.
+    Where some were not taken, a message of those and of the unreadable parts goes back in its place: else
+    one of very many events would hardly ever be split, and leave most of them twice each time. Where that is
+    not taken either, the whole message comes again, and its other events twice: they are counted.
     """
     put_back = await _send(sqs, lane_url, message.events, tally)
+    if put_back.refused or put_back.unanswered:  # before any letter: they would be written twice
+        if not await _rest_is_back(sqs, lane_url, message, put_back, tally):
+            return [message.origin] if put_back.refused else []
+        tally.split += 1
+        await _delete(sqs, lane_url, [message.origin], tally)
+        return []
     unreadable = message.unreadable + [
         Outgoing(one.origin, _letter(one.message["MessageBody"], f"the source refuses it: {why}", "refused"))
         for one, why in put_back.impossible
     ]
     lettered = await _send_letters(sqs, config.dead_letter_queue_url, unreadable, tally, "letters")
-    if put_back.refused or put_back.unanswered or len(lettered.confirmed) < len(unreadable):
-        return [message.origin] if put_back.refused or lettered.refused else []
+    if len(lettered.confirmed) < len(unreadable):
+        return [message.origin] if lettered.refused else []
     tally.split += 1
     await _delete(sqs, lane_url, [message.origin], tally)
     return []
+
+
+async def _rest_is_back(sqs: AsyncSqs, lane_url: str, message: Split, put_back: Sent, tally: Tally) -> bool:
+    """Whether the lane has confirmed one message of all that it has not confirmed singly."""
+    left = [*put_back.refused, *put_back.unanswered, *(one for one, _ in put_back.impossible)]
+    bodies = [one.message["MessageBody"] for one in left + message.unreadable]
+    rest = {
+        "MessageBody": events.json_text({"Records": [{"eventSource": "aws:sqs", "body": b} for b in bodies]})
+    }
+    if not put_back.confirmed or batching.size_bytes(rest) > batching.MAX_BYTES:
+        return False
+    more = len(bodies) - 1  # arrive twice with it, if its answer is lost, or the message cannot be deleted
+    tally.ambiguous += more
+    sent = await _send(sqs, lane_url, [Outgoing(message.origin, rest)], tally)
+    if not sent.unanswered:
+        tally.ambiguous -= more
+    if sent.confirmed:
+        tally.undeleted[message.origin["ReceiptHandle"]] += more
+    return bool(sent.confirmed)
 
 
 def _is_elsewhere(sent: Sequence[Outgoing], tally: Tally) -> None:
@@ -386,13 +421,17 @@ async def _send_letters(
         for one, _ in sent.impossible
         if (short := letters.shorter(one.message)) is not None
     ]
+    shortened = {id(one.origin) for one in again}
+    never = [(one, why) for one, why in sent.impossible if id(one.origin) not in shortened]
     if again:
         second = await _send(sqs, queue_url, again, tally, *counted)
         sent.confirmed.extend(second.confirmed)
         sent.unanswered.extend(second.unanswered)
-        sent.refused.extend(second.refused + [one for one, _ in second.impossible])
-    shortened = {id(one.origin) for one in again}
-    sent.refused.extend(one for one, _ in sent.impossible if id(one.origin) not in shortened)
+        sent.refused.extend(second.refused)
+        never += second.impossible
+    for one, why in never:
+        tally.error(f"the dead-letter queue refuses a letter: {why}")
+        sent.refused.append(one)
     return sent
 
 

@@ -6,14 +6,12 @@ process begins at one minute again, which does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 FIRST_S, LONGEST_S = 60, 900
 MOST_KEPT = 10_000
 
 
 class Refusals:
-    """Refusals in a row, by message id; of the last MOST_KEPT messages."""
+    """How often each was refused, by message id; of the last MOST_KEPT messages."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -29,9 +27,3 @@ class Refusals:
         if len(self._counts) > MOST_KEPT:
             del self._counts[next(iter(self._counts))]
         return min(FIRST_S << min(count, 8), LONGEST_S)
-
-    def forget(self, message_ids: Iterable[str]) -> None:
-        """They were taken."""
-        if self._counts:
-            for message_id in message_ids:
-                self._counts.pop(message_id, None)

@@ -41,7 +41,8 @@ class Hold:
         self._bytes = 0
 
     async def admit(self, count: int) -> None:
-        """An answer of so many bytes is to be read."""
+        """An answer of so many bytes is to be read. One before it that was not released broke off."""
+        self.release()
         await self._room.take(count)
         self._bytes += count
 

@@ -200,12 +200,12 @@ async def paced(
             allowance = allowance or await _allowed(sqs, ssm, config, shard, minute, process, clock)
     except AllowanceUnknown as e:
         tally.error(str(e))
-        await _give_back(sqs, lanes, hands, tally)
+        await _return_untouched(sqs, lanes, tally)
         return _result(0, tally, "errors", began - remaining_s(), clock())
     process.paused = not allowance.events
     looks = int(minute // 60) % (PAUSED_LOOKS * config.drain_shards) == PAUSED_LOOKS * shard
     if process.paused and not looks:
-        await _give_back(sqs, lanes, hands, tally)
+        await _return_untouched(sqs, lanes, tally)
         held = _result(0, tally, allowance.limit, began - remaining_s(), clock())
         return held._replace(stage_capacity=allowance.of_stage, capacity_unread=allowance.problem)
     timing = None
@@ -346,9 +346,7 @@ async def tick(
                 await _renew(how, state, lane, renew_until)
     except TimeoutError:
         state.cut = True
-    await _give_back(sqs, lanes, state.hands, state.tally)
-    for lane in lanes:
-        await _return_untouched(sqs, lane, state.tally, within_s=cut_s / 2)
+    await _return_untouched(sqs, lanes, state.tally, cut_s / 2)
     return _result(capacity, state.tally, state.stopped(), began - remaining_s(), clock())
 
 
@@ -555,25 +553,18 @@ async def _receive(sqs: AsyncSqs, lane: Lane, most: int, tally: Tally) -> list[M
     return messages
 
 
-async def _give_back(
-    sqs: AsyncSqs, lanes: Sequence[Lane], hands: Mapping[str, list[MessageTypeDef]], tally: Tally
+async def _return_untouched(
+    sqs: AsyncSqs, lanes: Sequence[Lane], tally: Tally, within_s: float = CUT_S / 2
 ) -> None:
-    """What was received and is not begun, visible again at once."""
-    for lane in lanes:
-        if messages := hands.get(lane.name):
-            handles = {message["ReceiptHandle"]: 0 for message in messages}
-            for handle in handles:
-                tally.untouched.pop(handle, None)
-            tally.returned += await make_visible(sqs, lane.queue_url, handles)
-
-
-async def _return_untouched(sqs: AsyncSqs, lane: Lane, tally: Tally, within_s: float) -> None:
     """Lets the next tick have what this one received and could not begin to send."""
-    handles = [handle for handle, name in tally.untouched.items() if name == lane.name]
-    most = batching.MAX_ENTRIES
-    parts = [dict.fromkeys(handles[i : i + most], 0) for i in range(0, len(handles), most)]
+
+    async def back(lane: Lane, handles: Sequence[str]) -> None:
+        confirmed = await make_visible(sqs, lane.queue_url, dict.fromkeys(handles, 0))
+        tally.returned += confirmed  # not in one line: others add to it meanwhile
+
     with contextlib.suppress(TimeoutError):  # the queue's visibility timeout brings them back as well
-        async with asyncio.timeout(within_s):
-            tally.returned += sum(
-                await asyncio.gather(*(make_visible(sqs, lane.queue_url, part) for part in parts))
-            )
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+            for lane in lanes:
+                handles = [handle for handle, name in tally.untouched.items() if name == lane.name]
+                for start in range(0, len(handles), batching.MAX_ENTRIES):
+                    group.create_task(back(lane, handles[start : start + batching.MAX_ENTRIES]))

@@ -67,6 +67,15 @@ def decode_key(key: str) -> str:
     return unquote_plus(key)
 
 
+def is_decodable(key: str) -> bool:
+    """Whether `decode_key` gives the key that was meant: percent-encoded bytes may be no UTF-8."""
+    try:
+        unquote(key, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def line(bucket: str, key: str, version_id: str | None = None) -> str:
     """One row, with its end of line. The key is given as it is."""
     columns = [bucket, encode_key(key)] + ([version_id] if version_id is not None else [])
@@ -197,13 +206,9 @@ def key_problem(key: str, *, quoting: bool = True) -> str:
             )
         right = f'"{encode_key(unquote(key))}"' if quoting else "a space as %20, a percent sign as %25 ..."
         return f"the key {said(key, quoting)} is not URL-encoded; write {right}"
-    if "%" in key:
-        try:
-            size = len(unquote(key, errors="strict").encode())
-        except UnicodeDecodeError:
-            return f"the key {said(key, quoting)} is not URL-encoded UTF-8"
-    else:
-        size = len(key)
+    if not is_decodable(key):
+        return f"the key {said(key, quoting)} is not URL-encoded UTF-8"
+    size = len(unquote(key).encode()) if "%" in key else len(key)
     if size > MAX_KEY_BYTES:
         return f"the key has {size:,} bytes, S3 allows {MAX_KEY_BYTES:,}"
     return ""

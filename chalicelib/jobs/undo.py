@@ -50,7 +50,7 @@ def parse_restore_key(text: str) -> tuple[str, dict[str, str]]:
         key, tags = value["Key"], value["Tags"]
         if isinstance(key, str) and all(isinstance(tag, str) for tag in tags.values()):
             return key, tags
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise Reject(f"not a row of a restore manifest: {text[:100]}")
 

@@ -65,10 +65,10 @@ def size_bytes(entry: Mapping[str, Any]) -> int:
 def outcomes(batch: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> BatchAnswer:
     """The answer of SendMessageBatch, DeleteMessageBatch or ChangeMessageVisibilityBatch, entry by entry."""
     ids = [entry["Id"] for entry in batch]
-    confirmed = {entry["Id"] for entry in answer.get("Successful") or ()}
-    if confirmed.issuperset(ids):  # nearly always
+    confirmed = _by_id(answer.get("Successful"))
+    if confirmed.keys() >= set(ids):  # nearly always
         return BatchAnswer(ids, {}, [])
-    refused = {entry["Id"]: _why(entry) for entry in answer.get("Failed") or ()}
+    refused = {id_: _why(entry) for id_, entry in _by_id(answer.get("Failed")).items()}
     return BatchAnswer(
         confirmed=[id_ for id_ in ids if id_ in confirmed],
         refused={id_: refused[id_] for id_ in ids if id_ in refused and id_ not in confirmed},
@@ -105,6 +105,13 @@ def sendable(text: str) -> str:
 def plain(text: str) -> str:
     """One line of printable characters: a reason may quote anything."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _by_id(entries: Any) -> dict[str, Mapping[str, Any]]:
+    """An answer's entries; what names none is as good as not there."""
+    if not isinstance(entries, list):
+        return {}
+    return {one["Id"]: one for one in entries if isinstance(one, dict) and isinstance(one.get("Id"), str)}
 
 
 def _utf8(text: str) -> int:

@@ -21,7 +21,7 @@ from chalicelib.queues import batching
 
 # The longest DelaySeconds: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 MAX_DELAY_S = 900
-MAX_REASON = 500  # characters
+MAX_REASON, MAX_TIME = 500, 40  # characters
 BULK = "bulk"
 Attributes = dict[str, dict[str, str]]
 
@@ -50,7 +50,7 @@ class Tries:
         return cls(
             count=int(_number(attributes, "Tries")),
             reason=_text(attributes, "LastReason"),
-            first_failure=_text(attributes, "FirstFailure"),
+            first_failure=_text(attributes, "FirstFailure")[:MAX_TIME],
             not_before=_number(attributes, "NotBefore"),
             untried=int(_number(attributes, "Untried")),
             lane=BULK if _text(attributes, "Lane") == BULK else "",

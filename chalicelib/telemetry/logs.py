@@ -22,7 +22,7 @@ def read(text: str) -> dict[str, Any] | None:
     """The fields of a line that `line` wrote; None for one that is no JSON object, such as Lambda's own."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # an own action may print what it likes
         return None
     return found if isinstance(found, dict) else None
 

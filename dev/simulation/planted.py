@@ -105,8 +105,8 @@ FAULTS = (
     Fault(
         "a split message deleted although a part was not taken",
         f"{FORWARD}:_split",
-        "    if put_back.refused or put_back.unanswered or",
-        "    if False and",
+        "    if put_back.refused or put_back.unanswered:",
+        "    if False:",
         lambda scenario: _splits(scenario) and bool(scenario.faults.refused or scenario.faults.not_sent),
     ),
     Fault(
@@ -115,7 +115,12 @@ FAULTS = (
         "todo.reject.append(Outgoing(message, _letter(body, why.reason, why.code, earlier)))",
         "todo.ignore.append(message)",
     ),
-    Fault("NotBefore ignored", f"{FORWARD}:plan", "if earlier.not_before > now:", "if False:"),
+    Fault(
+        "NotBefore ignored",
+        f"{FORWARD}:plan",
+        "if now < earlier.not_before <= now + LONGEST_DELAY_S:",
+        "if False:",
+    ),
     Fault(
         "a postponed message deleted before it is sent on",
         f"{FORWARD}:_postpone",

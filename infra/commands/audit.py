@@ -69,7 +69,7 @@ def audit(lines: Iterable[Mapping[str, Any]]) -> Audit:
         kind = str(line.get("message"))
         if kind not in READ:
             continue
-        if not logs.is_one(line, kind, READ[kind]):
+        if not logs.is_one(line, kind, READ[kind]) or (kind == "tick" and not _counts(line)):
             found.unknown["lines of another version, or of an own action: not read"] += 1
         elif kind == "enqueued":
             _enqueued(line, found)
@@ -107,6 +107,11 @@ def _enqueued(line: Mapping[str, Any], found: Audit) -> None:
     found.queued.update(named)
     if line["enqueued"] > len(named):
         found.unknown["events queued whose ids the log does not name"] += line["enqueued"] - len(named)
+
+
+def _counts(line: Mapping[str, Any]) -> bool:
+    """Whether what a tick counts are numbers; an older version counts less."""
+    return all(isinstance(line.get(name, 0), int) for name in (*PARTS, "duplicates"))
 
 
 def _named(those: Iterable[Any]) -> list[Mapping[str, Any]]:

@@ -6,10 +6,12 @@ import asyncio
 import json
 import socket
 import struct
+import time
 
 import pytest
 
 from chalicelib.aws.lean import connect
+from chalicelib.aws.lean.blocking import BlockingHttp1, finish
 from chalicelib.aws.lean.connect import AwsEnvironment
 from chalicelib.aws.lean.http1 import ADMISSION, Http1
 from chalicelib.aws.lean.json_calls import ATTEMPTS, CallFailed
@@ -193,7 +195,25 @@ def whole(answer):
     return [answer]
 
 
-def posted(*answers, posts=1, within_s=5.0, pieces=whole, after_s=0.0):
+class Blocking:
+    """enqueue's, which blocks: in a thread, beside the server."""
+
+    def __init__(self, endpoint):
+        self._http = BlockingHttp1(endpoint)
+
+    async def post(self, headers, body, within_s):
+        return await asyncio.to_thread(finish, self._http.post(headers, body, within_s))
+
+    def close(self):
+        self._http.close()
+
+
+@pytest.fixture(params=[Http1, Blocking])
+def client(request):
+    return request.param
+
+
+def posted(*answers, client=Http1, posts=1, within_s=5.0, pieces=whole, after_s=0.0):
     """What `posts` posts in turn give when the server writes these answers, and how many connections came.
 
     It writes each after so many seconds, and in such `pieces`.
@@ -220,7 +240,7 @@ def posted(*answers, posts=1, within_s=5.0, pieces=whole, after_s=0.0):
         writer.close()
 
     async def ask(endpoint):
-        http = Http1(endpoint)
+        http = client(endpoint)
         try:
             return [await http.post({"host": "h"}, b"body", within_s) for _ in range(posts)]
         finally:
@@ -232,24 +252,24 @@ def posted(*answers, posts=1, within_s=5.0, pieces=whole, after_s=0.0):
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def test_a_connection_is_used_again():
-    assert posted(PLAIN, PLAIN, posts=2) == ([(200, b"{}")] * 2, 1)
+def test_a_connection_is_used_again(client):
+    assert posted(PLAIN, PLAIN, posts=2, client=client) == ([(200, b"{}")] * 2, 1)
 
 
-def test_a_connection_that_the_server_closes_is_not_used_again():
+def test_a_connection_that_the_server_closes_is_not_used_again(client):
     closing = PLAIN.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    assert posted(closing, PLAIN, posts=2) == ([(200, b"{}")] * 2, 2)
+    assert posted(closing, PLAIN, posts=2, client=client) == ([(200, b"{}")] * 2, 2)
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{} \r\n1\r\n \r\n0\r\n\r\n"
 
 
-def test_chunked_answers_are_read():
-    assert posted(CHUNKED, PLAIN, posts=2) == ([(200, b"{}  "), (200, b"{}")], 1)
+def test_chunked_answers_are_read(client):
+    assert posted(CHUNKED, PLAIN, posts=2, client=client) == ([(200, b"{}  "), (200, b"{}")], 1)
 
 
 @pytest.mark.parametrize(("answer", "body"), [(PLAIN, b"{}"), (CHUNKED, b"{}  ")])
-def test_an_answer_is_read_wherever_it_is_torn(answer, body):
+def test_an_answer_is_read_wherever_it_is_torn(client, answer, body):
     places = iter(range(1, len(answer)))
 
     def torn(answer):
@@ -257,31 +277,31 @@ def test_an_answer_is_read_wherever_it_is_torn(answer, body):
         return [answer[:at], answer[at:]]
 
     posts = len(answer) - 1
-    assert posted(*[answer] * posts, posts=posts, pieces=torn) == ([(200, body)] * posts, 1)
+    assert posted(*[answer] * posts, posts=posts, pieces=torn, client=client) == ([(200, body)] * posts, 1)
 
 
 @pytest.mark.parametrize(("answer", "body"), [(PLAIN, b"{}"), (CHUNKED, b"{}  ")])
-def test_an_answer_that_comes_byte_by_byte_is_read(answer, body):
+def test_an_answer_that_comes_byte_by_byte_is_read(client, answer, body):
     def bytewise(answer):
         return [bytes([one]) for one in answer]
 
-    assert posted(answer, PLAIN, posts=2, pieces=bytewise) == ([(200, body), (200, b"{}")], 1)
+    assert posted(answer, PLAIN, posts=2, pieces=bytewise, client=client) == ([(200, body), (200, b"{}")], 1)
 
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED])
 @pytest.mark.parametrize("more", [b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"x"])
-def test_what_nobody_asked_for_is_no_answer_to_the_next_request(answer, more):
+def test_what_nobody_asked_for_is_no_answer_to_the_next_request(client, answer, more):
     """A server that means to close a connection may say so before."""
-    (_, second), connections = posted(answer + more, PLAIN, posts=2)
+    (_, second), connections = posted(answer + more, PLAIN, posts=2, client=client)
     assert (second, connections) == ((200, b"{}"), 2)
 
 
-def test_each_call_has_its_own_time_and_all_of_it():
+def test_each_call_has_its_own_time_and_all_of_it(client):
     """Whatever the calls before it on the same connection took, or were given."""
-    assert posted(*[PLAIN] * 8, posts=8, within_s=0.5, after_s=0.1) == ([(200, b"{}")] * 8, 1)
+    assert posted(*[PLAIN] * 8, posts=8, within_s=0.5, after_s=0.1, client=client) == ([(200, b"{}")] * 8, 1)
 
 
-def test_a_call_that_may_take_less_than_the_one_before_is_cut_off_in_its_own_time():
+def test_a_call_that_may_take_less_than_the_one_before_is_cut_off_in_its_own_time(client):
     async def silent(reader, writer):
         for answer in (PLAIN, b""):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -291,7 +311,7 @@ def test_a_call_that_may_take_less_than_the_one_before_is_cut_off_in_its_own_tim
         writer.close()
 
     async def ask(endpoint):
-        http, loop = Http1(endpoint), asyncio.get_running_loop()
+        http, loop = client(endpoint), asyncio.get_running_loop()
         assert await http.post({"host": "h"}, b"", 60.0) == (200, b"{}")
         began = loop.time()
         with pytest.raises(NoAnswer, match=r"nothing whole within 0\.05 s"):
@@ -341,18 +361,18 @@ def test_a_large_answer_is_read_when_it_is_let_in_and_before_that_not_much_of_it
         b"HTTP/1.1 200 OK\r\n" + b"x" * 100_000,
     ],
 )
-def test_what_is_no_whole_http_answer_is_no_answer(answer):
+def test_what_is_no_whole_http_answer_is_no_answer(client, answer):
     with pytest.raises(NoAnswer) as told:
-        posted(answer, within_s=60.0)
+        posted(answer, within_s=60.0, client=client)
     assert "60 s" not in str(told.value)  # nor does it take that long
 
 
-def test_an_answer_that_takes_too_long_is_no_answer():
+def test_an_answer_that_takes_too_long_is_no_answer(client):
     with pytest.raises(NoAnswer, match="nothing whole within"):
-        posted(b"HTTP/1.1 200 OK\r\n", b"", within_s=0.05)
+        posted(b"HTTP/1.1 200 OK\r\n", b"", within_s=0.05, client=client)
 
 
-def test_a_connection_that_the_server_resets_costs_its_own_call_alone():
+def test_a_connection_that_the_server_resets_costs_its_own_call_alone(client):
     """uvloop raises RuntimeError when it writes to such, at any moment: also to one that was just looked at."""
     seen = []
 
@@ -367,7 +387,7 @@ def test_a_connection_that_the_server_resets_costs_its_own_call_alone():
         writer.transport.abort()
 
     async def ask(endpoint):
-        http = Http1(endpoint)
+        http = client(endpoint)
         for _ in range(200):
             try:
                 seen.append(await http.post({"host": "h"}, b"{}", 5.0))
@@ -380,10 +400,10 @@ def test_a_connection_that_the_server_resets_costs_its_own_call_alone():
     assert sum(isinstance(one, tuple) for one in seen) >= 100
 
 
-def test_a_server_that_is_not_there_has_seen_nothing():
+def test_a_server_that_is_not_there_has_seen_nothing(client):
     async def ask():
         with pytest.raises(NotSent):
-            await Http1("http://127.0.0.1:1").post({}, b"", 5.0)
+            await client("http://127.0.0.1:1").post({}, b"", 5.0)
 
     in_loop(ask())
 
@@ -392,3 +412,14 @@ def test_a_server_that_is_not_there_has_seen_nothing():
 def test_a_bad_endpoint_is_refused(endpoint):
     with pytest.raises(ValueError, match="endpoint"):
         Http1(endpoint)
+
+
+@pytest.mark.parametrize("kind", [PLAIN, CHUNKED])
+def test_an_answer_that_trickles_in_has_the_time_of_one_call_and_no_more(client, kind):
+    def trickling(answer):
+        return [bytes([one]) for one in answer * 20]  # a byte every 2 ms, for seconds
+
+    began = time.monotonic()
+    with pytest.raises(NoAnswer, match=r"nothing whole within 0\.05 s"):
+        posted(kind.replace(b"200 OK", b"200 " + b"O" * 400), within_s=0.05, pieces=trickling, client=client)
+    assert time.monotonic() - began < 30

@@ -66,6 +66,8 @@ def test_what_must_not_be_is_a_problem(lines, problem):
             "received": 1,
             "forwarded": "1",
         },
+        {**tick(1), "split": "none"},
+        {**tick(1), "duplicates": [1]},
         {"message": "enqueued", "enqueued": 1},
         {"message": "tasks", "tasks": "all"},
     ],

@@ -91,3 +91,23 @@ def test_a_batch_is_kept_by_what_one_takes_within_bounds(circuit):
     assert circuit.hold_s == pytest.approx(HOLD * 9.0)
     circuit.batch_took(1000.0)
     assert circuit.hold_s == LONGEST_HOLD_S
+
+
+def test_after_a_success_the_next_outage_begins_with_a_short_pause(circuit, time):
+    fail(circuit, OPENS_AFTER)
+    time.now = circuit.until
+    fail(circuit, 2)
+    circuit.succeeded()
+    fail(circuit, OPENS_AFTER)
+    assert circuit.until - time.now == 10
+
+
+def test_what_was_begun_before_the_pause_neither_lengthens_nor_renews_it(circuit, time):
+    fail(circuit, OPENS_AFTER)
+    until = circuit.until
+    time.now += 5
+    fail(circuit, 10)
+    assert circuit.until == until
+    time.now = until
+    fail(circuit, 1)
+    assert not circuit.is_open

@@ -75,6 +75,8 @@ def test_a_capacity_until_a_time_and_by_the_hour():
         ({"by_hour": "Mon=5"}, "by_hour"),
         ({"by_hour": 5}, "by_hour"),
         ({"capacity": 5, "note": "x" * 501}, "note"),
+        ({"capacity": 5, "by_hour": "else=9"}, "by_hour"),
+        ({"capacity": None, "until": "2026-02-01T00:00:00Z"}, "until"),
     ],
 )
 def test_what_cannot_hold_is_refused_by_its_field(body, field):

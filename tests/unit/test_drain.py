@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -484,3 +485,108 @@ def test_a_body_nested_as_deeply_as_can_be_read_ends_no_tick(stage):
     assert (result.forwarded, result.errors) == (20, ())
     assert (result.rejected + result.split, result.failed) == (60, 0)
     assert stage.source.bodies() == []
+
+
+@pytest.mark.parametrize(("ahead", "postponed"), [(86_400, 1), (86_500, 0), (999_999_999_999, 0)])
+def test_a_time_to_be_tried_beyond_every_delay_keeps_nothing_for_ever(stage, ahead, postponed):
+    """Sent on every quarter of an hour, it would neither expire nor end; the longest delay is a day."""
+    attribute = {"DataType": "Number", "StringValue": f"{min(stage.sqs.now + ahead, 999_999_999_999):.0f}"}
+    stage.sqs.queues.put(stage.source, event(1), {"NotBefore": attribute})
+    result = stage.tick()
+    assert (result.postponed, result.forwarded) == (postponed, 1 - postponed)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_split_message_that_comes_again_leaves_one_letter_of_its_unreadable_part(stage, lost):
+    body = json.loads(notification("a.jpg", "b.jpg"))
+    stage.fill(json.dumps({"Records": [*body["Records"], {"eventVersion": "9.0"}]}))
+
+    def fail(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("source"):
+            setattr(stage.sqs, "after" if lost else "before", lambda action, request: None)
+            raise CallFailed("no answer", unknown=1) if lost else CallFailed("no", unknown=0, code="Busy")
+
+    setattr(stage.sqs, "after" if lost else "before", fail)
+    for _ in range(3):
+        stage.tick()
+        stage.sqs.now += 400
+    assert len(stage.dead.bodies()) == 1
+    assert set(keys(stage.destination)) == {"a.jpg", "b.jpg"}
+    assert stage.source.bodies() == []
+
+
+def test_a_letter_that_the_dead_letter_queue_never_takes_stays_and_is_told_of(stage):
+    """Such as of a queue that somebody has set to take 1 KiB."""
+    stage.fill("no event")
+
+    def refuse(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("dead"):
+            raise CallFailed("too long", unknown=0, code="BatchRequestTooLong")
+
+    stage.sqs.before = refuse
+    result = stage.tick()
+    assert (result.failed, stage.source.bodies()) == (1, ["no event"])
+    assert ["the dead-letter queue refuses a letter" in line for line in result.errors] == [True]
+
+
+def test_a_message_of_very_many_events_is_split_though_some_are_refused_each_time(stage):
+    """Whole or not at all, with one of ten refused it would not be split within its retention."""
+    body = json.loads(notification(*(f"{number:02d}.jpg" for number in range(60))))
+    stage.fill(json.dumps({"Records": [*body["Records"], {"eventVersion": "9.0"}]}))
+    chance = random.Random(1)
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError" if queue == "source" and "MessageBody" in entry and chance.random() < 0.1 else ""
+    )
+    for _ in range(30):
+        stage.tick()
+        stage.sqs.now += 60
+    stage.sqs.now += 1000
+    stage.sqs.queues.refuse = lambda queue, entry: ""
+    stage.tick()
+    arrived = keys(stage.destination)
+    assert (sorted(set(arrived)), stage.source.bodies()) == (
+        [f"{number:02d}.jpg" for number in range(60)],
+        [],
+    )
+    assert len(arrived) < 120
+    assert len(stage.dead.bodies()) == 1
+    assert len({json.loads(one)["Id"] for one in stage.destination.bodies()}) == 60
+
+
+def test_what_is_left_of_a_split_message_that_cannot_be_deleted_is_counted(stage):
+    stage.fill(notification(*(f"{number}.jpg" for number in range(6))))
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError"
+        if "ReceiptHandle" in entry
+        or (
+            queue == "source"
+            and any(f"{n}.jpg" in entry["MessageBody"] for n in (3, 4, 5))
+            and "Records" not in entry["MessageBody"]
+        )
+        else ""
+    )
+    result = stage.tick()
+    assert result.split >= 1
+    assert result.duplicates >= 6
+
+
+def test_what_is_left_of_a_split_message_is_counted_where_its_answer_is_lost(stage):
+    stage.fill(notification(*(f"{number}.jpg" for number in range(5))))
+    sends = []
+
+    def half(action, request):
+        if action == "SendMessageBatch" and request["QueueUrl"].endswith("source"):
+            sends.append(request)
+            if len(sends) == 2:
+                raise CallFailed("no answer", unknown=1)
+
+    stage.sqs.queues.refuse = lambda queue, entry: (
+        "InternalError" if queue == "source" and "3.jpg" in entry.get("MessageBody", "") and not sends else ""
+    )
+    stage.sqs.after = half
+    results = [stage.tick()]
+    stage.sqs.now += 1000
+    results.append(stage.tick())
+    arrived = keys(stage.destination)
+    assert set(arrived) == {f"{number}.jpg" for number in range(5)}
+    assert len(arrived) - 5 <= sum(result.duplicates for result in results)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from chalicelib.aws.lean.json_calls import CallFailed
 from chalicelib.config import Config
 from chalicelib.enqueue import enqueue_events
 from chalicelib.errors import Retry
@@ -77,6 +78,25 @@ def test_an_unreadable_record_goes_to_the_dead_letters_and_costs_only_itself(que
     (letter,) = queues.queue("dead").ready
     assert "S3 event version 9.0" in letter.attributes["Reason"]["StringValue"]
     assert letter.attributes["Function"]["StringValue"] == "enqueue"
+
+
+@pytest.mark.parametrize("queue", ["source", "dead"])
+def test_while_a_queue_refuses_lambda_runs_it_again_and_in_the_end_there_is_one_letter(queues, queue):
+    sqs, down = FakeSqs(queues), [True]
+
+    def refuse(action, request):
+        if down and request["QueueUrl"].endswith(queue):
+            raise CallFailed("SendMessageBatch: AccessDenied: no", unknown=0, code="AccessDenied")
+
+    sqs.before = refuse
+    payload, config = notification(record("good.jpg"), record(version="9.0")), Config.from_env(GOOD)
+    for _ in range(2):
+        with pytest.raises(Retry, match="AccessDenied"):
+            enqueue_events(payload, sqs, config, Fairness(1), 0.0)
+    down.clear()
+    enqueue_events(payload, sqs, config, Fairness(1), 0.0)
+    assert len(queues.queue("dead").ready) == 1
+    assert {body["Key"] for body in bodies(queues, "source")} == {"good.jpg"}
 
 
 def test_our_own_thumbnails_are_not_enqueued(queues):

@@ -57,6 +57,8 @@ def test_the_first_part_that_fits_counts_and_days_may_wrap():
         ("else=0", "from 1 to 1,000,000"),
         ("Mon=5", "`else=`"),
         ("else=5, Mon=5", "as the last part"),
+        ("else=5, Mon=5, else=5", "as the last part"),
+        ("Mon 24:00-06:00=5, else=5", "end at another time"),
         ("Mun=5, else=5", "days and hours"),
         ("Mon 8-18=5, else=5", "days and hours"),
         ("Mon 08:00-08:00=5, else=5", "end at another time"),

@@ -30,7 +30,9 @@ FOUND = {
     27: "the same, of two letters at once",
     45: "a redriven letter kept its tries, and was given up after one",
     113: "the same, of an event that hangs",
+    413: "a message of thirty events was put back whole for hours, as some of them were always refused",
     865: "a notification split in the bulk lane was deleted from the live one, and split again for ever",
+    1343: "what was put back in one message was one possible duplicate, and not as many as it holds",
 }
 
 

@@ -375,3 +375,16 @@ def test_an_error_while_old_tags_are_read_stops_it_all(s3: Stubber) -> None:
     )
     with pytest.raises(s3.client.exceptions.ClientError, match="AccessDenied"):
         list(undo.restore_lines(s3.client, [("photos", "a", None)]))
+
+
+def test_a_key_whose_bytes_are_no_text_is_refused_and_not_queued_as_another(s3: Stubber, sqs: Stubber):
+    """Decoded with a replacement it would name an object that nobody meant; the others go on."""
+    payload = invocation("a.jpg")
+    payload["tasks"].append({**payload["tasks"][0], "taskId": "t-2", "s3Key": "%FF.jpg"})
+    sqs.add_response("send_message", SENT)
+    results = task.handle(payload, s3.client, sqs.client, CONFIG)["results"]
+    assert [(one["taskId"], one["resultCode"]) for one in results] == [
+        ("t-1", "Succeeded"),
+        ("t-2", "PermanentFailure"),
+    ]
+    assert "not URL-encoded UTF-8" in results[1]["resultString"]

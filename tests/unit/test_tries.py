@@ -1,7 +1,10 @@
 """What a message carries of its earlier tries."""
 
+import pytest
+
 from chalicelib.queues import letters
 from chalicelib.queues.tries import NONE, Tries, entry
+from tests.support.drained import Stage
 
 
 def test_a_letter_that_is_sent_back_begins_anew_though_sqs_leaves_its_attributes_on_it():
@@ -17,3 +20,22 @@ def test_tries_are_read_as_they_were_written():
     sent = entry("{}", tried, 0, 0)
     assert sent
     assert Tries.read(sent["MessageAttributes"]) == tried
+
+
+@pytest.mark.parametrize("characters", [1000, 1_048_500])
+def test_attributes_that_fill_a_message_leave_room_for_its_letter(characters):
+    """Somebody else's `FirstFailure` is no time, and would else take the place of the body."""
+    stage = Stage()
+    attribute = {"DataType": "String", "StringValue": "x" * characters}
+    stage.sqs.queues.put(stage.source, "no event", {"FirstFailure": attribute})
+    assert stage.tick().rejected == 1
+    assert stage.dead.bodies() == ["no event"]
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "delay"), [(0.0, None), (0.2, 1), (15.0, 15), (299.1, 300), (9000.0, 900)]
+)
+def test_a_delay_is_whole_seconds_and_never_too_short(wait_s, delay):
+    sent = entry("{}", Tries(1), wait_s, 1000.0)
+    assert sent
+    assert sent.get("DelaySeconds") == delay

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 from chalicelib.aws.lean.transport import (
     CONNECT_S,
+    LARGE_BYTES,
     NoAnswer,
     NotSent,
     line_of,
-    parsed_head,
+    read_answer,
     request_head,
     server_of,
 )
@@ -53,18 +54,20 @@ class BlockingHttp1:
         """Status and body of the answer. `headers` hold `host`. Raises NotSent or NoAnswer."""
         connection = self._warm() or self._connect()
         reusable = False
+        answer = _Answer(connection, within_s)
         try:
             connection.settimeout(within_s)
             connection.sendall(request_head(headers, len(body)) + body)
-            status, answer, reusable = _answer(connection)
+            status, text, reusable = await read_answer(answer)
         except (OSError, EOFError, ValueError) as e:
-            raise NoAnswer(line_of(e)) from e
+            late = isinstance(e, TimeoutError)
+            raise NoAnswer(f"nothing whole within {within_s:g} s" if late else line_of(e)) from e
         finally:  # a connection with an answer still to come must serve no other call
-            if reusable:
+            if reusable and not answer.came:
                 self._kept = connection
             else:
                 connection.close()
-        return status, answer
+        return status, text
 
     def close(self) -> None:
         if self._kept:
@@ -88,22 +91,41 @@ class BlockingHttp1:
             raise NotSent(line_of(e)) from e
 
 
-def _answer(connection: socket.socket) -> tuple[int, bytes, bool]:
-    """Status, body, and whether the connection may be used again."""
-    with connection.makefile("rb") as stream:
-        lines = []
-        while (line := stream.readline(65_537)) not in (b"\r\n", b"\n", b""):
-            lines.append(line)
-        if not lines:
+class _Answer:
+    """What comes over the connection, within so many seconds in all."""
+
+    def __init__(self, connection: socket.socket, within_s: float) -> None:
+        self._connection = connection
+        self._ends = time.monotonic() + within_s
+        self.came = b""  # and was not taken yet
+
+    async def until(self, end: bytes) -> bytes:
+        while (at := self.came.find(end)) < 0:
+            if len(self.came) > LARGE_BYTES:
+                raise ValueError(f"no end of a line or head in {len(self.came)} bytes")
+            self._more()
+        return self._taken(at + len(end))
+
+    async def exactly(self, count: int) -> bytes:
+        if count < 0:
+            raise ValueError(f"a length of {count}")
+        while len(self.came) < count:
+            self._more()
+        return self._taken(count)
+
+    async def admit(self, count: int) -> None:
+        """One call at a time: there is room."""
+
+    def _taken(self, count: int) -> bytes:
+        taken, self.came = self.came[:count], self.came[count:]
+        return taken
+
+    def _more(self) -> None:
+        left_s = self._ends - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        found = self._connection.recv(65_536)
+        if not found:
             raise EOFError("the connection was closed")
-        head = parsed_head(b"".join(lines))
-        if head.chunked:
-            chunks = []
-            while size := int(stream.readline(65_537), 16):
-                chunks.append(stream.read(size + 2)[:-2])
-            stream.readline(65_537)
-            return head.status, b"".join(chunks), head.keeps_alive
-        body = stream.read(head.length)
-    if len(body) < head.length:
-        raise EOFError("the answer ends early")
-    return head.status, body, head.keeps_alive
+        self.came += found

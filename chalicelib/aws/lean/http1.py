@@ -14,16 +14,16 @@ from typing import cast
 
 from chalicelib.aws.lean.transport import (
     CONNECT_S,
+    LARGE_BYTES,
     NoAnswer,
     NotSent,
     line_of,
-    parsed_head,
+    read_answer,
     request_head,
     server_of,
 )
 
 # An answer larger than this is read only when the task's ADMISSION, where it has one, lets it in.
-LARGE_BYTES = 65_536
 ADMISSION: ContextVar[Callable[[int], Awaitable[None]] | None] = ContextVar("ADMISSION", default=None)
 
 
@@ -40,7 +40,7 @@ class Http1:
         reusable = False
         try:
             connection.send(request_head(headers, len(body)) + body, within_s)
-            status, answer, reusable = await _answer(connection)
+            status, answer, reusable = await read_answer(connection)
         except Exception as e:  # whatever the event loop raises of a broken connection, only this call fails
             raise NoAnswer(f"nothing whole within {within_s:g} s" if connection.late else line_of(e)) from e
         finally:  # a connection with an answer still to come must serve nobody else
@@ -135,6 +135,11 @@ class _Connection(asyncio.Protocol):
         parts.append(self._taken(count))
         return b"".join(parts)
 
+    async def admit(self, count: int) -> None:
+        """Waits until so many bytes may be read; meanwhile the server waits, not we with what it sends."""
+        if admit := ADMISSION.get():
+            await admit(count)
+
     def _taken(self, count: int) -> bytes:
         taken, self._came = self._came[:count], self._came[count:]
         return taken
@@ -184,17 +189,3 @@ class _Connection(asyncio.Protocol):
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
-
-
-async def _answer(connection: _Connection) -> tuple[int, bytes, bool]:
-    """Status, body, and whether the connection may be used again. Raises ValueError for what is not HTTP."""
-    head = parsed_head(await connection.until(b"\r\n\r\n"))
-    if head.chunked:
-        chunks = []
-        while size := int(await connection.until(b"\r\n"), 16):
-            chunks.append((await connection.exactly(size + 2))[:-2])
-        await connection.until(b"\r\n")
-        return head.status, b"".join(chunks), head.keeps_alive
-    if head.length > LARGE_BYTES and (admit := ADMISSION.get()):
-        await admit(head.length)  # meanwhile the server waits, and not we with what it sends
-    return head.status, await connection.exactly(head.length), head.keeps_alive

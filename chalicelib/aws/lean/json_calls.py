@@ -22,7 +22,8 @@ TRY_AGAIN = frozenset(
     {"ThrottlingException", "Throttling", "RequestThrottled", "KmsThrottled"}
     | {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 )
-
+# What reading an answer raises that is not as it should be.
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 
 # Our requests hold nothing twice: looking for that takes as long as all the rest of it.
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
@@ -85,12 +86,19 @@ class JsonCalls:
         self._transport.close()
 
     async def call(
-        self, action: str, request: Mapping[str, object], wait_s: int = 0, *, repeat: bool = True
+        self,
+        action: str,
+        request: Mapping[str, object],
+        wait_s: int = 0,
+        *,
+        repeat: bool = True,
+        check: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Any:
         """The answer, with `ResponseMetadata.UnknownAttempts`: how many attempts before the last one may have
         done the work already. `wait_s` is what the call itself may wait. Raises CallFailed.
 
-        Without `repeat` it is not tried again once an attempt may have done the work.
+        Without `repeat` it is not tried again once an attempt may have done the work. `check` raises one of
+        MALFORMED for an answer without what its reader needs: that is as good as none.
         """
         body = self._encode(request)
         unknown = 0
@@ -104,6 +112,8 @@ class JsonCalls:
             try:
                 status, text = await self._transport.post(headers, body, ANSWER_S + wait_s)
                 answer = self._object(text)
+                if check and status == 200:
+                    _checked(answer, check)
             except NotSent as e:
                 problem, code = f"no connection ({e})", ""
                 continue
@@ -126,11 +136,18 @@ class JsonCalls:
         """A JSON object, {} for an empty body. Raises NoAnswer for anything else, such as a proxy's page."""
         try:
             value = self._decode(text or b"{}")
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise NoAnswer("the answer is not JSON") from e
         if not isinstance(value, dict):
             raise NoAnswer("the answer is not a JSON object")
         return value
+
+
+def _checked(answer: Mapping[str, Any], check: Callable[[Mapping[str, Any]], None]) -> None:
+    try:
+        check(answer)
+    except MALFORMED as e:
+        raise NoAnswer("the answer lacks what it should hold") from e
 
 
 async def _sleep(seconds: float) -> None:

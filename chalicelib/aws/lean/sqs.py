@@ -5,7 +5,7 @@ Protocol: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperG
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.lean.json_calls import JsonCalls, Transport
@@ -48,7 +48,9 @@ class AsyncSqs(JsonCalls):
             "MessageSystemAttributeNames": MessageSystemAttributeNames,
             "MessageAttributeNames": MessageAttributeNames,
         }
-        answer: t.ReceiveMessageResultTypeDef = await self.call("ReceiveMessage", request, WaitTimeSeconds)
+        answer: t.ReceiveMessageResultTypeDef = await self.call(
+            "ReceiveMessage", request, WaitTimeSeconds, check=_messages
+        )
         return answer
 
     async def send_message_batch(
@@ -79,6 +81,24 @@ class AsyncSqs(JsonCalls):
     async def get_queue_attributes(
         self, *, QueueUrl: str, AttributeNames: Sequence[str]
     ) -> t.GetQueueAttributesResultTypeDef:
+        """Of attributes that are whole numbers."""
+
+        def check(answer: Mapping[str, Any]) -> None:
+            for name in AttributeNames:
+                int(answer["Attributes"][name])
+
         request = {"QueueUrl": QueueUrl, "AttributeNames": AttributeNames}
-        answer: t.GetQueueAttributesResultTypeDef = await self.call("GetQueueAttributes", request)
+        answer: t.GetQueueAttributesResultTypeDef = await self.call(
+            "GetQueueAttributes", request, check=check
+        )
         return answer
+
+
+def _messages(answer: Mapping[str, Any]) -> None:
+    """Raises one of json_calls.MALFORMED for a message that lacks what its reader needs."""
+    for message in answer.get("Messages") or ():
+        if not type(message["Body"]) is type(message["ReceiptHandle"]) is type(message["MessageId"]) is str:
+            raise TypeError
+        int(message.get("Attributes", {}).get("SentTimestamp", 0))
+        for attribute in message.get("MessageAttributes", {}).values():
+            attribute.get("StringValue")

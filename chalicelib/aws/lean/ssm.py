@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.lean.json_calls import JsonCalls, Transport
@@ -24,5 +25,11 @@ class AsyncSsm(JsonCalls):
         super().__init__(transport, signer, "AmazonSSM", **options)
 
     async def get_parameter(self, *, Name: str) -> t.GetParameterResultTypeDef:
-        answer: t.GetParameterResultTypeDef = await self.call("GetParameter", {"Name": Name})
+        answer: t.GetParameterResultTypeDef = await self.call("GetParameter", {"Name": Name}, check=_value)
         return answer
+
+
+def _value(answer: Mapping[str, Any]) -> None:
+    """Raises one of json_calls.MALFORMED."""
+    if not isinstance(answer["Parameter"]["Value"], str):
+        raise TypeError

@@ -6,10 +6,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 CONNECT_S = 3.0
+LARGE_BYTES = 65_536  # a larger answer is to be admitted before it is read; no head is as large
 
 
 class NotSent(Exception):
@@ -27,6 +28,30 @@ class Head(NamedTuple):
     chunked: bool
     length: int  # bytes of the body, where it is not chunked
     keeps_alive: bool
+
+
+class Connection(Protocol):
+    """What an answer is read from. Each method raises what ended the connection."""
+
+    async def until(self, end: bytes) -> bytes: ...
+
+    async def exactly(self, count: int) -> bytes: ...
+
+    async def admit(self, count: int) -> None: ...
+
+
+async def read_answer(connection: Connection) -> tuple[int, bytes, bool]:
+    """Status, body, and whether the connection may be used again. Raises ValueError for what is not HTTP."""
+    head = parsed_head(await connection.until(b"\r\n\r\n"))
+    if head.chunked:
+        chunks = []
+        while size := int(await connection.until(b"\r\n"), 16):
+            chunks.append((await connection.exactly(size + 2))[:-2])
+        await connection.until(b"\r\n")
+        return head.status, b"".join(chunks), head.keeps_alive
+    if head.length > LARGE_BYTES:
+        await connection.admit(head.length)
+    return head.status, await connection.exactly(head.length), head.keeps_alive
 
 
 def request_head(headers: Mapping[str, str], length: int) -> bytes:

@@ -63,5 +63,5 @@ def _error(said: str) -> tuple[str, str]:
     try:
         found = json.loads(said)
         return str(found.get("errorType") or ""), str(found.get("errorMessage") or "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "", said
