@@ -158,7 +158,7 @@ def put(s3: S3Client, bucket: str, letter: Letter) -> str:
 
 
 def get(s3: S3Client, bucket: str, key: str) -> Letter | None:
-    """The letter under the store key; None where it is no longer there."""
+    """The letter under the store key; None where it is no longer there, or somebody wrote over it."""
     from botocore.exceptions import ClientError
 
     try:
@@ -167,7 +167,9 @@ def get(s3: S3Client, bucket: str, key: str) -> Letter | None:
         if e.response["Error"]["Code"] == "NoSuchKey":
             return None
         raise
-    return found
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and "body" in found else None
 
 
 def listing(

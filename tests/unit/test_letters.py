@@ -16,7 +16,7 @@ from chalicelib.letters.store import Filed
 from chalicelib.queues import letters
 from chalicelib.queues.tries import Tries
 from dev.fake_boto3 import FakeBotoSqs, FakeS3, client_error
-from tests.support.letters import event, filed_keys, records
+from tests.support.letters import event, filed_keys, put_letter, records
 from tests.support.settings import GOOD
 
 CONFIG = Config.from_env({**GOOD, "STAGE": "prod", "REPORTS_BUCKET": "reports"})
@@ -232,6 +232,14 @@ def test_what_else_lies_there_is_no_letter():
         "letters/GONE/2026-01-31T12:00:00.000Z~0123456789abcdef~a",
     ):
         assert Filed.of(key) is None
+
+
+@pytest.mark.parametrize("contents", [b"", b"not JSON", b"[" * 100_000, b"[]", b'"a text"', b"{}"])
+def test_what_somebody_wrote_over_a_letter_is_none_and_keeps_no_other_from_being_read(s3, contents):
+    whole, spoilt = (put_letter(s3, key).store_key for key in ("a.jpg", "b.jpg"))
+    s3.put_object(Bucket="reports", Key=spoilt, Body=contents)
+    assert store.get(s3, "reports", spoilt) is None
+    assert store.get(s3, "reports", whole)["key"] == "a.jpg"
 
 
 def test_the_gauge_of_a_batch_is_one_call_however_many_letters_there_are(s3, capsys):
