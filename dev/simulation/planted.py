@@ -237,8 +237,8 @@ FAULTS = (
     Fault(
         "consume answers well although a message is not settled",
         f"{BATCH}:consume_batch",
-        "    if unsettled:\n",
-        "    if False:\n",
+        "    if unsettled:\n        raise Retry(",
+        "    if False:\n        raise Retry(",
     ),
     Fault(
         "what hangs is forgotten at the margin",
@@ -372,8 +372,8 @@ FAULTS = (
     Fault(
         "a pause of the circuit that hardly ends",
         "chalicelib.consume.circuit:Circuit.failed",
-        "self._pause_s *",
-        "10_000 * self._pause_s *",
+        "+ self._pause_s *",
+        "+ 10_000 * self._pause_s *",
         _fails,
     ),
     Fault(
@@ -524,13 +524,14 @@ def search(number: int) -> Found:
 
 @contextmanager
 def planted(fault: Fault) -> Iterator[None]:
-    """The fault is in the code for as long as the block lasts. Raises ValueError where it does not fit."""
+    """The fault is in the code for as long as the block lasts. Raises ValueError where it does not fit, or
+    not in one place alone: a change of the code could move it to where it harms nobody."""
     function = _function(fault.function)
     source = inspect.getsource(function)
-    if fault.old not in source:
-        raise ValueError(f"{fault.name}: {fault.function} does not hold {fault.old!r} any more")
+    if (times := source.count(fault.old)) != 1:
+        raise ValueError(f"{fault.name}: {fault.function} holds {fault.old!r} {times} times")
     inside = "class Inside:\n" if source[0].isspace() else ""  # of a method, its class
-    text = f"from __future__ import annotations\n{inside}{source.replace(fault.old, fault.new, 1)}"
+    text = f"from __future__ import annotations\n{inside}{source.replace(fault.old, fault.new)}"
     names = dict(function.__globals__)
     exec(compile(text, f"<{fault.name}>", "exec"), names)
     changed = vars(names["Inside"]) if inside else names
