@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --quiet
 PARALLEL := --numprocesses 2 --dist loadgroup
-WAITING  := --numprocesses 4 --dist loadgroup # a deployed test waits more than it computes
+WAITING  := --numprocesses 5 --dist loadgroup # a deployed test waits more than it computes
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
@@ -39,12 +39,10 @@ test-unit: setup ## the quick loop: no local AWS, nothing deployed: make test-un
 	@$(PYTEST) $(PARALLEL) tests/unit -m "not slow and not long" $(ARGS)
 
 test: check ## lint, types, and all tests but the long ones
-	@echo "1/3 Unit tests"
+	@echo "1/2 Unit tests"
 	@$(PYTEST) $(PARALLEL) -m "not long" tests/unit
-	@echo "2/3 Against fakes and the local AWS, and deployed onto it"
-	@$(PYTEST) $(WAITING) -m "not long" tests/local_aws tests/deployed tests/package
-	@echo "3/3 The page over a stand-in"
-	@$(PYTEST) $(PARALLEL) -m "not long" tests/page
+	@echo "2/2 Deployed onto the local AWS, against it and fakes, the package, and the page over a stand-in"
+	@$(PYTEST) $(WAITING) -m "not long" tests/deployed tests/local_aws tests/package tests/page
 
 test-deploy: setup ## the long tests: the package for each Python, whole deploys and failed ones, scale, the page over it
 	@echo "1/4 The package"
