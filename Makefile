@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --quiet
 PARALLEL := --numprocesses 2 --dist loadgroup
-WAITING  := --numprocesses 5 --dist loadgroup # a deployed test waits more than it computes
+WAITING  := --numprocesses 4 --dist loadgroup # a deployed test waits more than it computes
+MIXED    := --numprocesses 5 --dist loadgroup # and one of the page computes meanwhile
 STAGE  ?= dev
 ARGS   ?=
 PORT   ?= 8000
@@ -42,7 +43,7 @@ test: check ## lint, types, and all tests but the long ones
 	@echo "1/2 Unit tests"
 	@$(PYTEST) $(PARALLEL) -m "not long" tests/unit
 	@echo "2/2 Deployed onto the local AWS, against it and fakes, the package, and the page over a stand-in"
-	@$(PYTEST) $(WAITING) -m "not long" tests/deployed tests/local_aws tests/package tests/page
+	@$(PYTEST) $(MIXED) -m "not long" tests/deployed tests/local_aws tests/package tests/page
 
 test-deploy: setup ## the long tests: the package for each Python, whole deploys and failed ones, scale, the page over it
 	@echo "1/4 The package"
