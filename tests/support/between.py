@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.error import HTTPError
+
+from tests.support.receiver import serving
 
 
 @dataclass
@@ -55,13 +56,5 @@ def between(target: str) -> Iterator[Between]:
         def log_message(self, *arguments: object) -> None:
             return None
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *of: None  # type: ignore[method-assign]  # whoever asked has had enough
-    told.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with serving(Handler) as told.url:
         yield told
-    finally:
-        server.shutdown()
-        server.server_close()
