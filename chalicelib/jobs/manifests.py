@@ -67,13 +67,13 @@ def decode_key(key: str) -> str:
     return unquote_plus(key)
 
 
-def is_decodable(key: str) -> bool:
-    """Whether `decode_key` gives the key that was meant: percent-encoded bytes may be no UTF-8."""
+def percent_decoded(key: str) -> str | None:
+    """The key that was meant, a plus as it is; None where its bytes are no UTF-8: `decode_key` would give
+    another one."""
     try:
-        unquote(key, errors="strict")
+        return unquote(key, errors="strict")
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 def line(bucket: str, key: str, version_id: str | None = None) -> str:
@@ -206,10 +206,9 @@ def key_problem(key: str, *, quoting: bool = True) -> str:
             )
         right = f'"{encode_key(unquote(key))}"' if quoting else "a space as %20, a percent sign as %25 ..."
         return f"the key {said(key, quoting)} is not URL-encoded; write {right}"
-    if not is_decodable(key):
+    if (meant := percent_decoded(key)) is None:
         return f"the key {said(key, quoting)} is not URL-encoded UTF-8"
-    size = len(unquote(key).encode()) if "%" in key else len(key)
-    if size > MAX_KEY_BYTES:
+    if (size := len(meant.encode())) > MAX_KEY_BYTES:
         return f"the key has {size:,} bytes, S3 allows {MAX_KEY_BYTES:,}"
     return ""
 

@@ -132,7 +132,7 @@ def _task(raw: Mapping[str, Any]) -> Task:
     bucket, key = _bucket_and_key(raw)
     if not bucket or not key:
         raise Reject("the task names no bucket or no key")
-    if not manifests.is_decodable(raw["s3Key"]):  # it would be another object's key
+    if manifests.percent_decoded(raw["s3Key"]) is None:  # it would be another object's key
         raise Reject("the task's key is not URL-encoded UTF-8")
     return Task(raw["taskId"], bucket, key, raw.get("s3VersionId") or None)
 
