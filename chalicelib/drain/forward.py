@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -231,10 +232,12 @@ def plan(
 
 
 def learn(sizes: Bytes, messages: Iterable[MessageTypeDef]) -> None:
-    """The first sizes that a process sees, before it says how many events a tick may forward."""
+    """The first sizes that a process sees, before it says how many events a tick may forward. Raises nothing
+    of a message's, as plan."""
     for message in messages:
-        for created in events.parse_parts(message["Body"]).created:
-            sizes.saw(created.size)
+        with suppress(*UNFORESEEN):
+            for created in events.parse_parts(message["Body"]).created:
+                sizes.saw(created.size)
 
 
 def _time(forward: list[Outgoing], timing: Timing, now: float) -> bool:

@@ -66,11 +66,6 @@ def _sets_something(scenario: Scenario) -> bool:
     return bool(orders & {"pause", "capacity"}) and any(getattr(faults, kind) for kind in OF_A_CALL)
 
 
-def _told(scenario: Scenario) -> bool:
-    """Whether a bus is told, of removals and of what a table ignores, too."""
-    return seeds.is_told(scenario)
-
-
 FAULTS = (
     Fault(
         "the drain deletes before it sends",
@@ -457,52 +452,56 @@ FAULTS = (
         "        done = [one for one in ended if one.state in FINISHED]\n"
         "        unsettled += settle.settle(done, sqs, config, times.now())\n"
         "        _tell(ended,",
-        _told,
+        seeds.is_told,
     ),
     Fault(
         "what the bus refuses taken for told",
         f"{BATCH}:_tell",
         "        if why:\n",
         "        if False:\n",
-        _told,
+        seeds.is_told,
     ),
     Fault(
         "the bus's answer taken for all its entries",
         "chalicelib.aws.bus:_put",
         '"" if entry.get("EventId") else f',
         '"" if told[0].get("EventId") else f',
-        _told,
+        seeds.is_told,
     ),
     Fault(
-        "letters not told", f"{FILING}:_told", "if not config.events_bus or not written:", "if True:", _told
+        "letters not told",
+        f"{FILING}:_told",
+        "if not config.events_bus or not written:",
+        "if True:",
+        seeds.is_told,
     ),
     Fault(
         "of a letter only the first event told",
         f"{FILING}:_details",
         "for one in found]",
         "for one in found[:1]]",
-        lambda scenario: _told(scenario) and _splits(scenario),
+        lambda scenario: seeds.is_told(scenario) and _splits(scenario),
     ),
     Fault(
         "what is ignored not told",
         f"{BATCH}:_attempt",
         "one.words.append(_word(word.IGNORED, created, delivery, of, None))",
         "pass",
-        _told,
+        seeds.is_told,
     ),
     Fault(
         "what is ignored dropped before consume can tell of it",
         "chalicelib.config.stage:Config.drops",
         " and not self.events_bus",
         "",
-        _told,
+        seeds.is_told,
     ),
     Fault(
         "removals dropped by the drain",
         f"{FORWARD}:plan",
         "told = [*created, *removed] if removals else created",
         "told = created",
-        _told,
+        seeds.is_told,
     ),
 )
 

@@ -18,6 +18,7 @@ TOLD = 5  # every fifth stage has an action table, removals, and a bus that is t
 
 
 def is_told(scenario: Scenario) -> bool:
+    """Whether a bus is told of each ending, of removals and of what a table ignores, too."""
     return scenario.seed % TOLD == TOLD - 1
 
 

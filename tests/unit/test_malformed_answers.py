@@ -14,7 +14,8 @@ from chalicelib.aws.lean.signing import CONTENT_TYPE, Credentials, Signer
 from chalicelib.aws.lean.sqs import AsyncSqs
 from chalicelib.aws.lean.ssm import AsyncSsm
 from chalicelib.consume.actions import invoke
-from chalicelib.drain import allowance
+from chalicelib.drain import allowance, forward
+from chalicelib.drain.clock import Bytes
 from chalicelib.errors import Reject
 from chalicelib.jobs import undo
 from chalicelib.queues import batching
@@ -147,6 +148,21 @@ def test_a_message_that_the_drain_cannot_handle_costs_the_others_nothing(monkeyp
     assert stage.dead.bodies() == [event(7)]
     (message,) = stage.dead.messages()
     assert "OverflowError" in message.attributes["Reason"]["StringValue"]
+
+
+def test_nor_does_it_keep_the_sizes_of_the_others_from_being_learnt(monkeypatch):
+    real = all_events.parse_parts
+
+    def failing(body):
+        if "poison" in body:
+            raise KeyError("nobody foresaw this")
+        return real(body)
+
+    monkeypatch.setattr(all_events, "parse_parts", failing)
+    sizes = Bytes()
+    bodies = ["poison", '{"Bucket": "images", "Key": "a.jpg", "Size": 7}']
+    forward.learn(sizes, [{"Body": body} for body in bodies])
+    assert sizes.seen
 
 
 @pytest.mark.parametrize("unknown", [True, False])
